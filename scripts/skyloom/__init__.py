@@ -1,0 +1,1 @@
+"""Skyloom: from survey maps and simulations to trained networks and test-set figures."""

@@ -1,0 +1,58 @@
+"""What every entry point shares: one-line errors for bad input, config as JSON, atomic outputs."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+class BadInput(ValueError):
+    """Input that a person can mend: the message names the file, the column or key, what was found, what was expected."""
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """An argument parser with the module's docstring as its help."""
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2, without a traceback."""
+    try:
+        main()
+    except BadInput as error:
+        sys.exit(_fail(str(error)))
+    except OSError as error:
+        if error.errno not in (28, 122):  # ENOSPC, EDQUOT
+            raise
+        sys.exit(_fail(f"{error.filename or 'output'}: no space left on the device; what was finished before is kept"))
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def json_argument(text: str) -> dict:
+    """A `--config` value: JSON text, as the rules pass it (Snakemake's `-p` prints the command to run by hand)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it into place, else remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Raw maps to labelled examples: tiles, regions, patches, training examples."""

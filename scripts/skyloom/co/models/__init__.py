@@ -1,0 +1,1 @@
+"""One module a network, its loss beside it."""
