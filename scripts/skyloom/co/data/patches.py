@@ -1,0 +1,84 @@
+"""Labelled patches cut from the sphere: one xarray Dataset a shard, example by example on the tangent plane."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from skyloom.co.data.regions import SPLITS
+from skyloom.co.data.tiles import sample, tile_vectors
+
+UNITS = {"dust": "MJy/sr", "hi": "1e20 cm-2", "target": "K km/s", "error": "K km/s", "null": "K km/s"}
+LONG_NAMES = {
+    "dust": "857 GHz dust intensity, 15' beam, monopole removed",
+    "hi": "N(HI)",
+    "target": "integrated CO emission",
+    "error": "1 sigma error of target",
+    "null": "null map of target: noise without signal",
+    "weight": "share of the interpolation weights on valid sky",
+}
+
+
+def cut_patches(
+    maps: dict[str, np.ndarray], views: pd.DataFrame, complexes: list[str], size_deg: float, pixels: int
+) -> xr.Dataset:
+    """Cut every view from every map, all maps of one NSIDE with one set of interpolation weights.
+
+    Parameters
+    ----------
+    maps : dust, hi, target, error, null: (n_pix,) float32 RING, NaN where masked; N(HI) may have an NSIDE of its own
+    views : rows of `regions.tile_views`
+    complexes : names of the held-out complexes
+    size_deg, pixels : side of a patch [deg], number of pixels along it
+    """
+    shape = (len(views), pixels, pixels)
+    names = [name for name in UNITS if name != "hi"]
+    arrays = {name: np.empty(shape, np.float32) for name in [*UNITS, "weight"]}
+    planes = [maps[name] for name in names]
+    for k, (glon, glat, angle) in enumerate(zip(views["glon"], views["glat"], views["angle"], strict=True)):
+        vectors = tile_vectors(glon, glat, angle, size_deg, pixels)
+        values, weight = sample(planes, vectors)
+        hi, hi_weight = sample([maps["hi"]], vectors)
+        masked = (weight <= 0) | (hi_weight <= 0)
+        for name, plane in zip([*names, "hi"], [*values, hi[0]], strict=True):
+            arrays[name][k] = np.where(masked, np.nan, plane)
+        arrays["weight"][k] = np.where(masked, 0, np.minimum(weight, hi_weight))
+    return xr.Dataset(
+        {
+            name: (("example", "y", "x"), array, {"units": UNITS.get(name, "1"), "long_name": LONG_NAMES[name]})
+            for name, array in arrays.items()
+        },
+        coords=example_coords(views, complexes),
+        attrs={"size_deg": float(size_deg), "pixels": int(pixels), "projection": "TAN", "frame": "galactic"},
+    )
+
+
+def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
+    """Per-example coordinates: place on the sky, split and complex as flags, selection."""
+
+    def flags(column: str, meanings: list[str]) -> tuple:
+        codes = [meanings.index(value or "none") for value in views[column]]
+        attrs = {"flag_values": np.arange(len(meanings), dtype=np.int8), "flag_meanings": " ".join(meanings)}
+        return "example", np.array(codes, np.int8), attrs
+
+    coords = {
+        "split": flags("split", list(SPLITS)),
+        "complex": flags("complex", ["none", *complexes]),
+        "tile": ("example", views["tile"].to_numpy(np.int32), {"long_name": "RING pixel of the tile's nominal centre"}),
+        "view": ("example", views["view"].to_numpy(np.int8), {"long_name": "0 nominal, else recentred and rotated"}),
+    }
+    described = {
+        "glon": ("deg", "Galactic longitude of the centre"),
+        "glat": ("deg", "Galactic latitude of the centre"),
+        "angle": ("deg", "position angle of the y axis, from north to east"),
+        "bright_fraction": ("1", "share of the tile's pixels above the SNR threshold"),
+        "sampling_weight": ("1", "1 / probability that the tile was chosen"),
+    }
+    for name, (units, long_name) in described.items():
+        coords[name] = "example", views[name].to_numpy(np.float64), {"units": units, "long_name": long_name}
+    return coords
+
+
+def shard_rows(n: int, shard: int, shards: int) -> slice:
+    """The rows of shard `shard`: contiguous, so that merging keeps the order, and of equal length to within one."""
+    edges = np.linspace(0, n, shards + 1).round().astype(int)
+    return slice(edges[shard], edges[shard + 1])

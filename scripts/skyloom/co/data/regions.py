@@ -1,0 +1,149 @@
+"""Which tiles a set holds, and the split of each: by place on the sky, never by image.
+
+The sky is cut into blocks of Galactic longitude, each wholly train, valid or test; whole cloud complexes are held out as
+tests of their own. A tile is used only if everything within `guard_deg` of its centre belongs to one split, so that no
+sky pixel, recentred views included, lies in two.
+"""
+
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+import pandas as pd
+
+from skyloom.cli import BadInput
+from skyloom.co.data.tiles import recentre, tile_centres, tile_vectors
+
+SPLITS = ("train", "valid", "test")
+LABEL_NSIDE = 256  # 14 arcmin: the resolution at which borders between splits are drawn
+PROBES = 16  # bright and valid sky is counted on a grid of 16 x 16 points per tile
+
+
+def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: dict) -> pd.DataFrame:
+    """Choose the tiles of one set.
+
+    Every tile whose share of pixels with SNR above `tiles.snr_threshold` reaches `tiles.bright_fraction` is taken. With
+    `selection: published` these are all; with `selection: weighted` a random sample of the fainter sky comes in too, with
+    the inverse of its probability as weight, so that a network is not taught P(CO | bright) only.
+
+    Parameters
+    ----------
+    maps : `signal` and `error` of the set's CO line, RING, NaN where masked
+    tiles, split : sections of the config; `tiles.seed` draws the sample
+    chosen : the set's section of the config
+
+    Returns
+    -------
+    One row a tile: tile, glon, glat, split, complex, bright_fraction, sampling_weight.
+
+    Raises
+    ------
+    BadInput : a split or a held-out complex has no valid sky.
+    """
+    table = label_tiles(tiles["nside"], split)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = (maps["signal"] / maps["error"]).astype(np.float32)
+    bright, valid = probe(snr, table, tiles)
+    table["bright_fraction"] = bright
+    table = table[table["split"].ne("") & (valid >= tiles["valid_fraction"])].reset_index(drop=True)
+    require_valid_sky(table, split)
+    is_bright = table["bright_fraction"].to_numpy() >= tiles["bright_fraction"]
+    probability = np.where(is_bright, 1.0, 0.0)
+    if chosen["selection"] == "weighted" and not is_bright.all():
+        probability[~is_bright] = min(1.0, chosen["faint_share"] * is_bright.sum() / (~is_bright).sum())
+    take = np.random.default_rng(tiles["seed"]).random(len(table)) < probability
+    table = table[take].assign(sampling_weight=1 / probability[take])
+    for name in SPLITS:
+        if not (table["split"] == name).any():
+            raise BadInput(
+                f"config: co.split.{name}: no tile reaches SNR > {tiles['snr_threshold']} on"
+                f" {tiles['bright_fraction']:.0%} of its pixels; give it more longitude blocks, or lower"
+                " co.tiles.snr_threshold or co.tiles.bright_fraction"
+            )
+    return table.reset_index(drop=True)
+
+
+def label_tiles(nside: int, split: dict) -> pd.DataFrame:
+    """Split and complex of every tile; `split` is empty where a tile would come too near to another split."""
+    labels = sky_labels(split)
+    glon, glat = tile_centres(nside)
+    centres = np.array(hp.ang2vec(glon, glat, lonlat=True))
+    of_tile = np.full(len(glon), -1)
+    for k, centre in enumerate(centres):
+        inside = labels[hp.query_disc(LABEL_NSIDE, centre, np.radians(split["guard_deg"]), inclusive=True)]
+        if (inside == inside[0]).all():
+            of_tile[k] = inside[0]
+    names = np.array([*SPLITS, *split["complexes"], ""])
+    is_complex = of_tile >= len(SPLITS)
+    return pd.DataFrame(
+        {
+            "tile": np.arange(len(glon)),
+            "glon": glon,
+            "glat": glat,
+            "split": np.where(is_complex, "test", names[of_tile]),
+            "complex": np.where(is_complex, names[of_tile], ""),
+        }
+    )
+
+
+def sky_labels(split: dict) -> np.ndarray:
+    """For each RING pixel of `LABEL_NSIDE`: 0 train, 1 valid, 2 test, 3 and on the held-out complexes."""
+    glon, glat = hp.pix2ang(LABEL_NSIDE, np.arange(hp.nside2npix(LABEL_NSIDE)), lonlat=True)
+    blocks = np.zeros(int(round(360 / split["block_deg"])), int)
+    for code, name in enumerate(SPLITS[1:], 1):
+        blocks[split[f"{name}_blocks"]] = code
+    labels = blocks[(glon // split["block_deg"]).astype(int) % len(blocks)]
+    for code, box in enumerate(split["complexes"].values(), len(SPLITS)):
+        (west, east), (south, north) = box["glon"], box["glat"]
+        in_longitude = (glon - west) % 360 <= (east - west) % 360  # a box may cross longitude 0
+        labels[in_longitude & (glat >= south) & (glat <= north)] = code
+    return labels
+
+
+def probe(snr: np.ndarray, table: pd.DataFrame, tiles: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Share of each tile's sky that is bright, of its valid sky, and share that is valid; nearest-pixel probes."""
+    nside = hp.npix2nside(len(snr))
+    bright, valid = np.zeros(len(table)), np.zeros(len(table))
+    for k, (glon, glat) in enumerate(zip(table["glon"], table["glat"], strict=True)):
+        values = snr[hp.vec2pix(nside, *tile_vectors(glon, glat, 0.0, tiles["size_deg"], PROBES))]
+        finite = np.isfinite(values)
+        valid[k] = finite.mean()
+        bright[k] = (values[finite] > tiles["snr_threshold"]).mean() if finite.any() else 0
+    return bright, valid
+
+
+def require_valid_sky(table: pd.DataFrame, split: dict) -> None:
+    """Refuse a mask that removes a whole split or a whole held-out complex."""
+    present = set(table["split"]) | set(table["complex"])
+    for name in [*SPLITS, *split["complexes"]]:
+        if name not in present:
+            kind = "split" if name in SPLITS else "complexes"
+            raise BadInput(
+                f"config: co.split.{kind}.{name}: no tile with valid sky is left: the CO map is masked there"
+                " or the region is narrower than its guard bands"
+            )
+
+
+def tile_views(table: pd.DataFrame, views: int, shift_deg: float, seed: int) -> pd.DataFrame:
+    """One row an example: the nominal view of every tile, and for training tiles `views - 1` recentred, rotated ones.
+
+    These are cut from the true sky, not turned as images. The offset of a view depends only on (seed, tile, view).
+    """
+    rows = []
+    for row in table.to_dict("records"):
+        rows.append({**row, "view": 0, "angle": 0.0})
+        for view in range(1, views if row["split"] == "train" else 1):
+            rng = np.random.default_rng([seed, row["tile"], view])
+            glon, glat = recentre(row["glon"], row["glat"], *rng.uniform(-shift_deg, shift_deg, 2))
+            rows.append({**row, "view": view, "glon": glon, "glat": glat, "angle": rng.uniform(0, 360)})
+    return pd.DataFrame(rows)
+
+
+def read_tiles(path: str | Path) -> pd.DataFrame:
+    """The table that `co_select_tiles` wrote; `complex` is an empty string where a tile is in none."""
+    table = pd.read_csv(path, keep_default_na=False)
+    expected = ["tile", "glon", "glat", "split", "complex", "bright_fraction", "sampling_weight"]
+    missing = [name for name in expected if name not in table]
+    if missing:
+        raise BadInput(f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})")
+    return table

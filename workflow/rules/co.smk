@@ -1,0 +1,277 @@
+# CO emission of molecular clouds from N(HI) and 857 GHz dust: the study's rules in the order in which its data flows.
+CO = config["co"]
+CO_R = R.format(study="co")
+CO_LOG = LOG.format(study="co")
+CO_BENCHMARK = BENCHMARK.format(study="co")
+CO_SET = CO_R + "/sets/{set}"
+CO_RAW_FILES = {
+    "co": "HFI_CompMap_CO-Type2_2048_R1.10.fits",
+    "dust": "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits",
+    "hi": "NHI_HPX.fits",
+}
+CO_SOURCE = CO_R + "/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
+CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
+
+
+def co_sets():
+    """The sets that the models of this run use."""
+    return sorted({CO["models"][m]["set"] for m in CO["run_models"]})
+
+
+def co_shown(pattern):
+    """`pattern` for the first seed of each model: what the panels show."""
+    return [f for m in CO["run_models"] for f in expand(pattern, study="co", model=m, seed=seeds("co", m)[:1])]
+
+
+localrules:
+    co,
+
+
+rule co:
+    """Everything of the CO study: tables and figures."""
+    input:
+        CO_R + "/comparison.csv",
+        CO_R + "/figures/history.png",
+        CO_R + "/figures/spectra.png",
+        expand(CO_R + "/figures/{figure}_{set}.png", figure=["panels", "selection"], set=co_sets()),
+        [CO_R + "/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
+
+
+rule co_simulate_sky:
+    """The embedded stand-in sky, written as the real products' files."""
+    input:
+        code=code("co_simulate_sky.py"),
+    output:
+        **{name: f"{CO_R}/raw/{file}" for name, file in CO_RAW_FILES.items()},
+    log:
+        CO_LOG + "/co_simulate_sky.log",
+    benchmark:
+        CO_BENCHMARK + "/co_simulate_sky.tsv"
+    conda:
+        ENV
+    threads: 4
+    resources:
+        runtime=growing(120),
+        mem_mb=growing(4000 + 2000 * CO["sky"]["nside"] ** 2 // 512**2),
+    params:
+        config=json.dumps(CO["sky"], sort_keys=True),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q}"
+        " --co-map {output.co} --dust-map {output.dust} --hi-map {output.hi} > {log} 2>&1"
+
+
+rule co_check_sky:
+    """The stand-in sky's statistics beside those measured on the real sky."""
+    input:
+        code=code("co_check_sky.py"),
+        co=f"{CO_R}/raw/{CO_RAW_FILES['co']}",
+        dust=f"{CO_R}/raw/{CO_RAW_FILES['dust']}",
+        hi=f"{CO_R}/raw/{CO_RAW_FILES['hi']}",
+    output:
+        report(
+            CO_R + "/raw/anchors.csv",
+            category="co",
+            labels={"result": "stand-in sky beside the real one"},
+            caption="../report/co/anchors.rst",
+        ),
+    log:
+        CO_LOG + "/co_check_sky.log",
+    conda:
+        ENV
+    threads: 2
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(8000),
+    shell:
+        "{PYTHON} {input.code[0]} --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
+        " --output {output} > {log} 2>&1"
+
+
+rule co_prepare_maps:
+    """Check the raw maps and bring them to one ordering, unit and beam."""
+    input:
+        code=code("co_prepare_maps.py"),
+        co=ancient(CO_RAW["co"]) if CO["train"]["source"] == "survey" else CO_RAW["co"],
+        dust=ancient(CO_RAW["dust"]) if CO["train"]["source"] == "survey" else CO_RAW["dust"],
+        hi=ancient(CO_RAW["hi"]) if CO["train"]["source"] == "survey" else CO_RAW["hi"],
+    output:
+        CO_R + "/maps.nc",
+    log:
+        CO_LOG + "/co_prepare_maps.log",
+    benchmark:
+        CO_BENCHMARK + "/co_prepare_maps.tsv"
+    conda:
+        ENV
+    threads: 4
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(12000),
+    params:
+        config=json.dumps(CO["maps"], sort_keys=True),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q}"
+        " --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi} --output {output} > {log} 2>&1"
+
+
+rule co_select_tiles:
+    """Choose the tiles of a set, and the split of each by its place on the sky."""
+    input:
+        code=code("co_select_tiles.py"),
+        maps=CO_R + "/maps.nc",
+    output:
+        CO_SET + "/tiles.csv",
+    log:
+        CO_LOG + "/co_select_tiles/{set}.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(tiles=CO["tiles"], split=CO["split"], set=CO["sets"][w.set]),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
+
+
+rule co_cut_patches:
+    """Cut one shard of a set's patches from the sphere, all maps with one set of interpolation weights."""
+    input:
+        code=code("co_cut_patches.py"),
+        maps=CO_R + "/maps.nc",
+        tiles=CO_SET + "/tiles.csv",
+    output:
+        temp(CO_SET + "/shards/{shard}.nc"),
+    log:
+        CO_LOG + "/co_cut_patches/{set}_{shard}.log",
+    benchmark:
+        CO_BENCHMARK + "/co_cut_patches/{set}_{shard}.tsv"
+    conda:
+        ENV
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(tiles=CO["tiles"], set=CO["sets"][w.set], complexes=[*CO["split"]["complexes"]]),
+        shards=CO["shards"],
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        " --shard {wildcards.shard} --shards {params.shards} --output {output} > {log} 2>&1"
+
+
+rule co_merge_patches:
+    """Join a set's shards and fit its normalisation on the training split."""
+    input:
+        code=code("co_merge_patches.py"),
+        shards=expand(CO_SET + "/shards/{shard}.nc", shard=range(CO["shards"]), allow_missing=True),
+    output:
+        ensure(CO_SET + "/patches.nc", non_empty=True),
+    log:
+        CO_LOG + "/co_merge_patches/{set}.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(8000),
+    shell:
+        "{PYTHON} {input.code[0]} --shards {input.shards} --output {output} > {log} 2>&1"
+
+
+rule co_denoise_patches:
+    """Denoise the CO patches of a set; they train, they never score."""
+    input:
+        code=code("co_denoise_patches.py"),
+        patches=CO_SET + "/patches.nc",
+    output:
+        ensure(CO_SET + "/denoised.nc", non_empty=True),
+    log:
+        CO_LOG + "/co_denoise_patches/{set}.log",
+    benchmark:
+        CO_BENCHMARK + "/co_denoise_patches/{set}.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        runtime=growing(120),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(denoiser=CO["sets"][w.set]["denoiser"], **CO["denoisers"]),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches}"
+        " --threads {threads} --output {output} > {log} 2>&1"
+
+
+rule co_plot_selection:
+    """The sky with the tiles of a set, coloured by split, over the signal-to-noise of CO."""
+    input:
+        code=code("co_plot_selection.py"),
+        maps=CO_R + "/maps.nc",
+        tiles=CO_SET + "/tiles.csv",
+    output:
+        png=report(
+            CO_R + "/figures/selection_{set}.png",
+            category="co",
+            labels={"result": "selection of tiles", "set": "{set}"},
+            caption="../report/co/selection.rst",
+        ),
+        pdf=CO_R + "/figures/selection_{set}.pdf",
+    log:
+        CO_LOG + "/co_plot_selection/{set}.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    shell:
+        "{PYTHON} {input.code[0]} --maps {input.maps} --tiles {input.tiles} --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_panels:
+    """Dust, HI, CO, denoised CO, every model and its residual on test tiles."""
+    input:
+        code=code("co_plot_panels.py"),
+        patches=lambda w: training_set_of("co", w.set),
+        predictions=lambda w: co_shown(TEST + "/predictions.nc"),
+    output:
+        png=report(
+            CO_R + "/figures/panels_{set}.png",
+            category="co",
+            labels={"result": "predicted and observed CO", "set": "{set}"},
+            caption="../report/co/panels.rst",
+        ),
+        pdf=CO_R + "/figures/panels_{set}.pdf",
+    log:
+        CO_LOG + "/co_plot_panels/{set}.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    shell:
+        "{PYTHON} {input.code[0]} --patches {input.patches} --predictions {input.predictions}"
+        " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_spectra:
+    """Correlation with the observed CO and ratio of power against multipole, one line a model."""
+    input:
+        code=code("co_plot_spectra.py"),
+        curves=of_all_models("co", TEST + "/curves.nc"),
+        published=str(BASE / "config/co/published.yaml"),
+    output:
+        png=report(
+            CO_R + "/figures/spectra.png",
+            category="co",
+            labels={"result": "correlation and power against scale"},
+            caption="../report/co/spectra.rst",
+        ),
+        pdf=CO_R + "/figures/spectra.pdf",
+    log:
+        CO_LOG + "/co_plot_spectra.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(4000),
+    shell:
+        "{PYTHON} {input.code[0]} --curves {input.curves} --published {input.published}"
+        " --output {output.png} > {log} 2>&1"

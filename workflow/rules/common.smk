@@ -1,0 +1,235 @@
+# File-name patterns, config, code as input, resources: what every rule file uses.
+# Standard library, yaml and jsonschema only: each Slurm job parses this file again.
+import ast
+import difflib
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+
+import jsonschema
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
+
+BASE = Path(workflow.basedir)
+SIZES = ["demo", "workstation", "survey", "test"]
+
+
+# --- config: demo.yaml, then the size's file, then the user's values, then the schema's defaults ------------------
+
+
+def refuse(key, message):
+    raise WorkflowError(f"config: {key}: {message}")
+
+
+def nearest(word, known):
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
+
+
+def branch(schema, value, key, root):
+    """Resolve `$ref`, and `oneOf` by the constant `module` that tells its branches apart."""
+    if "$ref" in schema:
+        schema = functools.reduce(lambda node, part: node[part], schema["$ref"].removeprefix("#/").split("/"), root)
+    if "oneOf" not in schema or not isinstance(value, dict):
+        return schema
+    branches = [branch(option, None, key, root) for option in schema["oneOf"]]
+    modules = {option["properties"]["module"]["const"]: option for option in branches}
+    module = value.get("module")
+    if module not in modules:
+        refuse(f"{key}.module", f"unknown model module {module!r}; {nearest(module, modules)}known: {', '.join(modules)}")
+    return modules[module]
+
+
+def complete(value, schema, key, root):
+    """`value` with the schema's defaults filled in; unknown keys and wrong values are refused by name."""
+    schema = branch(schema, value, key, root)
+    if isinstance(value, dict) and "object" in schema.get("type", ()):
+        known, extra = schema.get("properties", {}), schema.get("additionalProperties")
+        for name in value:
+            if name not in known and not isinstance(extra, dict):
+                refuse(f"{key}.{name}".lstrip("."), f"unknown key; {nearest(name, known)}known: {', '.join(known)}")
+        for name, child in known.items():
+            if name not in value and "default" in child:
+                value[name] = json.loads(json.dumps(child["default"]))
+        for name in value:
+            value[name] = complete(value[name], known.get(name, extra), f"{key}.{name}".lstrip("."), root)
+        missing = [name for name in schema.get("required", []) if name not in value]
+        if missing:
+            refuse(key, f"missing key {', '.join(missing)}")
+    else:
+        leaf = {k: v for k, v in schema.items() if k not in ("default", "description")} | {"$defs": root.get("$defs", {})}
+        for error in jsonschema.Draft202012Validator(leaf).iter_errors(value):
+            where = ".".join([key, *map(str, error.absolute_path)])
+            refuse(where, f"{error.message} ({schema.get('description', 'see docs/config.md')})")
+    return value
+
+
+def read_yaml(path):
+    with open(path) as file:
+        return yaml.safe_load(file) or {}
+
+
+def study_config(study, user):
+    """The study's config: its demo.yaml, the size's file and the user's values over one another, and the defaults."""
+    folder = BASE / "config" / study
+    merged = {}
+    for size in dict.fromkeys(["demo", config["size"]]):
+        if (folder / f"{size}.yaml").exists():
+            update_config(merged, read_yaml(folder / f"{size}.yaml"))
+    update_config(merged, user)
+    schema = read_yaml(BASE / "workflow" / "schemas" / f"{study}.schema.yaml")
+    complete(merged, schema, study, schema)
+    for model in merged["run_models"]:
+        if model not in merged["models"]:
+            known = merged["models"]
+            refuse(f"{study}.run_models", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
+        if merged["models"][model]["set"] not in merged["sets"]:
+            refuse(f"{study}.models.{model}.set", f"unknown set; known: {', '.join(merged['sets'])}")
+    return merged
+
+
+def house_config():
+    """Complete and check the top level of `config`, then every listed study."""
+    available = sorted(path.parent.name for path in BASE.glob("config/*/demo.yaml"))
+    schema = read_yaml(BASE / "workflow" / "schemas" / "config.schema.yaml")
+    schema["properties"] |= {study: {} for study in available}
+    complete(config, schema, "", schema)
+    for study in config["studies"]:
+        if study not in available:
+            refuse("studies", f"unknown study '{study}'; {nearest(study, available)}known: {', '.join(available)}")
+        config[study] = study_config(study, config.get(study, {}))
+
+
+house_config()
+
+
+# --- where things run -----------------------------------------------------------------------------------------------
+
+# The interpreter that runs Snakemake runs the scripts, unless `--sdm conda` brings its own.
+PYTHON = "python" if any(m.name == "CONDA" for m in workflow.deployment_settings.deployment_method) else sys.executable
+ENV = "../../envs/skyloom.yaml"
+
+
+def growing(amount):
+    """A resource that doubles with each attempt (memory and run time of rules that do not resume)."""
+    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+
+
+# --- file names -----------------------------------------------------------------------------------------------------
+
+RUN = f"{config['paths']['results']}/{config['run']}"
+R = RUN + "/{study}"
+RESOURCES = config["paths"]["resources"]
+LOG = R + "/logs"
+BENCHMARK = R + "/benchmarks"
+MODEL = R + "/models/{model}/seed{seed}"
+TEST = R + "/test/{model}/seed{seed}"
+
+
+wildcard_constraints:
+    study="|".join(config["studies"]),
+    set="[a-z0-9_]+",
+    model="[a-z0-9_]+",
+    seed="[0-9]+",
+    shard="[0-9]+",
+
+
+def model_entry(w):
+    """The config of model `{model}` in study `{study}`."""
+    return config[w.study]["models"][w.model]
+
+
+def science(entry):
+    """A model's config without what only says where and how long it runs: changing that must not retrain."""
+    return {k: v for k, v in entry.items() if k not in ("gpus", "threads", "runtime", "mem_mb")}
+
+
+def training_set_of(study, name):
+    """The files of set `name`: its patches, and the denoised ones where it has a denoiser."""
+    folder = f"{RUN}/{study}/sets/{name}"
+    denoised = config[study]["sets"][name].get("denoiser", "none") != "none"
+    return [f"{folder}/patches.nc"] + [f"{folder}/denoised.nc"] * denoised
+
+
+def training_set(w):
+    """The files of the training set of model `{model}`."""
+    return training_set_of(w.study, model_entry(w)["set"])
+
+
+def seeds(study, model):
+    """The seeds of a model: a baseline has no random start and runs once."""
+    return config[study]["seeds"] if config[study]["models"][model]["kind"] == "network" else config[study]["seeds"][:1]
+
+
+def of_all_models(study, pattern):
+    """`pattern` for every model and seed of the study's `run_models`."""
+    models = config[study]["run_models"]
+    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+
+
+def of_all_networks(study, pattern):
+    """`pattern` for every network (not the baselines) and seed of the study's `run_models`."""
+    models = [m for m in config[study]["run_models"] if config[study]["models"][m]["kind"] == "network"]
+    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+
+
+# --- code as input --------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def imports(path):
+    """The files below scripts/ that `path` imports, found in its syntax tree."""
+    scripts = BASE / "scripts"
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = path.parent.relative_to(scripts).parts
+            prefix = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*prefix, *([node.module] if node.module else [])])
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    files = set()
+    for name in filter(None, names):
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):  # importing a.b.c runs a/__init__.py and a/b/__init__.py too
+            stem = scripts.joinpath(*parts[:end])
+            files |= {f for f in (stem.with_suffix(".py"), stem / "__init__.py") if f.is_file()}
+    return files
+
+
+@functools.cache
+def code(script, *modules):
+    """The entry point first, then all that it imports below scripts/, and `modules` that it imports by name.
+
+    As inputs they are compared by checksum: an edit reruns exactly the rules that import the file, a revert or a fresh
+    clone reruns nothing.
+    """
+    todo = [BASE / "scripts" / name for name in (script, *modules)]
+    seen = dict.fromkeys(todo)
+    while todo:
+        for file in sorted(imports(todo.pop()) - seen.keys()):
+            seen[file] = None
+            todo.append(file)
+    return [os.path.relpath(file) for file in seen]
+
+
+def model_code(script):
+    """`code()` of a script that imports the study's examples and the model's module by name."""
+
+    def of(w):
+        entry = model_entry(w)
+        module = f"models/{entry['module']}" if entry["kind"] == "network" else "baselines"
+        names = [module, "data/examples"] + ["evaluate"] * (script == "predict_test.py")
+        files = [f"skyloom/{w.study}/{name}" for name in names]
+        return code(script, *(f"{f}.py" if (BASE / "scripts" / f"{f}.py").exists() else f"{f}/__init__.py" for f in files))
+
+    return of
+
+
+def as_json(**sections):
+    """Science parameters as one JSON text, the script's `--config`."""
+    return json.dumps(sections, sort_keys=True)
