@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class BadInput(ValueError):
-    """Input that a person can mend: the message names the file, the column or key, what was found, what was expected."""
+    """Input that a person can mend; the message names file, column or key, what was found and what was expected."""
 
 
 def parser(doc: str) -> argparse.ArgumentParser:

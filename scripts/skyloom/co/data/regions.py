@@ -1,8 +1,8 @@
 """Which tiles a set holds, and the split of each: by place on the sky, never by image.
 
-The sky is cut into blocks of Galactic longitude, each wholly train, valid or test; whole cloud complexes are held out as
-tests of their own. A tile is used only if everything within `guard_deg` of its centre belongs to one split, so that no
-sky pixel, recentred views included, lies in two.
+The sky is cut into blocks of Galactic longitude, each wholly train, valid or test; whole cloud complexes are held out
+as tests of their own. A tile is used only if everything within `guard_deg` of its centre belongs to one split, so that
+no sky pixel, recentred views included, lies in two.
 """
 
 from pathlib import Path
@@ -22,9 +22,9 @@ PROBES = 16  # bright and valid sky is counted on a grid of 16 x 16 points per t
 def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: dict) -> pd.DataFrame:
     """Choose the tiles of one set.
 
-    Every tile whose share of pixels with SNR above `tiles.snr_threshold` reaches `tiles.bright_fraction` is taken. With
-    `selection: published` these are all; with `selection: weighted` a random sample of the fainter sky comes in too, with
-    the inverse of its probability as weight, so that a network is not taught P(CO | bright) only.
+    Every tile whose share of pixels with SNR above `tiles.snr_threshold` reaches `tiles.bright_fraction` is taken.
+    With `selection: published` these are all; with `selection: weighted` a random sample of the fainter sky comes in
+    too, with the inverse of its probability as weight, so that a network is not taught P(CO | bright) only.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Tiles: square tangent-plane patches of the sphere, and bilinear sampling of HEALPix maps on them.
 
-A tile is given by its centre and position angle. Its pixel centres lie at `((i - (n - 1) / 2) * pixel)` from the centre on
-the tangent plane (gnomonic projection, FITS code TAN); row 0 is south, column 0 is east (longitude grows to the left).
-One call of `healpy.get_interp_weights` serves all maps of one NSIDE, which is what makes five maps cost little more than
-one (benchmarks/co_patch_cutting.py).
+A tile is given by its centre and position angle. Its pixel centres lie at `((i - (n - 1) / 2) * pixel)` from the
+centre on the tangent plane (gnomonic projection, FITS code TAN); row 0 is south, column 0 is east (longitude grows to
+the left). One call of `healpy.get_interp_weights` serves all maps of one NSIDE, which is what makes five maps cost
+little more than one (benchmarks/co_patch_cutting.py).
 """
 
 import healpy as hp
@@ -41,7 +41,7 @@ def tile_vectors(glon: float, glat: float, angle: float, size_deg: float, pixels
 
 
 def recentre(glon: float, glat: float, dx_deg: float, dy_deg: float) -> tuple[float, float]:
-    """Longitude and latitude [deg] of the point at tangent-plane offset (`dx_deg` east, `dy_deg` north) from a centre."""
+    """Longitude and latitude [deg] of the point `dx_deg` east and `dy_deg` north of a centre on its tangent plane."""
     centre, east, north = frame(glon, glat)
     lon, lat = hp.vec2ang(centre + np.radians(dx_deg) * east + np.radians(dy_deg) * north, lonlat=True)
     return float(lon[0]), float(lat[0])
