@@ -1,0 +1,50 @@
+# make demo   install what is pinned, run the embedded default, write the report
+# make test   install, run the tests
+# Options: STUDY=co (one study), CORES=4, PYTHON=python3.12, VENV=.venv
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= $(shell nproc)
+STUDY ?=
+BIN := $(VENV)/bin
+RUN := results/demo
+SNAKEMAKE := $(BIN)/snakemake --profile profiles/local --cores $(CORES) --config run=demo size=demo $(if $(STUDY),'studies=[$(STUDY)]')
+
+.PHONY: help demo test test-faults lint docs envs clean
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: $(VENV)/.installed
+	$(SNAKEMAKE)
+	@if [ ! -e $(RUN)/report.zip ] || [ $(RUN)/summary.md -nt $(RUN)/report.zip ]; then \
+	    $(SNAKEMAKE) --report $(RUN)/report.zip --quiet all && rm -rf $(RUN)/report \
+	    && $(BIN)/python -m zipfile -e $(RUN)/report.zip $(RUN); fi
+	@cat $(RUN)/summary.md
+	@echo "Report: $(RUN)/report/report.html (one file to pass on: $(RUN)/report.zip)"
+
+test: $(VENV)/.installed-test
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not faults or ci"
+
+# The full table of interruptions and faults; three of them are in `make test`.
+test-faults: $(VENV)/.installed-test
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m faults
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow
+
+docs: $(VENV)/.installed
+	$(BIN)/python docs/generate_config.py
+
+envs: $(VENV)/.installed-test
+	$(BIN)/python envs/generate.py --lock
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.installed: pyproject.toml envs/lock.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable '.[test]'
+	@touch $@

@@ -1,0 +1,2 @@
+# Perlmutter: `source envs/perlmutter.sh` before `make demo` or `snakemake --profile profiles/perlmutter`.
+module load python

@@ -1,0 +1,73 @@
+"""Write results/<run>/summary.md: what was made, what failed and why in one sentence, and what to type next."""
+
+import csv
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from skyloom.cli import atomic, parser, run
+
+FAILED = re.compile(r"^Error in rule (\w+)", re.M)
+RULE_LOG = re.compile(r"^\s+log: (\S+)", re.M)
+
+
+def failures(snakemake_log: str) -> list[tuple[str, str, str]]:
+    """(rule, its log file, its reason in one line) of every rule that failed, the last failure of each log."""
+    found = {}
+    for block in re.split(r"(?m)^(?=Error in rule )", snakemake_log)[1:]:
+        rule = FAILED.match(block)[1]
+        log = RULE_LOG.search(block)
+        path = log[1].rstrip(",") if log else ""
+        found[rule, path] = (rule, path, reason(Path(path)) if path else "")
+    return list(found.values())
+
+
+def reason(log: Path) -> str:
+    """The last line of a rule's log that says why, else its last line."""
+    if not log.is_file():
+        return "it left no log: look at the job's own log of the cluster"
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"(error:|\w*(Error|Exception)\b)", line)]
+    return (telling or lines or ["its log is empty"])[-1]
+
+
+def verdict(study: Path) -> list[str]:
+    """The comparison table of a finished study: its verdict line and its rows."""
+    table = study / "comparison.csv"
+    if not table.is_file():
+        return ["no comparison table yet"]
+    lines = table.read_text().splitlines()
+    said = [line.removeprefix("# ") for line in lines if line.startswith("#")]
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return [*said, f"{len(rows)} models in `{table}`"]
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--status", choices=["finished", "failed"], required=True)
+    arguments.add_argument("--results", type=Path, required=True)
+    arguments.add_argument("--snakemake-log", type=Path, required=True)
+    arguments.add_argument("--studies", nargs="+", required=True)
+    args = arguments.parse_args()
+
+    lines = [f"# Run {args.results.name}: {args.status}", "", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", ""]
+    for study in args.studies:
+        folder = args.results / study
+        figures = sorted(str(path) for path in folder.glob("figures/*.png"))
+        lines += [f"## {study}", "", *(f"- {line}" for line in verdict(folder))]
+        lines += [f"- {len(figures)} figures in `{folder / 'figures'}`"] * bool(figures) + [""]
+    if args.status == "failed":
+        log = args.snakemake_log.read_text(errors="replace") if args.snakemake_log.is_file() else ""
+        lines += ["## What failed", ""]
+        lines += [f"- `{rule}`: {why} (log: `{path}`)" for rule, path, why in failures(log)] or [
+            f"- Snakemake stopped before a rule failed: see `{args.snakemake_log}`"
+        ]
+        lines += ["", "Mend that, then type the same command again: what is finished is kept, training resumes."]
+    else:
+        lines += [f"Next: `snakemake --profile profiles/local --report {args.results}/report.zip`, with the same config."]
+    with atomic(args.results / "summary.md") as path:
+        path.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)
