@@ -1,0 +1,70 @@
+"""The embedded stand-in sky of the CO study: N(HI), 857 GHz dust and CO with the real products' files and units.
+
+It is built FROM a relation between CO, dust and HI, so scores on it test code and compare models; they are no
+statement about the real sky. Its parameters were tuned against the measured anchors of `skyloom.co.anchors` only, then
+frozen; no network has been looked at for it. What is predictable in it, and what is not, is said in `galaxy`.
+"""
+
+import numpy as np
+
+from skyloom.co.simulate.galaxy import emission
+from skyloom.co.simulate.instrument import observe
+from skyloom.co.simulate.write import write_sky
+
+__all__ = ["DEFAULTS", "emission", "observe", "simulate_sky", "write_sky"]
+
+DEFAULTS = {
+    "nside": 512,
+    "seed": 1,
+    # atomic gas
+    "hi_density": 0.44,  # [cm-3] at the Sun
+    "hi_height_kpc": 0.145,  # Gaussian, at the Sun; it flares outwards
+    "local_bubble": 0.25,  # of that density within 100 pc
+    "hi_opacity_column": 220.0,  # [1e20 cm-2] at which the optically thin column stops growing
+    # dense gas
+    "dense_density": 1.6,  # [H cm-3] in the ring
+    "dense_floor": 0.06,  # of that, everywhere in the disc
+    "dense_height_kpc": 0.06,
+    "ring_radius_kpc": 4.8,
+    "ring_width_kpc": 2.2,
+    "phase_column": 6.0,  # [1e20 cm-2] of dense gas in a shell that is half molecular
+    # turbulence
+    "turbulence_slope": -2.75,
+    "outer_scale_kpc": 0.15,
+    "diffuse_width": 0.45,  # of the logarithm
+    "dense_width": 1.9,
+    "dense_correlation": 0.75,  # of dense with diffuse gas
+    "mixing_depth_kpc": 0.4,  # a shell deeper than that averages over clouds
+    "mixing_exponent": 0.375,
+    # shielding
+    "shielding_fwhm_arcmin": 60.0,
+    "shielding_threshold": 0.5,  # d ln(CO threshold) / d contrast, with the sign turned
+    "shielding_brightness": 0.3,  # d ln W / d contrast
+    "core_cooling": 0.1,  # d ln(dust brightness) / d contrast, with the sign turned
+    # dust
+    "emissivity": 0.35,  # [MJy/sr per 1e20 cm-2] at 857 GHz
+    "emissivity_scatter": 0.15,
+    "inner_warmth": 0.8,
+    "dust_monopole": 0.64,  # [MJy/sr] of the cosmic infrared background, in the product
+    "dust_noise": 0.05,  # [MJy/sr]
+    "hi_noise": 0.02,  # [1e20 cm-2]
+    # CO
+    "co_threshold": 4.0,  # [1e20 cm-2] of H2 in a shell, A_V of about 0.8
+    "x_factor": 2.0,  # [1e20 cm-2 per K km/s]
+    "x_factor_scatter_dex": 0.15,
+    "x_factor_slope": -2.4,
+    "x_factor_l0": 100.0,
+    "saturation": 180.0,  # [K km/s]
+    "ratio_disc": 0.65,  # of 2-1 over 1-0
+    "ratio_inner": 0.8,
+    "ratio_scatter": 0.1,
+    "co_noise_10": 0.45,  # [K km/s]
+    "co_noise_21": 0.12,
+    "masked_fraction": 0.03,
+}
+
+
+def simulate_sky(config: dict) -> dict[str, np.ndarray]:
+    """The columns of the three products (RING, float32; NaN where masked) for `config`, laid over `DEFAULTS`."""
+    config = {**DEFAULTS, **config}
+    return observe(emission(config), config)

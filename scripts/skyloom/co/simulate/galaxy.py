@@ -1,0 +1,153 @@
+"""The Galaxy of the stand-in: where gas is (disc, flare, arms), how it is clumped, what of it shines. No telescope yet.
+
+The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D); the flared HI disc Kalberla & Kerp 2009;
+dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them was asked for by the anchors.
+
+Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for; the
+shielding, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there, from the contrast
+of a pixel with its surroundings (so from the map's morphology, not from the pixel); the inner Galaxy's warmer dust and
+higher line ratio, from the position. Not predictable: each cloud's X factor, how many clouds share a line of sight and
+so pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
+"""
+
+import healpy as hp
+import numpy as np
+
+from skyloom.co.simulate.fields import gaussian_field, interpolator
+
+SUN_RADIUS_KPC = 8.2
+SUN_HEIGHT_KPC = 0.02
+COLUMN_PER_KPC = 30.857  # [1e20 cm-2] of 1 kpc at 1 cm-3
+SHELL_EDGES_KPC = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 18.0)
+SAMPLES_PER_SHELL = 6
+SMOOTH_NSIDE = 128  # of the disc without turbulence, which is interpolated up
+
+
+def emission(config: dict) -> dict[str, np.ndarray]:
+    """The sky before beams and noise: `hi`, `h2` [1e20 cm-2], `dust` [MJy/sr], `w10`, `w21` [K km/s]; float32, RING.
+
+    One pass over the distance shells, nearest first, since a cloud's phase and its CO depend on its own column.
+    """
+    nside = config["nside"]
+    coarse = min(nside, SMOOTH_NSIDE)
+    up = interpolator(coarse, nside)
+    discs = [disc_columns(coarse, near, far, config) for near, far in zip(SHELL_EDGES_KPC, SHELL_EDGES_KPC[1:])]
+
+    shells = []
+    for k, (diffuse, dense) in enumerate(discs):
+        clumps, cloud_clumps = turbulence(k, config)
+        shells.append(phases(up(diffuse) * clumps, up(dense) * cloud_clumps, config))
+    hi = sum(atomic for atomic, _ in shells)
+    h2 = sum(molecular for _, molecular in shells)
+
+    contrast = shielding_contrast(hi + 2 * h2, up, coarse, config)
+    threshold = config["co_threshold"] * np.exp(-config["shielding_threshold"] * contrast)
+    bright = sum(np.maximum(molecular - threshold, 0) for _, molecular in shells)
+    opaque = config["hi_opacity_column"]
+    return {
+        "hi": opaque * -np.expm1(-hi / opaque),
+        "h2": h2,
+        "dust": dust(hi + 2 * h2, contrast, config),
+        **co_lines(bright, contrast, config),
+    }
+
+
+def disc_columns(nside: int, near_kpc: float, far_kpc: float, config: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of hydrogen [1e20 cm-2] without turbulence between two distances: the diffuse disc's, the dense gas's."""
+    x, y, z = hp.pix2vec(nside, np.arange(hp.nside2npix(nside)))
+    step = (far_kpc - near_kpc) / SAMPLES_PER_SHELL
+    diffuse, dense = np.zeros(len(x)), np.zeros(len(x))
+    for distance in near_kpc + step * (np.arange(SAMPLES_PER_SHELL) + 0.5):
+        radius = np.hypot(SUN_RADIUS_KPC - distance * x, distance * y)
+        height = SUN_HEIGHT_KPC + distance * z
+        arms = spiral_arms(radius, np.arctan2(distance * y, SUN_RADIUS_KPC - distance * x))
+
+        flare = config["hi_height_kpc"] * np.exp((radius - SUN_RADIUS_KPC) / 9.8)
+        density = config["hi_density"] * np.exp(-np.maximum(radius - SUN_RADIUS_KPC, 0) / 3.75)
+        density *= (0.7 + 0.6 * arms) * np.exp(-0.5 * (height / flare) ** 2)
+        diffuse += density * (config["local_bubble"] if distance < 0.1 else 1.0)
+
+        ring = np.exp(-0.5 * ((radius - config["ring_radius_kpc"]) / config["ring_width_kpc"]) ** 2)
+        density = config["dense_density"] * (ring * (0.3 + 1.8 * arms) + config["dense_floor"])
+        dense += density * np.exp(-0.5 * (height / config["dense_height_kpc"]) ** 2)
+    return diffuse * step * COLUMN_PER_KPC, dense * step * COLUMN_PER_KPC
+
+
+def spiral_arms(radius_kpc: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    """Strength, 0 to 1, of four logarithmic arms of pitch 12 deg and Gaussian width 0.35 kpc."""
+    tangent, width_kpc = np.tan(np.radians(12.0)), 0.35
+    phase = np.log(np.maximum(radius_kpc, 0.1) / 4.0) / tangent - azimuth
+    turn = (phase / (np.pi / 2) + 0.5) % 1.0 - 0.5  # of the quarter turn between two arms
+    distance = turn * (np.pi / 2) * radius_kpc * np.sin(np.radians(12.0))
+    return np.exp(-0.5 * (distance / width_kpc) ** 2)
+
+
+def turbulence(shell: int, config: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Lognormal factors of mean one for the diffuse and the dense gas of a shell; they share part of their structure.
+
+    The outer scale is a length, so its angle shrinks with distance; a deep shell averages over more of them, so its
+    contrast is less.
+    """
+    near, far = SHELL_EDGES_KPC[shell : shell + 2]
+    outer = max(8.0 * (near + far) / 2 * 0.15 / config["outer_scale_kpc"], 2.0)
+
+    def spectrum(ell: np.ndarray) -> np.ndarray:
+        return (ell**2 + outer**2) ** (config["turbulence_slope"] / 2)
+
+    mixing = min((far - near) / config["mixing_depth_kpc"], 1e9)
+    mixing = max(mixing, 1.0) ** -config["mixing_exponent"]
+    gas, variance = gaussian_field(f"diffuse {shell}", spectrum, config)
+    own, _ = gaussian_field(f"dense {shell}", spectrum, config)
+    share = config["dense_correlation"]
+    clouds = share * gas + np.sqrt(1 - share**2) * own
+
+    def lognormal(field: np.ndarray, width: float) -> np.ndarray:
+        return np.exp(np.float32(width) * field - np.float32(width**2 * variance / 2))
+
+    return lognormal(gas, config["diffuse_width"] * mixing), lognormal(clouds, config["dense_width"] * mixing)
+
+
+def phases(diffuse: np.ndarray, dense: np.ndarray, config: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Atomic and molecular columns [1e20 cm-2, of H and of H2]: dense gas turns molecular where it shields itself."""
+    molecular = 1 / (1 + (config["phase_column"] / np.maximum(dense, 1e-3)) ** 3)
+    return diffuse + dense * (1 - molecular), dense * molecular / 2
+
+
+def shielding_contrast(column: np.ndarray, up, coarse: int, config: dict) -> np.ndarray:
+    """ln of the column over its surroundings' (a Gaussian of `shielding_fwhm_arcmin`), within -1 and 1.
+
+    Positive in the core of a cloud, negative at its edge and between clouds.
+    """
+    log_column = np.log(column)
+    around = hp.ud_grade(log_column, coarse)
+    around = hp.smoothing(around, fwhm=np.radians(config["shielding_fwhm_arcmin"] / 60), iter=1)
+    return np.tanh(log_column - up(around))
+
+
+def dust(column: np.ndarray, contrast: np.ndarray, config: dict) -> np.ndarray:
+    """Brightness at 857 GHz [MJy/sr] of a hydrogen column [1e20 cm-2]: warmer in the inner Galaxy, colder in cores."""
+    scatter, variance = gaussian_field("emissivity", lambda ell: (ell**2 + 20.0**2) ** (-2.4 / 2), config)
+    width = config["emissivity_scatter"]
+    emissivity = config["emissivity"] * (1 + config["inner_warmth"] * inner_galaxy(config["nside"], 35.0))
+    return column * emissivity * np.exp(width * scatter - width**2 * variance / 2 - config["core_cooling"] * contrast)
+
+
+def co_lines(bright: np.ndarray, contrast: np.ndarray, config: dict) -> dict[str, np.ndarray]:
+    """`w10` and `w21` [K km/s] of the H2 column [1e20 cm-2] beyond the CO threshold; both saturate."""
+    x_scale = config["x_factor_l0"]
+    x_scatter, _ = gaussian_field(
+        "x factor", lambda ell: (ell**2 + x_scale**2) ** (config["x_factor_slope"] / 2), config
+    )
+    ratio_scatter, _ = gaussian_field("line ratio", lambda ell: (ell**2 + 50.0**2) ** (-2.4 / 2), config)
+    log_x = config["x_factor_scatter_dex"] * np.log(10) * x_scatter - config["shielding_brightness"] * contrast
+    thin = bright / (config["x_factor"] * np.exp(log_x))
+    w10 = config["saturation"] * np.log1p(thin / config["saturation"])
+    ratio = config["ratio_disc"] + (config["ratio_inner"] - config["ratio_disc"]) * inner_galaxy(config["nside"], 35.0)
+    return {"w10": w10, "w21": w10 * ratio * np.exp(config["ratio_scatter"] * ratio_scatter)}
+
+
+def inner_galaxy(nside: int, width_deg: float) -> np.ndarray:
+    """One towards the Galactic centre, falling as exp(-(angle/width)^2)."""
+    x = hp.pix2vec(nside, np.arange(hp.nside2npix(nside)))[0]
+    angle = np.degrees(np.arccos(np.clip(x, -1, 1)))
+    return np.exp(-((angle / width_deg) ** 2)).astype(np.float32)
