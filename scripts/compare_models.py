@@ -1,0 +1,112 @@
+"""Compare the models of one study on its test set: every record, the headline table, and what it says in one line.
+
+Networks and baselines stand in one table with their intervals; the published numbers stand beside them in columns of
+their own, since they were measured on other data.
+"""
+
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from skyloom import cli, metrics
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
+p.verdict { font-size: 17px; border-left: 4px solid #0072b2; padding-left: 1rem; max-width: 60rem }
+div.table { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; border-top: 2px solid; border-bottom: 2px solid }
+th { text-align: left; font-weight: 600; vertical-align: bottom; border-bottom: 1px solid }
+th, td { padding: .3rem .8rem .3rem 0 }
+td.number, th.number { text-align: right; white-space: nowrap }
+tr.first td { border-top: 1px solid #bbb }
+small { color: #555 } td.flag { color: #a0361b } td.published, th.published { background: #f4f1e8; padding-left: .8rem }
+"""
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"headline": [...], "reference": "dust"}')
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True)
+    parser.add_argument("--published", type=Path, help="config/<study>/published.yaml")
+    parser.add_argument("--output-metrics", type=Path, required=True)
+    parser.add_argument("--output-comparison", type=Path, required=True)
+    parser.add_argument("--output-html", type=Path, required=True)
+    args = parser.parse_args()
+
+    headline = args.config["headline"]
+    records = metrics.read(args.metrics)
+    others = sorted(set(records.study) - {args.study})
+    if others:
+        raise cli.BadInput(f"--metrics: records of the study {', '.join(others)} found, expected only {args.study}")
+    for item in headline:
+        if not (records["name"] == item["name"]).any():
+            known = ", ".join(sorted(records["name"].unique()))
+            raise cli.BadInput(f"config: headline {item['name']} is in no metrics.json; expected one of {known}")
+    published = yaml.safe_load(args.published.read_text())["scalars"] if args.published else []
+    table = metrics.comparison(records, headline, args.config.get("reference", ""), published)
+    verdict = metrics.verdict(table, records, headline)
+    with cli.atomic(args.output_metrics) as part:
+        metrics.write_csv(records, part)
+    with cli.atomic(args.output_comparison) as part:
+        metrics.write_csv(table, part, verdict)
+    with cli.atomic(args.output_html) as part:
+        part.write_text(page(args.study, table, verdict, headline, records))
+
+
+def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], records: pd.DataFrame) -> str:
+    """The headline table as one self-contained HTML page."""
+    units = dict(zip(records["name"], records.unit, strict=True))
+    heads = ["<th>model</th>", "<th>kind</th>"]
+    for item in headline:
+        unit = f" [{escape(units[item['name']])}]" if units[item["name"]] else ""
+        heads.append(f'<th class="number">{escape(item["name"])}{unit}<br><small>{escape(item["subset"])}</small></th>')
+    published = [name for name in table if name.startswith("published_") and name not in SOURCE]
+    heads += [f'<th class="number published">{escape(name.replace("_", " ", 1))}</th>' for name in published]
+    heads += ['<th class="published">measured on, source</th>'] * bool(published) + ["<th>flag</th>"]
+    rows, kind = [], None
+    for _, row in table.iterrows():
+        cells = [f"<td>{escape(row.model)}</td>", f"<td>{escape(row.kind)}</td>"]
+        cells += [f'<td class="number">{_cell(row, metrics.column(item))}</td>' for item in headline]
+        cells += [f'<td class="number published">{_number(row[name])}</td>' for name in published]
+        if published:
+            source = ": ".join(str(row[name]) for name in SOURCE if isinstance(row[name], str) and row[name])
+            cells.append(f'<td class="published"><small>{escape(source)}</small></td>')
+        cells.append(f'<td class="flag">{escape(row.flag)}</td>')
+        rows.append(f"<tr{' class=first' if row.kind != kind else ''}>{''.join(cells)}</tr>")
+        kind = row.kind
+    note = (
+        "Intervals are 68 %, from a bootstrap over blocks of test examples that share data; ± is the scatter over seeds. "
+        "Published numbers were measured on other data than this table: compare with care."
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(study)}: models compared</title>'
+        f'<style>{STYLE}</style><h1>{escape(study)}: models compared</h1><p class="verdict">{escape(verdict)}</p>'
+        f'<div class="table"><table><thead><tr>{"".join(heads)}</tr></thead>\n<tbody>\n'
+        + "\n".join(rows)
+        + f"\n</tbody></table></div><p><small>{note}</small></p></html>\n"
+    )
+
+
+SOURCE = ("published_on", "published_source")
+
+
+def _cell(row: pd.Series, key: str) -> str:
+    if pd.isna(row[key]):
+        return ""
+    text = _number(row[key])
+    if not pd.isna(row[f"{key}_seed_scatter"]):
+        text += f" ± {row[f'{key}_seed_scatter']:.2g}"
+    if not pd.isna(row[f"{key}_lo"]):
+        text += f"<br><small>[{_number(row[f'{key}_lo'])}, {_number(row[f'{key}_hi'])}]</small>"
+    return text
+
+
+def _number(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,241 @@
+"""Metric records, their block-bootstrap intervals, and the tables made of them: the same for every study.
+
+A record is `{"name", "of", "subset", "split", "value", "ci68": [lo, hi], "unit", "better", "n", "blocks"}`. `of` says
+what was measured: "model", or what stands beside it for comparison (for CO "dust" and "ceiling"). `better` is "higher",
+"lower", "zero" (a bias) or "one" (a ratio).
+
+Examples that share sky (or a simulation) are not independent: intervals come from resampling whole blocks of them.
+A statistic is a function of the multiplicity of each example, so that all draws are one matrix product.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skyloom.cli import BadInput
+
+ONE_SIGMA = (15.865, 84.135)  # percentiles
+RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")
+LOSS = {"higher": lambda v: -v, "lower": lambda v: v, "zero": abs, "one": lambda v: abs(math.log(v)) if v > 0 else math.inf}
+
+
+# --- block bootstrap -------------------------------------------------------------------------------------------------
+
+
+def multiplicities(blocks: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """How often each example counts in the sample itself (row 0: ones) and in each bootstrap draw of whole blocks.
+
+    blocks : (n,) label of each example. Returns (1 + draws, n) float64.
+    """
+    labels, inverse = np.unique(blocks, return_inverse=True)
+    drawn = np.random.default_rng(seed).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=draws)
+    return np.vstack([np.ones(len(blocks)), drawn[:, inverse]])
+
+
+def summary(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value (row 0) and 68 % percentile interval (the other rows) of a statistic of `multiplicities`."""
+    drawn = np.asarray(values[1:], dtype=np.float64)
+    with np.errstate(all="ignore"):
+        empty = np.isnan(drawn).all(0) if len(drawn) else np.ones(values.shape[1:], bool)
+        lo, hi = np.nanpercentile(np.where(empty, 0, drawn), ONE_SIGMA, axis=0) if len(drawn) else (np.nan, np.nan)
+    return values[0], np.where(empty, np.nan, lo), np.where(empty, np.nan, hi)
+
+
+def mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean over examples for each draw. values : (n, ...); counts : `multiplicities`. Returns (draws, ...)."""
+    flat = counts @ values.reshape(len(values), -1) / counts.sum(1, keepdims=True)
+    return flat.reshape(len(counts), *values.shape[1:])
+
+
+def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Median over examples for each draw. values : (n, k); counts : `multiplicities`. Returns (draws, k)."""
+    out = np.empty((len(counts), values.shape[1]))
+    for k, column in enumerate(values.T):
+        order = np.argsort(column)
+        below = counts[:, order].cumsum(1)
+        half = below[:, -1:] / 2
+        # an even count has two middle examples: the first that reaches half and the first that exceeds it
+        middle = [column[order][np.argmax(reached, axis=1)] for reached in (below >= half, below > half)]
+        out[:, k] = np.mean(middle, axis=0)
+    return out
+
+
+def record(name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="") -> dict:
+    """A metric record from a statistic of `multiplicities`, (1 + draws,). One block gives no interval."""
+    value, lo, hi = (float(v) for v in summary(np.asarray(values)))
+    n_blocks = len(np.unique(blocks))
+    ci68 = [lo, hi] if n_blocks > 1 else [math.nan, math.nan]
+    entries = (name, of, "test", subset, value, ci68, unit, better, len(blocks), n_blocks)
+    return dict(zip(RECORD, entries, strict=True))
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def write_json(content: dict, path: str | Path) -> None:
+    """Strict JSON: NaN and infinities, which JSON does not know, become null."""
+    Path(path).write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+
+def _plain(item):
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(value) for value in item]
+    if isinstance(item, np.generic):
+        item = item.item()
+    return None if isinstance(item, float) and not math.isfinite(item) else item
+
+
+def read(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """All records of several `metrics.json`, tidy: one row a model, seed and record."""
+    rows = []
+    for path in paths:
+        content = json.loads(Path(path).read_text())
+        missing = [key for key in ("study", "model", "kind", "seed", "set", "data", "metrics") if key not in content]
+        if missing:
+            raise BadInput(f"{path}: keys {', '.join(missing)} not found; expected what predict_test writes")
+        about = {key: content[key] for key in ("study", "model", "kind", "seed", "set", "data")}
+        for entry in content["metrics"]:
+            lo, hi = entry["ci68"]
+            values = {"value": entry["value"], "lo": lo, "hi": hi}
+            rows.append(about | {k: entry.get(k, "") for k in RECORD if k not in ("value", "ci68")} | values)
+    if not rows:
+        raise BadInput("no metric records in " + ", ".join(map(str, paths)))
+    table = pd.DataFrame(rows)
+    return table.astype({"value": float, "lo": float, "hi": float}).replace({"of": {"": "model"}})
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def comparison(records: pd.DataFrame, headline: list[dict], reference: str, published: list[dict] = ()) -> pd.DataFrame:
+    """The headline table: a row a model, seeds as mean and scatter; then what stands beside the models.
+
+    headline : `{"name", "subset"}`, with `"label"` where flag and verdict should use another name and `"decides": False`
+    where the verdict should leave it out. reference : the `of` below which a network is flagged, in every deciding
+    headline that has it. Intervals are the mean of the seeds' intervals, since the seeds share their test examples.
+    published : `{"beside", "metric", "value", "measured_on", "source"}`; their values get columns of their own.
+    """
+    rows = []
+    order = {"network": 0, "baseline": 1}
+    models = records[records["of"] == "model"].groupby(["kind", "model"], sort=False)
+    for (kind, model), group in sorted(models, key=lambda item: order.get(item[0][0], 2)):
+        rows.append({"model": model, "kind": kind, "data": _joined(group.data)} | _cells(group, headline))
+    for of, group in records[records["of"] != "model"].groupby("of", sort=False):
+        kind = "reference" if of == reference else "bound"
+        rows.append({"model": of, "kind": kind, "data": _joined(group.data)} | _cells(group, headline))
+    table = pd.DataFrame(rows)
+    better = _better(records)
+    flags = [_flags(row, table, headline, reference, better) for _, row in table.iterrows()]
+    table.insert(2, "flag", flags)
+    for entry in published:
+        table = _beside(table, entry)
+    return table
+
+
+def verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) -> str:
+    """In one line: which network beats every baseline in every deciding headline on test, or that none does."""
+    deciding = [item for item in headline if item.get("decides", True)]
+    names = " and ".join(f"{_label(item)} ({item['subset']})" for item in deciding)
+    data = _joined(records.data)
+    networks, baselines = table[table.kind == "network"], table[table.kind == "baseline"]
+    if networks.empty or baselines.empty:
+        lacking = "network" if networks.empty else "baseline"
+        return f"No {lacking} in this comparison, so that nothing can be said about {names}. Data: {data}."
+    better = _better(records)
+    duels = {row.model: [_duel(row, baselines, item, better[item["name"]]) for item in deciding] for _, row in networks.iterrows()}
+    winners = [model for model, parts in duels.items() if all(won for won, _ in parts)]
+    told = "; ".join(f"{model}: " + ", ".join(text for _, text in duels[model]) for model in winners or duels)
+    if winners:
+        verb = "beats" if len(winners) == 1 else "beat"
+        line = f"{', '.join(winners)} {verb} every baseline in {names} on the test set. {told}."
+    else:
+        line = f"No network beats every baseline in {names} on the test set. {told}."
+    for _, row in networks[networks.flag != ""].iterrows():
+        line += f" {row.model}: {row.flag}."
+    return f"{line} Data: {data}."
+
+
+def write_csv(table: pd.DataFrame, path: str | Path, comment: str = "") -> None:
+    """CSV with six significant digits, after a first line `# comment`."""
+    first = f"# {' '.join(comment.split())}\n" if comment else ""
+    Path(path).write_text(first + table.to_csv(index=False, float_format="%.6g"))
+
+
+def column(item: dict) -> str:
+    """The comparison's column of a headline."""
+    return f"{item['name']}_{item['subset']}"
+
+
+def _cells(group: pd.DataFrame, headline: list[dict]) -> dict:
+    cells = {"seeds": group.seed.nunique()}
+    for item in headline:
+        found = group[(group["name"] == item["name"]) & (group.subset == item["subset"])]
+        per_seed = found.groupby("seed")[["value", "lo", "hi"]].mean()
+        key = column(item)
+        cells |= {key: per_seed.value.mean(), f"{key}_lo": per_seed.lo.mean(), f"{key}_hi": per_seed.hi.mean()}
+        cells[f"{key}_seed_scatter"] = per_seed.value.std(ddof=1)  # NaN for one seed
+    return cells
+
+
+def _flags(row: pd.Series, table: pd.DataFrame, headline: list[dict], reference: str, better: dict) -> str:
+    """`rho_l below dust`: a network that the reference itself beats, or that has no value to compare."""
+    beside = table[(table.kind == "reference") & (table.model == reference)]
+    flags = []
+    for item in headline if row.kind == "network" else ():
+        if not item.get("decides", True) or beside.empty or np.isnan(known := beside.iloc[0][column(item)]):
+            continue
+        loss = LOSS[better[item["name"]]]
+        if not loss(row[column(item)]) <= loss(known):  # NaN is flagged
+            flags.append(f"{_label(item)} below {reference}")
+    return "; ".join(flags)
+
+
+def _duel(row: pd.Series, baselines: pd.DataFrame, item: dict, better: str) -> tuple[bool, str]:
+    """Whether a network beats the best baseline in one headline, and the two numbers in words."""
+    key = column(item)
+    if baselines[key].isna().all():
+        return False, f"{_label(item)} of no baseline is known"
+    best = baselines.loc[baselines[key].map(LOSS[better]).idxmin()]
+    won = bool(LOSS[better](row[key]) < LOSS[better](best[key]))
+    text = f"{_label(item)} {_with_interval(row, key)} against {_with_interval(best, key)} of {best.model}"
+    if row[f"{key}_lo"] <= best[f"{key}_hi"] and best[f"{key}_lo"] <= row[f"{key}_hi"]:
+        text += " (68 % intervals overlap)"
+    return won, text + ("" if won else " (lost)")
+
+
+def _with_interval(row: pd.Series, key: str) -> str:
+    if np.isnan(row[f"{key}_lo"]):
+        return f"{row[key]:.3g}"
+    return f"{row[key]:.3g} [{row[f'{key}_lo']:.3g}, {row[f'{key}_hi']:.3g}]"
+
+
+def _beside(table: pd.DataFrame, entry: dict) -> pd.DataFrame:
+    """The table with one published number in columns of its own, beside its model or in a row of its own."""
+    if not (table.model == entry["beside"]).any():
+        table = pd.concat([table, pd.DataFrame([{"model": entry["beside"], "kind": "published", "flag": "", "seeds": 0}])])
+        table = table.reset_index(drop=True)
+    row = table.index[table.model == entry["beside"]]
+    cells = (f"published_{entry['metric']}", entry["value"]), ("published_on", entry["measured_on"])
+    for name, value in (*cells, ("published_source", entry["source"])):
+        if name not in table:
+            table[name] = np.nan if isinstance(value, int | float) else ""
+        table.loc[row, name] = value
+    return table
+
+
+def _better(records: pd.DataFrame) -> dict:
+    return dict(zip(records["name"], records.better, strict=True))
+
+
+def _label(item: dict) -> str:
+    return item.get("label", item["name"])
+
+
+def _joined(values: pd.Series) -> str:
+    return ", ".join(sorted(set(map(str, values))))
