@@ -1,16 +1,14 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share: a copy of the repository, Snakemake on it, a finished run of test size."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="session")
-def repository() -> Path:
-    return REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +18,49 @@ def realdata() -> Path:
     if not folder:
         pytest.skip("SKYLOOM_REALDATA is unset: it names the folder of small real data files")
     return Path(folder)
+
+
+def copy_repository(target: Path) -> Path:
+    """A copy of what git tracks or would track, with links kept: a fresh clone of the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target / name, follow_symlinks=False)
+    return target
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A copy of the repository of the test's own."""
+    return copy_repository(tmp_path / "skyloom")
+
+
+def snakemake(folder: Path, *arguments: str, environment: dict | None = None) -> subprocess.CompletedProcess:
+    """Run Snakemake in `folder`; its output is `.stdout`, both streams together."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+TEST_RUN = ("--profile", "profiles/local", "--cores", "2", "--config", "size=test", "run=test")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A clone in which the test-size run of every study has finished; treat it as read-only, dry runs aside."""
+    folder = copy_repository(tmp_path_factory.mktemp("finished") / "skyloom")
+    done = snakemake(folder, *TEST_RUN)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return folder
