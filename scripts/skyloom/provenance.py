@@ -1,0 +1,84 @@
+"""Where a result came from: the code's commit, the packages' versions, the inputs' checksums."""
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+# What a number can depend on; absent ones are left out.
+PACKAGES = "torch", "numpy", "scipy", "astropy", "healpy", "xarray", "netCDF4", "h5py", "scikit-image", "scikit-learn"
+
+WHOLE_BYTES = 256 << 20  # files up to this size are hashed whole, at some 1 GB/s
+BLOCK_BYTES, N_BLOCKS, EDGE_BYTES = 64 << 10, 256, 1 << 20  # of larger ones, what is read: 18 MiB
+
+
+def git_state(folder: Path = Path(__file__).parent) -> dict:
+    """{"commit", "dirty"} of the clone that holds `folder`; None for both where there is no git or no clone."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a number can depend on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def file_checksum(path: str | Path) -> str:
+    """`sha256:...` of the whole file, or, above 256 MiB, `sampled-sha256:...`, which takes well under a second.
+
+    Sampled are: the size, the first and last MiB, 256 blocks of 64 KiB at even distances, and of a netCDF-4 or HDF5
+    file all names, shapes, types, attributes and arrays of up to 1 MiB (split, coordinates, normalisation). A training
+    set that was made anew from other input or by other code differs there; a few values edited by hand may not.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        if size <= WHOLE_BYTES:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(str(size).encode())
+        digest.update(file.read(EDGE_BYTES))
+        for start in np.linspace(EDGE_BYTES, size - EDGE_BYTES, N_BLOCKS).astype(int).tolist():
+            file.seek(start)
+            digest.update(file.read(BLOCK_BYTES))
+        file.seek(size - EDGE_BYTES)
+        digest.update(file.read())
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as content:
+            _hash_header(content, digest)
+    return "sampled-sha256:" + digest.hexdigest()
+
+
+def _hash_header(content: h5py.File, digest) -> None:
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        attributes = {key: item.attrs[key] for key in sorted(item.attrs) if not _is_reference(item.attrs.get_id(key))}
+        digest.update(repr((name, {key: np.asarray(value).tolist() for key, value in attributes.items()})).encode())
+        if isinstance(item, h5py.Dataset):
+            digest.update(repr((item.shape, item.dtype.str)).encode())
+            if item.nbytes <= EDGE_BYTES:
+                digest.update(repr(item[()].tolist()).encode())
+
+    visit("/", content)
+    content.visititems(visit)
+
+
+def _is_reference(attribute: h5py.h5a.AttrID) -> bool:
+    """Links between dimensions and variables: addresses in the file, not content."""
+    return (
+        h5py.check_ref_dtype(attribute.dtype) is not None or attribute.dtype.hasobject and attribute.dtype.kind != "O"
+    )

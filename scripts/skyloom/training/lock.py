@@ -1,0 +1,139 @@
+"""One trainer at a time in a state folder: a lock file with the holder's name and a heartbeat.
+
+`flock` is not reliable on every parallel file system. Exclusive creation, rename and modification times are.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from skyloom.cli import BadInput
+
+HEARTBEAT_SECONDS = 20
+STALE_SECONDS = 600  # a holder on another host is given up after this; its pid cannot be asked for
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one lives."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    me = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "born": _born(os.getpid()),
+        "job": os.environ.get("SLURM_JOB_ID", ""),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    _take(path, json.dumps(me))
+    done = threading.Event()
+    heart = threading.Thread(target=_beat, args=(path, done), daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        done.set()
+        heart.join()
+        path.unlink(missing_ok=True)
+
+
+def _take(path: Path, mine: str) -> None:
+    for _ in range(3):  # a holder may leave, or be replaced, while we look
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            with os.fdopen(handle, "w") as file:
+                file.write(mine)
+            return
+        theirs, silence = _look(path)
+        if theirs is None:
+            continue
+        holder = _holder(theirs)
+        if not _is_stale(holder, silence):
+            raise BadInput(
+                f"{path.parent}: another trainer works here, {_name(holder)}, last sign of life {silence:.0f} s ago; "
+                f"wait for it or cancel it"
+            )
+        _set_aside(path, theirs)
+        print(f"lock of {_name(holder)} taken over: that trainer is gone", file=sys.stderr)
+    raise BadInput(f"{path}: several trainers compete for this folder; start one only")
+
+
+def _look(path: Path) -> tuple[str | None, float]:
+    """What the lock says and its age [s] by the file system's own clock (hosts' clocks differ); None if it is gone."""
+    probe = path.with_name(f".clock.{socket.gethostname()}.{os.getpid()}")
+    try:
+        probe.touch()
+        silence = probe.stat().st_mtime - path.stat().st_mtime
+        text = path.read_text()
+        if not text and silence < 1:  # created, but not written yet
+            time.sleep(0.2)
+            text = path.read_text()
+        return text, max(0.0, silence)
+    except FileNotFoundError:
+        return None, 0.0
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, judged: str) -> None:
+    """Remove the lock that was judged stale, and no other: a rename is atomic, a look and an unlink are not."""
+    aside = path.with_name(f".stale.{socket.gethostname()}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, aside)
+        if aside.read_text() == judged:
+            aside.unlink()
+        else:  # somebody took it over just now: give it back
+            os.rename(aside, path)
+
+
+def _holder(text: str) -> dict:
+    try:
+        return dict(json.loads(text))
+    except ValueError:  # its disc was full
+        return {"host": "an unknown host", "pid": 0}
+
+
+def _is_stale(holder: dict, silence: float) -> bool:
+    if holder["host"] == socket.gethostname():
+        # The birth time guards against a pid that was given to another process: in a container ours is often 7.
+        return _born(holder["pid"]) is None or _born(holder["pid"]) != holder.get("born")
+    return silence > STALE_SECONDS
+
+
+def _born(pid: int) -> str | None:
+    """When a process of this host was started, as text; None where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return _born_without_proc(pid)
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]  # a zombie trains nothing; field 22 of proc(5) is the start time
+
+
+def _born_without_proc(pid: int) -> str | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "unknown"
+
+
+def _name(holder: dict) -> str:
+    job = f", Slurm job {holder['job']}" if holder.get("job") else ""
+    return f"host {holder['host']}, pid {holder['pid']}{job}, since {holder.get('since', 'an unknown time')}"
+
+
+def _beat(path: Path, done: threading.Event) -> None:
+    while not done.wait(HEARTBEAT_SECONDS):
+        with contextlib.suppress(OSError):
+            os.utime(path)

@@ -1,0 +1,89 @@
+"""What a study and its config tell the engine: the `Task` (what is learned) and the `Plan` (for how long)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from skyloom.cli import BadInput
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train; each field may stand in a model's config entry under the same name."""
+
+    epochs: float = 50
+    steps: int | None = None  # where given, it goes before `epochs`
+    batch: int = 32  # over all processes together, so that 1 and 4 GPUs train on the same batches
+    learning_rate: float = 1e-3
+    ema: float = 0.999  # decay of the weight average, which is what is scored and published; 0: no average
+    clip: float | None = None  # largest norm of one optimiser's gradient
+    valid_every: int | None = None  # steps from one row of the history to the next; None: one epoch
+    save_minutes: float = 10  # a kill loses at most this much
+    seed: int = 0
+
+    @classmethod
+    def from_entry(cls, entry: dict, seed: int) -> "Plan":
+        """The plan in a model's config entry; what is missing or null there takes its default."""
+        names = {field.name for field in fields(cls)} - {"seed"}
+        return cls(seed=seed, **{key: value for key, value in entry.items() if key in names and value is not None})
+
+    def resolved(self, n_train: int, n_processes: int) -> "Plan":
+        """The same plan with `steps`, `batch` and `valid_every` as numbers, for `n_train` examples."""
+        batch = min(self.batch, n_train)
+        if batch < 1 or batch % n_processes:
+            raise BadInput(f"batch: {batch} examples cannot be shared evenly by {n_processes} processes")
+        epoch = n_train // batch
+        steps = self.steps or max(1, round(self.epochs * epoch))
+        return replace(self, steps=steps, batch=batch, valid_every=self.valid_every or epoch)
+
+
+class Task(nn.Module):
+    """Networks, and how they learn. A supervised one is:
+
+        class Denoise(Task):
+            def __init__(self):
+                super().__init__()
+                self.net = UNet(3, 1)
+
+            def optimisers(self):
+                return {"net": adamw(self.net.parameters(), self.plan.learning_rate)}
+
+            def losses(self, batch, step):
+                yield "net", mse_loss(self.net(batch["x"]), batch["y"])
+
+            def score(self, batch):
+                return {"mse": (self.net(batch["x"]) - batch["y"]).square().mean((1, 2, 3))}
+
+    An adversarial one yields ("critic", ...) and then ("generator", ...): the engine takes the named optimiser's step
+    between two yields, so that what follows a yield sees the stepped weights. Draw random numbers from torch's
+    default generators only: the engine seeds them before each step, which is what makes a resumed run exact.
+    """
+
+    plan: Plan  # set by the engine before it calls `optimisers`, with `steps` as a number
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """One optimiser a name; each owns the parameters that its loss trains."""
+        raise NotImplementedError
+
+    def schedules(
+        self, optimisers: dict[str, torch.optim.Optimizer]
+    ) -> dict[str, torch.optim.lr_scheduler.LRScheduler]:
+        """Schedules of the learning rate by their optimiser's name, stepped after each step of it; none by default."""
+        return {}
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
+        """Yield (name of an optimiser, scalar mean loss over the batch), in the order in which the steps are taken."""
+        raise NotImplementedError
+
+    def score(self, batch: Batch) -> dict[str, Tensor]:
+        """Scores (example,) in evaluation mode; lower is better, and the first one chooses the published weights."""
+        raise NotImplementedError
+
+
+def adamw(parameters: Iterable[nn.Parameter], learning_rate: float, **options) -> torch.optim.AdamW:
+    """AdamW in its fused form: a quarter of the time for small networks on the CPU, and the fast one on CUDA."""
+    return torch.optim.AdamW(parameters, learning_rate, fused=True, **options)

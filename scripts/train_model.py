@@ -1,0 +1,174 @@
+"""Train one model of a study: a network through the training engine, a baseline through its own fit.
+
+    python scripts/train_model.py --study co --model res_unet --seed 1 --config "$ENTRY" --data patches.nc \\
+        --state results/demo/state/co/res_unet/seed1 --checkpoint best.ckpt --history history.csv --run-json run.json
+
+With several GPUs it starts one process a GPU under torchrun. Exit codes: 0 finished, 75 saved and to be run again
+(time budget spent, or a signal), 2 bad input, 1 the loss is not finite.
+"""
+
+import hashlib
+import importlib
+import io
+import json
+import math
+import os
+import sys
+import time
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+
+import torch
+import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args as torchrun_args
+from torch.distributed.run import run as torchrun
+
+from skyloom import cli
+from skyloom.patchset import PatchSet
+from skyloom.provenance import file_checksum, git_state, package_versions
+from skyloom.training import UNFINISHED, Plan, Result, fit
+
+STARTED = time.monotonic()
+
+
+def main() -> None:
+    args = _arguments()
+    kind = args.config.get("kind", "network")
+    processes = _processes(args) if kind == "network" else 1
+    if processes > 1 and not dist.is_torchelastic_launched():
+        raise SystemExit(_launch(processes, args.threads))
+    torch.set_num_threads(max(1, args.threads // processes))
+    module = _module(args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}")
+    inputs = {str(path): file_checksum(path) for path in args.data}
+    digest = _digest(args, processes, inputs)
+    examples = _module(args.study, "data.examples").load(args.data, args.config)
+    for split in ("train", "valid"):
+        if len(getattr(examples, split)) == 0:
+            raise cli.BadInput(f"{args.data[0]}: no example of the split '{split}'; expected at least one")
+    plan = Plan.from_entry(args.config, args.seed)
+
+    def publish(result: Result) -> None:
+        checkpoint = {"study": args.study, "model": args.model, "kind": kind, "module": args.config.get("module")}
+        checkpoint |= {"entry": args.config, "meta": examples.meta, "digest": digest, "state": result.weights}
+        account = {"study": args.study, "model": args.model, "entry": args.config, "seed": args.seed}
+        account |= {"plan": asdict(plan)} if kind == "network" else {}
+        account |= {"data_kind": PatchSet(args.data[0]).attrs.get("data_kind", "unknown"), "inputs": inputs}
+        account |= {"digest": digest, "git": git_state(), "packages": package_versions()}
+        account |= {"slurm_job": os.environ.get("SLURM_JOB_ID"), **result.summary}
+        _publish(args, checkpoint, account, result.history)
+
+    if kind == "baseline":
+        publish(_fit_baseline(module, args, examples))
+        return
+    fit(
+        lambda: module.make_task(args.config, examples.meta),
+        examples.train,
+        examples.valid,
+        plan,
+        args.state,
+        publish,
+        digest=digest,
+        budget_minutes=_budget_minutes(args.runtime),
+    )
+
+
+def _arguments() -> Namespace:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--model", required=True, help="the entry's name in the config")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="the model's resolved config entry, JSON"
+    )
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="patches.nc, then denoised.nc where used")
+    parser.add_argument(
+        "--code", type=Path, nargs="*", default=[], help="source files that a resume must find unchanged"
+    )
+    parser.add_argument("--state", type=Path, required=True, help="folder of the resumable state, emptied at the end")
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--history", type=Path, required=True)
+    parser.add_argument("--run-json", type=Path, required=True)
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs wanted; those found are used")
+    parser.add_argument("--runtime", type=float, default=math.inf, help="minutes the job may take, a margin included")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of all processes together")
+    return parser.parse_args()
+
+
+def _processes(args: Namespace) -> int:
+    """One process a GPU that is wanted and found; without one, the entry's `processes`, one unless it says more."""
+    if dist.is_torchelastic_launched():
+        return int(os.environ["WORLD_SIZE"])
+    found = torch.cuda.device_count()
+    if args.gpus > found:
+        print(f"{args.gpus} GPU(s) wanted, {found} found: training on {found or 'the CPU'}", file=sys.stderr)
+    return max(1, min(args.gpus, found)) if found else args.config.get("processes", 1)
+
+
+def _launch(processes: int, threads: int) -> int:
+    """Run this very command under torchrun; returns the workers' exit code, which torchrun itself turns into 1."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads // processes)))
+    words = ["--standalone", "--nproc-per-node", str(processes)]
+    # Without this SIGUSR1 kills torchrun and leaves its workers behind; the environment variable has no effect.
+    words += ["--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1"]
+    try:
+        torchrun(torchrun_args([*words, *sys.argv]))
+    except ChildFailedError as error:
+        return max(1, error.get_first_failure()[1].exitcode)
+    except SignalException as error:
+        print(f"NOT FINISHED: {error}; run the same command again to go on from the saved state.", file=sys.stderr)
+        return UNFINISHED
+    return 0
+
+
+def _module(study: str, name: str) -> ModuleType:
+    full = f"skyloom.{study}.{name}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if not full.startswith(str(error.name)):  # something that the module imports is missing
+            raise
+        raise cli.BadInput(f"config: there is no module {full}; expected scripts/{full.replace('.', '/')}.py") from None
+
+
+def _digest(args: Namespace, processes: int, inputs: dict[str, str]) -> str:
+    """Stands for all that must be the same for a resume; file paths do not count."""
+    code = sorted([path.name, file_checksum(path)] for path in args.code)
+    key = [args.study, args.config, args.seed, code, list(inputs.values()), processes]
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def _budget_minutes(runtime: float) -> float:
+    """The job's time less a tenth (ten minutes at most) for a last step, validation and saving; and less the start."""
+    if math.isinf(runtime):
+        return runtime
+    return runtime - min(0.1 * runtime, 10.0) - (time.monotonic() - STARTED) / 60
+
+
+def _fit_baseline(module: ModuleType, args: Namespace, examples) -> Result:
+    """A baseline has no steps: its history is empty, its account short."""
+    torch.manual_seed(args.seed)
+    state = module.fit(args.config, examples, args.seed)
+    seconds = time.monotonic() - STARTED
+    summary = {"examples_seen": len(examples.train), "resumes": 0, "wall_seconds": seconds, "device_seconds": seconds}
+    summary |= {"device": "cpu", "processes": 1, "threads": torch.get_num_threads()}
+    return Result(state, "step,epoch\n", summary)
+
+
+def _publish(args: Namespace, checkpoint: dict, account: dict, history: str) -> None:
+    """Move the three files into place, the checkpoint last: where it lies, the others do too."""
+    with cli.atomic(args.history) as part:
+        part.write_text(history)
+    with cli.atomic(args.run_json) as part:
+        part.write_text(json.dumps(account, indent=1) + "\n")
+    buffer = io.BytesIO()  # torch's own writer hides a full disc
+    torch.save(checkpoint, buffer)
+    with cli.atomic(args.checkpoint) as part:
+        part.write_bytes(buffer.getbuffer())
+
+
+if __name__ == "__main__":
+    cli.run(main)
