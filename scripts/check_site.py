@@ -1,0 +1,89 @@
+"""Does this cluster accept what a profile asks for? Run it on a login node before the first run; it submits nothing.
+
+    python scripts/check_site.py --profile profiles/leonardo
+
+Two things would otherwise come to light late: jobs that Slurm refuses, and a MinJobAge so short that Slurm forgets a
+finished job before Snakemake asks for it, which then waits for ever.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from skyloom import cli
+
+# What the plugin makes of a profile's resources.
+SBATCH_OPTIONS = {
+    "slurm_account": "--account",
+    "slurm_partition": "--partition",
+    "qos": "--qos",
+    "constraint": "--constraint",
+    "runtime": "--time",
+    "mem_mb": "--mem",
+    "nodes": "--nodes",
+    "gres": "--gres",
+}
+POLLS_BEFORE_FORGOTTEN = 3  # the plugin warns below three times the first interval (its validation.py)
+
+
+def slurm(*command: str) -> str:
+    """The output of a Slurm command; BadInput with Slurm's own words where it refuses."""
+    try:
+        done = subprocess.run(command, text=True, capture_output=True, timeout=60)
+    except FileNotFoundError:
+        raise cli.BadInput(f"{command[0]}: not found; expected Slurm's commands on PATH, as on a login node") from None
+    if done.returncode:
+        raise cli.BadInput(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout + done.stderr
+
+
+def check_min_job_age(profile: dict) -> str:
+    """Compare the site's MinJobAge [s] with the profile's interval between two looks at the queue [s]."""
+    found = re.search(r"MinJobAge\s*=\s*(\d+)", slurm("scontrol", "show", "config"))
+    age = int(found.group(1)) if found else 0
+    interval = profile["slurm-init-seconds-before-status-checks"]
+    if age < POLLS_BEFORE_FORGOTTEN * interval:
+        raise cli.BadInput(
+            f"MinJobAge is {age} s, expected at least {POLLS_BEFORE_FORGOTTEN * interval} s: set"
+            f" slurm-init-seconds-before-status-checks in the profile to {max(1, age // POLLS_BEFORE_FORGOTTEN)}"
+        )
+    return f"MinJobAge {age} s"
+
+
+def check_job(resources: dict) -> str:
+    """Ask Slurm whether it would accept a job with these resources of a profile, without submitting it."""
+    values = {name: os.path.expandvars(str(value)) for name, value in resources.items()}
+    if values["slurm_account"] in ("", "$SKYLOOM_ACCOUNT"):
+        raise cli.BadInput("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<account to charge>")
+    options = [f"{option}={values[name]}" for name, option in SBATCH_OPTIONS.items() if name in values]
+    return slurm("sbatch", "--test-only", *options, "--wrap=true").strip().removeprefix("sbatch: ")
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--profile", type=Path, default=Path("profiles/slurm"), help="folder of the profile")
+    parser.add_argument("--gpus", type=int, default=1, help="of one training job, 0 for a cluster without")
+    arguments = parser.parse_args()
+    path = arguments.profile / "config.yaml"
+    if not path.exists():
+        raise cli.BadInput(f"{path}: not found; expected the folder of a profile")
+    profile = yaml.safe_load(path.read_text())
+    if profile["executor"] != "slurm":
+        raise cli.BadInput(f"{path}: executor is {profile['executor']}, expected slurm")
+
+    defaults = profile["default-resources"]
+    training = defaults | profile.get("set-resources", {}).get("train_model", {}) | {"nodes": 1}
+    training |= {"gres": f"gpu:{arguments.gpus}"} if arguments.gpus else {}
+    print(f"status      {check_min_job_age(profile)}")
+    print(f"CPU rules   {check_job(defaults)}")
+    print(f"training    {check_job(training)}")
+    if "resources" in profile:
+        limit = {"runtime": profile["resources"]["runtime"]}
+        print(f"time limit  {check_job(training | limit)}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
