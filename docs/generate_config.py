@@ -60,7 +60,9 @@ def text() -> str:
 def main() -> None:
     target = DOCS / "config.md"
     if "--check" in sys.argv:
-        sys.exit(0 if target.read_text() == text() else "docs/config.md is not in step with the schemas: run `make docs`")
+        sys.exit(
+            0 if target.read_text() == text() else "docs/config.md is not in step with the schemas: run `make docs`"
+        )
     target.write_text(text())
 
 

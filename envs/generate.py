@@ -1,8 +1,8 @@
 """Write envs/ from the one list of pinned dependencies, pyproject.toml.
 
-    python envs/generate.py           skyloom.yaml (conda) and skyloom.def (Apptainer)
-    python envs/generate.py --lock    lock.txt too: the versions that this environment holds, dependencies of ours only
-    python envs/generate.py --check   exit 1 where a file is not what this would write
+python envs/generate.py           skyloom.yaml (conda) and skyloom.def (Apptainer)
+python envs/generate.py --lock    lock.txt too: the versions that this environment holds, dependencies of ours only
+python envs/generate.py --check   exit 1 where a file is not what this would write
 """
 
 import sys

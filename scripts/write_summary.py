@@ -64,7 +64,9 @@ def main() -> None:
         ]
         lines += ["", "Mend that, then type the same command again: what is finished is kept, training resumes."]
     else:
-        lines += [f"Next: `snakemake --profile profiles/local --report {args.results}/report.zip`, with the same config."]
+        lines += [
+            f"Next: `snakemake --profile profiles/local --report {args.results}/report.zip`, with the same config."
+        ]
     with atomic(args.results / "summary.md") as path:
         path.write_text("\n".join(lines) + "\n")
 

@@ -37,10 +37,10 @@ def branch(schema, value, key, root):
         return schema
     branches = [branch(option, None, key, root) for option in schema["oneOf"]]
     modules = {option["properties"]["module"]["const"]: option for option in branches}
-    module = value.get("module")
-    if module not in modules:
-        refuse(f"{key}.module", f"unknown model module {module!r}; {nearest(module, modules)}known: {', '.join(modules)}")
-    return modules[module]
+    name = value.get("module")
+    if name not in modules:
+        refuse(f"{key}.module", f"unknown model module {name!r}; {nearest(name, modules)}known: {', '.join(modules)}")
+    return modules[name]
 
 
 def complete(value, schema, key, root):
@@ -190,8 +190,8 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             package = path.parent.relative_to(scripts).parts
             prefix = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*prefix, *([node.module] if node.module else [])])
-            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+            source = ".".join([*prefix, *([node.module] if node.module else [])])
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
     files = set()
     for name in filter(None, names):
         parts = name.split(".")
@@ -222,8 +222,8 @@ def model_code(script):
 
     def of(w):
         entry = model_entry(w)
-        module = f"models/{entry['module']}" if entry["kind"] == "network" else "baselines"
-        names = [module, "data/examples"] + ["evaluate"] * (script == "predict_test.py")
+        learner = f"models/{entry['module']}" if entry["kind"] == "network" else "baselines"
+        names = [learner, "data/examples"] + ["evaluate"] * (script == "predict_test.py")
         files = [f"skyloom/{w.study}/{name}" for name in names]
         return code(script, *(f"{f}.py" if (BASE / "scripts" / f"{f}.py").exists() else f"{f}/__init__.py" for f in files))
 

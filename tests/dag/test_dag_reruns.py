@@ -1,0 +1,88 @@
+"""Which edits rerun what: code files are inputs, compared by checksum."""
+
+import os
+import re
+import shutil
+
+import pytest
+from conftest import TEST_RUN, snakemake
+
+
+@pytest.fixture(scope="module")
+def done(finished, tmp_path_factory):
+    """A copy of the finished run, with its metadata, to edit."""
+    folder = tmp_path_factory.mktemp("reruns") / "skyloom"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder
+
+
+def planned(folder) -> list[tuple[str, str, str]]:
+    """(rule, wildcards, reason) of every job of a dry run."""
+    output = snakemake(folder, "-n", *TEST_RUN).stdout
+    found = []
+    for block in re.split(r"\n(?=(?:local)?rule \w+:)", output)[1:]:
+        rule = re.match(r"(?:local)?rule (\w+):", block)[1]
+        wildcards = re.search(r"wildcards: (.*)", block)
+        found.append((rule, wildcards[1] if wildcards else "", re.search(r"reason: (.*)", block)[1]))
+    return found
+
+
+def edited(path):
+    path.write_text(path.read_text() + "\n# an edit\n")
+
+
+@pytest.fixture
+def edit(done):
+    """Edit a file below scripts/ for one test; afterwards it is as it was."""
+    originals = {}
+
+    def change(name):
+        path = done / "scripts" / name
+        originals[path] = path.read_text()
+        edited(path)
+
+    yield change
+    for path, text in originals.items():
+        path.write_text(text)
+
+
+def test_touching_every_file_reruns_nothing(done):
+    for path in (done / "scripts").rglob("*.py"):
+        os.utime(path)
+    for path in [*(done / "workflow").rglob("*"), *(done / "config").rglob("*")]:
+        os.utime(path)
+    assert planned(done) == []
+
+
+def test_edit_of_a_shared_module_reruns_exactly_the_rules_that_import_it(done, edit):
+    edit("skyloom/metrics.py")
+    updated = {rule for rule, _, reason in planned(done) if "scripts/skyloom/metrics.py" in reason}
+    assert updated == {"predict_test", "compare_models"}
+
+
+def test_edit_of_one_network_retrains_that_network_only(done, edit):
+    edit("skyloom/co/models/res_unet.py")
+    trained = [wildcards for rule, wildcards, _ in planned(done) if rule == "train_model"]
+    assert len(trained) == 1 and "model=res_unet" in trained[0]
+
+
+def test_edit_of_the_evaluation_tests_again_but_trains_nothing(done, edit):
+    edit("skyloom/co/evaluate/spectra.py")
+    rules = {rule for rule, _, _ in planned(done)}
+    assert "predict_test" in rules and "train_model" not in rules
+
+
+def test_revert_of_an_edit_reruns_nothing(done, edit):
+    path = done / "scripts/skyloom/co/data/tiles.py"
+    text = path.read_text()
+    edited(path)
+    assert {"co_select_tiles", "co_cut_patches"} <= {rule for rule, _, _ in planned(done)}
+    path.write_text(text)
+    assert planned(done) == []
+
+
+def test_gpu_count_and_run_time_retrain_nothing(done):
+    overlay = done / "mine.yaml"
+    overlay.write_text("co: {models: {res_unet: {gpus: 4, runtime: 240, mem_mb: 64000, threads: 1}}}\n")
+    output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
+    assert "Nothing to be done" in output, output[-2000:]

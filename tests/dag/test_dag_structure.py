@@ -1,0 +1,178 @@
+"""The workflow as a graph: what a dry run of each config, size and profile plans, and how fast."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from conftest import REPOSITORY, snakemake
+
+PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
+ACCOUNT = {"SKYLOOM_ACCOUNT": "toy_0"}
+
+
+def counts(output: str) -> dict[str, int]:
+    """The job counts that a dry run prints."""
+    table = output.split("Job stats:")[1].split("total")[0]
+    return {name: int(n) for name, n in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.M)}
+
+
+def dry_run(folder, *arguments, **keywords):
+    done = snakemake(folder, "-n", *arguments, **keywords)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    from conftest import copy_repository
+
+    return copy_repository(tmp_path_factory.mktemp("dag") / "skyloom")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_plans_the_demo(demo, profile):
+    done = snakemake(demo, "-n", "--profile", f"profiles/{profile}", environment=ACCOUNT)
+    assert done.returncode == 0, done.stdout[-3000:]
+    models = yaml.safe_load((demo / "config/co/demo.yaml").read_text())["run_models"]
+    assert counts(done.stdout)["train_model"] == counts(done.stdout)["predict_test"] == len(models)
+
+
+def test_profile_slurm_is_found_by_its_bare_name(demo):
+    assert "train_model" in dry_run(demo, "--profile", "slurm", environment=ACCOUNT)
+
+
+def test_survey_size_plans_every_job_in_less_than_half_a_minute(demo):
+    """30 s is the promise to a user on a login node; 2,000 jobs the one to the scheduler."""
+    start = time.monotonic()
+    planned = counts(dry_run(demo, "--config", "size=survey", "run=survey", "--quiet", "host"))
+    assert time.monotonic() - start < 30
+    assert planned["download_raw"] == 3 and "co_simulate_sky" not in planned
+    assert sum(planned.values()) < 2000
+
+
+def test_one_study_and_one_file_are_targets(demo):
+    assert "co_check_sky" in dry_run(demo, "co")
+    one = counts(dry_run(demo, "results/demo/co/models/constant/seed0/best.ckpt"))
+    assert one["train_model"] == 1 and "predict_test" not in one
+
+
+def test_rulegraph_names_the_path_from_raw_maps_to_figures(demo):
+    done = snakemake(demo, "--rulegraph", "mermaid-js")
+    for rule in ("co_simulate_sky", "co_prepare_maps", "train_model", "predict_test", "compare_models"):
+        assert rule in done.stdout
+
+
+def test_overlay_replaces_lists_and_merges_tables(demo, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        yaml.safe_dump({"co": {"run_models": ["res_unet"], "seeds": [3, 4], "models": {"res_unet": {"epochs": 7}}}})
+    )
+    output = dry_run(demo, "--configfile", str(mine), "-p")
+    assert counts(output)["train_model"] == 2
+    section = json.loads(re.search(r"train_model.py --study co --model res_unet .*?--config '(.*?)'", output)[1])
+    assert section["epochs"] == 7 and section["set"] == "co10"
+
+
+def test_each_rule_has_a_script_and_a_log_of_its_name(demo):
+    output = dry_run(demo, "-p", "--forceall")
+    for block in re.split(r"\n(?=(?:local)?rule \w+:)", output)[1:]:
+        rule = re.match(r"(?:local)?rule (\w+):", block)[1]
+        if rule in ("all", "co"):
+            continue
+        assert f"scripts/{rule}.py" in block, rule
+        assert re.search(rf"log: \S*/{rule}[/.]", block), rule
+
+
+def test_no_snakemake_process_imports_torch_or_healpy(demo):
+    """A Slurm job parses the workflow again: these imports would cost each of them seconds."""
+    program = (
+        "import sys, runpy; sys.argv = ['snakemake', '-n', '--quiet', 'all']\n"
+        "try: runpy.run_module('snakemake', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print('LOADED', [m for m in ('torch', 'healpy', 'xarray', 'astropy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=demo, capture_output=True, text=True)
+    assert "LOADED []" in done.stdout, done.stdout + done.stderr
+
+
+def test_parsing_the_snakefile_takes_less_than_a_second_of_cpu(demo):
+    """CPU time of a parse less that of an empty Snakefile: a bound on work per Slurm job, ten times what it takes."""
+
+    def cpu(*arguments):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "snakemake", "--list-rules", *arguments], cwd=demo, capture_output=True)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    empty = demo / "empty.smk"
+    empty.write_text("rule nothing:\n    output: 'nothing'\n")
+    assert min(cpu() for _ in range(2)) - min(cpu("-s", str(empty)) for _ in range(2)) < 1.0
+
+
+def test_toy_study_comes_by_new_files_and_one_list_entry(clone):
+    """The house promises that nothing else has to be edited."""
+    before = {p: p.read_bytes() for p in clone.rglob("*") if p.is_file() and not p.is_symlink()}
+    files = {
+        "config/toy/demo.yaml": "run_models: [mean]\nmodels: {mean: {module: mean, set: base}}\nsets: {base: {}}\n",
+        "config/toy/published.yaml": "scalars: []\n",
+        "workflow/schemas/toy.schema.yaml": """
+title: config/toy
+description: A toy.
+type: object
+additionalProperties: false
+properties:
+  run_models: {type: array, items: {type: string}}
+  seeds: {type: array, default: [0]}
+  sets: {type: object, additionalProperties: {type: object}}
+  evaluate: {type: object, default: {}}
+  comparison: {type: object, default: {headline: []}}
+  models:
+    type: object
+    additionalProperties:
+      type: object
+      properties:
+        kind: {default: baseline}
+        gpus: {default: 0}
+        threads: {default: 1}
+        runtime: {default: 5}
+        mem_mb: {default: 100}
+      additionalProperties: {}
+""",
+        "workflow/rules/toy.smk": '''
+rule toy:
+    """Everything of the toy study."""
+    input:
+        R.format(study="toy") + "/comparison.csv",
+
+
+rule toy_make_patches:
+    output:
+        R.format(study="toy") + "/sets/{set}/patches.nc",
+    shell:
+        "echo > {output}"
+''',
+        "scripts/skyloom/toy/__init__.py": "",
+        "scripts/skyloom/toy/baselines.py": "",
+        "scripts/skyloom/toy/data/__init__.py": "",
+        "scripts/skyloom/toy/data/examples.py": "",
+        "scripts/skyloom/toy/evaluate.py": "",
+    }
+    for name, text in files.items():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text(text)
+    planned = counts(dry_run(clone, "--config", "studies=[co,toy]"))
+    assert planned["toy_make_patches"] == 1 and planned["compare_models"] == 2
+    assert counts(dry_run(clone, "--config", "studies=[toy]"))["train_model"] == 1
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+@pytest.mark.parametrize("size", ["demo", "workstation", "survey", "test"])
+def test_every_size_has_a_valid_config(demo, size):
+    if size != "demo":
+        assert (REPOSITORY / "config/co" / f"{size}.yaml").exists()
+    assert counts(dry_run(demo, "--config", f"size={size}", f"run={size}"))["compare_models"] == 1
