@@ -28,9 +28,7 @@ small { color: #555 } td.flag { color: #a0361b } td.published, th.published { ba
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--study", required=True)
-    parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"headline": [...], "reference": "dust"}'
-    )
+    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"headline": [...], "reference": "dust"}')
     parser.add_argument("--metrics", type=Path, nargs="+", required=True)
     parser.add_argument("--published", type=Path, help="config/<study>/published.yaml")
     parser.add_argument("--output-metrics", type=Path, required=True)

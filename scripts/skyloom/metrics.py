@@ -20,12 +20,7 @@ from skyloom.cli import BadInput
 
 ONE_SIGMA = (15.865, 84.135)  # percentiles
 RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")
-LOSS = {
-    "higher": lambda v: -v,
-    "lower": lambda v: v,
-    "zero": abs,
-    "one": lambda v: abs(math.log(v)) if v > 0 else math.inf,
-}
+LOSS = {"higher": lambda v: -v, "lower": lambda v: v, "zero": abs, "one": lambda v: abs(math.log(v)) if v > 0 else math.inf}
 
 
 # --- block bootstrap -------------------------------------------------------------------------------------------------
@@ -153,10 +148,7 @@ def verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) ->
         lacking = "network" if networks.empty else "baseline"
         return f"No {lacking} in this comparison, so that nothing can be said about {names}. Data: {data}."
     better = _better(records)
-    duels = {
-        row.model: [_duel(row, baselines, item, better[item["name"]]) for item in deciding]
-        for _, row in networks.iterrows()
-    }
+    duels = {row.model: [_duel(row, baselines, item, better[item["name"]]) for item in deciding] for _, row in networks.iterrows()}
     winners = [model for model, parts in duels.items() if all(won for won, _ in parts)]
     told = "; ".join(f"{model}: " + ", ".join(text for _, text in duels[model]) for model in winners or duels)
     if winners:
@@ -226,9 +218,7 @@ def _with_interval(row: pd.Series, key: str) -> str:
 def _beside(table: pd.DataFrame, entry: dict) -> pd.DataFrame:
     """The table with one published number in columns of its own, beside its model or in a row of its own."""
     if not (table.model == entry["beside"]).any():
-        table = pd.concat(
-            [table, pd.DataFrame([{"model": entry["beside"], "kind": "published", "flag": "", "seeds": 0}])]
-        )
+        table = pd.concat([table, pd.DataFrame([{"model": entry["beside"], "kind": "published", "flag": "", "seeds": 0}])])
         table = table.reset_index(drop=True)
     row = table.index[table.model == entry["beside"]]
     cells = (f"published_{entry['metric']}", entry["value"]), ("published_on", entry["measured_on"])

@@ -27,9 +27,7 @@ PAIRS += [("prediction", "target"), ("dust", "target")]
 HALVES = 200  # random halves of the real tiles for the ceiling of the overlap
 
 
-def evaluate(
-    patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings: dict
-) -> tuple[list[dict], xr.Dataset]:
+def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings: dict) -> tuple[list[dict], xr.Dataset]:
     """Metrics of one model on the test tiles.
 
     patches : the test rows of patches.nc; predictions : `prediction (example, y, x)` [K km/s], the same rows.
@@ -45,9 +43,7 @@ def evaluate(
     n = weight.shape[-1]
     ell, matrix = spectra.bands(n, settings["tile_deg"], settings["l_first"], settings["l_width"], settings["l_count"])
     if not len(ell):
-        raise BadInput(
-            f"evaluate: no band of l fits {n} pixels over {settings['tile_deg']} deg; expected a smaller l_first"
-        )
+        raise BadInput(f"evaluate: no band of l fits {n} pixels over {settings['tile_deg']} deg; expected a smaller l_first")
     beam = spectra.beam_power(ell, settings["beam_arcmin"])
     thresholds = np.linspace(settings["threshold_min"], settings["threshold_max"], settings["threshold_count"])
     tiles = _spectra(fields, weight, matrix, settings) | _functionals(fields, weight, thresholds, settings)
@@ -65,9 +61,7 @@ def evaluate(
         morphology, bands = _overlap_records(part, counts, thresholds, settings["seed"], about)
         records += morphology
         curves.append(curve.merge(bands))
-    curves = xr.concat(
-        curves, dim=xr.IndexVariable("subset", [c.attrs["subset"] for c in curves]), combine_attrs="drop"
-    )
+    curves = xr.concat(curves, dim=xr.IndexVariable("subset", [c.attrs["subset"] for c in curves]), combine_attrs="drop")
     curves["beam"] = ("l", beam, {"long_name": f"B_l^2 of {settings['beam_arcmin']} arcmin FWHM"})
     curves.attrs = {"beam_cut": settings["beam_cut"], "interval": "68 % of a bootstrap over blocks of tiles"}
     return records, curves
@@ -90,14 +84,10 @@ def _fields(patches: xr.Dataset, predictions: xr.Dataset) -> tuple[dict[str, np.
     weight = np.where(np.logical_and.reduce(measured) & (fields["error"] > 0), patches["weight"].values, 0)
     lost = (weight > 0) & ~np.isfinite(fields["prediction"])
     if lost.any():
-        raise BadInput(
-            f"prediction is not finite in {lost.sum()} pixels of {lost.any((1, 2)).sum()} tiles of valid sky"
-        )
+        raise BadInput(f"prediction is not finite in {lost.sum()} pixels of {lost.any((1, 2)).sum()} tiles of valid sky")
     empty = ~(weight > 0).any((1, 2))
     if empty.any():
-        raise BadInput(
-            f"patches: {empty.sum()} test tiles have no valid pixel (tiles {patches.tile.values[empty][:5]}...)"
-        )
+        raise BadInput(f"patches: {empty.sum()} test tiles have no valid pixel (tiles {patches.tile.values[empty][:5]}...)")
     return fields, weight.astype(np.float64)
 
 
@@ -123,8 +113,7 @@ def _spectra(fields: dict, weight: np.ndarray, matrix: np.ndarray, settings: dic
     target = power["target", "target"]
     share = spectra.signal_share(target, power["null", "null"])
     rho = {
-        f"rho_{name}": spectra.coherence(power[name, "target"], power[name, name], target)
-        for name in ("prediction", "dust")
+        f"rho_{name}": spectra.coherence(power[name, "target"], power[name, name], target) for name in ("prediction", "dust")
     }
     ratio = power["prediction", "prediction"] / np.where(target > 0, target, np.inf)
     return rho | {"rho_ceiling": np.sqrt(share), "ratio": ratio, "ratio_ceiling": share}
