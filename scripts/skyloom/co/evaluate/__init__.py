@@ -24,36 +24,39 @@ from skyloom.co.evaluate import minkowski, spectra
 CHUNK = 128  # tiles whose spectra are held at once
 PAIRS = [("prediction", "prediction"), ("target", "target"), ("dust", "dust"), ("null", "null")]
 PAIRS += [("prediction", "target"), ("dust", "target")]
+PIXELWISE = ("prediction", "target", "error", "spread")
 HALVES = 200  # random halves of the real tiles for the ceiling of the overlap
 
 
 def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings: dict) -> tuple[list[dict], xr.Dataset]:
     """Metrics of one model on the test tiles.
 
-    patches : the test rows of patches.nc; predictions : `prediction (example, y, x)` [K km/s], the same rows.
-    entry : the model's section of the config. settings : `tile_deg`; `beam_arcmin`, `beam_cut` (bands with B_l^2 above
-    it make the `_beam` scalars); `taper_deg`; `l_first`, `l_width`, `l_count`; `threshold_min`, `threshold_max`,
-    `threshold_count` [tile standard deviations]; `bright_fraction` (what divides bright from faint); `block_nside`,
-    `draws`, `seed` (bootstrap).
+    patches : the test rows of patches.nc; predictions : `prediction`, where there is one `spread` (example, y, x)
+    [K km/s], the same rows. entry : the model's section of the config, unused here.
+    settings : `beam_arcmin`, `beam_cut` (bands with B_l^2 above it make the `_beam` scalars); `taper_deg`; `l_first`,
+    `l_width`, `l_count`; `threshold_min`, `threshold_max`, `threshold_count` [tile standard deviations];
+    `bright_fraction` (what divides bright from faint); `block_nside`, `draws`, `seed` (bootstrap).
     Returns the records for metrics.json and the curves: `rho_l`, `cl_ratio (of, subset, l)` with `_lo`, `_hi`, `beam`,
     and `v0 v1 v2 (field, subset, threshold)` with `_sigma`.
     Errors: BadInput where the prediction has another shape or is not finite on valid sky.
     """
     fields, weight = _fields(patches, predictions)
     n = weight.shape[-1]
-    ell, matrix = spectra.bands(n, settings["tile_deg"], settings["l_first"], settings["l_width"], settings["l_count"])
+    tile_deg = n * patches.attrs["pixel_arcmin"] / 60
+    ell, matrix = spectra.bands(n, tile_deg, settings["l_first"], settings["l_width"], settings["l_count"])
     if not len(ell):
-        raise BadInput(f"evaluate: no band of l fits {n} pixels over {settings['tile_deg']} deg; expected a smaller l_first")
+        raise BadInput(f"evaluate: no band of l fits {n} pixels over {tile_deg:g} deg; expected a smaller l_first")
     beam = spectra.beam_power(ell, settings["beam_arcmin"])
     thresholds = np.linspace(settings["threshold_min"], settings["threshold_max"], settings["threshold_count"])
-    tiles = _spectra(fields, weight, matrix, settings) | _functionals(fields, weight, thresholds, settings)
+    taper = spectra.window(n, tile_deg, settings["taper_deg"])
+    tiles = _spectra(fields, weight, matrix, taper, tile_deg) | _functionals(fields, weight, thresholds, tile_deg / n)
     blocks = healpy.ang2pix(settings["block_nside"], patches.glon.values, patches.glat.values, lonlat=True)
 
     records, curves = [], []
     for subset, rows in _subsets(patches, settings["bright_fraction"]):
         part = {name: values[rows] for name, values in tiles.items()}
         counts = metrics.multiplicities(blocks[rows], settings["draws"], settings["seed"])
-        pixels = {name: values[rows] for name, values in fields.items() if name in ("prediction", "target", "error")}
+        pixels = {name: values[rows] for name, values in fields.items() if name in PIXELWISE}
         about = {"blocks": blocks[rows], "subset": subset}
         records += _pixel_records(pixels, weight[rows], counts, about)
         structure, curve = _spectrum_records(part, counts, ell, beam > settings["beam_cut"], about)
@@ -63,7 +66,8 @@ def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings
         curves.append(curve.merge(bands))
     curves = xr.concat(curves, dim=xr.IndexVariable("subset", [c.attrs["subset"] for c in curves]), combine_attrs="drop")
     curves["beam"] = ("l", beam, {"long_name": f"B_l^2 of {settings['beam_arcmin']} arcmin FWHM"})
-    curves.attrs = {"beam_cut": settings["beam_cut"], "interval": "68 % of a bootstrap over blocks of tiles"}
+    curves.attrs = {name: settings[name] for name in ("beam_arcmin", "beam_cut")}
+    curves.attrs |= {"interval": "68 % of a bootstrap over blocks of tiles"}
     return records, curves
 
 
@@ -78,6 +82,8 @@ def _fields(patches: xr.Dataset, predictions: xr.Dataset) -> tuple[dict[str, np.
     """Maps and the weight of their pixels, 0 where a measured map or its error is missing."""
     fields = {name: patches[name].values for name in ("target", "error", "null", "dust")}
     fields["prediction"] = predictions["prediction"].values
+    if "spread" in predictions:
+        fields["spread"] = predictions["spread"].values
     if fields["prediction"].shape != fields["target"].shape:
         raise BadInput(f"prediction has the shape {fields['prediction'].shape}, expected {fields['target'].shape}")
     measured = [np.isfinite(fields[name]) for name in ("target", "error", "null", "dust")]
@@ -101,14 +107,13 @@ def _subsets(patches: xr.Dataset, bright_fraction: float) -> Iterator[tuple[str,
     return ((name, np.flatnonzero(rows)) for name, rows in chosen if rows.any())
 
 
-def _spectra(fields: dict, weight: np.ndarray, matrix: np.ndarray, settings: dict) -> dict[str, np.ndarray]:
+def _spectra(fields: dict, weight: np.ndarray, matrix: np.ndarray, taper: np.ndarray, tile_deg: float) -> dict:
     """Per tile and band: rho_l of prediction and dust with the target, its ceiling, C_l ratio and its ceiling."""
-    taper = spectra.window(weight.shape[-1], settings["tile_deg"], settings["taper_deg"])
     parts = []
     for start in range(0, len(weight), CHUNK):
         rows = slice(start, start + CHUNK)
         maps = {name: values[rows] for name, values in fields.items()}
-        parts.append(spectra.banded(maps, PAIRS, weight[rows], taper, matrix, settings["tile_deg"]))
+        parts.append(spectra.banded(maps, PAIRS, weight[rows], taper, matrix, tile_deg))
     power = {pair: np.concatenate([part[pair] for part in parts]) for pair in PAIRS}
     target = power["target", "target"]
     share = spectra.signal_share(target, power["null", "null"])
@@ -119,9 +124,8 @@ def _spectra(fields: dict, weight: np.ndarray, matrix: np.ndarray, settings: dic
     return rho | {"rho_ceiling": np.sqrt(share), "ratio": ratio, "ratio_ceiling": share}
 
 
-def _functionals(fields: dict, weight: np.ndarray, thresholds: np.ndarray, settings: dict) -> dict[str, np.ndarray]:
+def _functionals(fields: dict, weight: np.ndarray, thresholds: np.ndarray, pixel_deg: float) -> dict[str, np.ndarray]:
     """Minkowski functionals (tile, 3, threshold) of target, prediction and dust, each in its own standard deviations."""
-    pixel_deg = settings["tile_deg"] / weight.shape[-1]
     out = {}
     for name in ("target", "prediction", "dust"):
         parts = []
@@ -136,7 +140,8 @@ def _functionals(fields: dict, weight: np.ndarray, thresholds: np.ndarray, setti
 def _pixel_records(fields: dict, weight: np.ndarray, counts: np.ndarray, about: dict) -> list[dict]:
     """rmse_over_noise, bias, Pearson, Spearman over all pixels of the subset, from sums per tile.
 
-    rmse_over_noise = sqrt(<((prediction - target) / error)^2>): 1 where only the target's noise is left.
+    rmse_over_noise = sqrt(<((prediction - target) / error)^2>): 1 where only the target's noise is left. A model's spread
+    adds `pull`, the same with error^2 + spread^2 in the denominator: 1 where the spread is honest.
     """
     valid = weight > 0
     prediction, target, error = (np.where(valid, fields[name], 1) for name in ("prediction", "target", "error"))
@@ -158,12 +163,16 @@ def _pixel_records(fields: dict, weight: np.ndarray, counts: np.ndarray, about: 
 
     rmse = np.sqrt(over_tiles((difference / error) ** 2))
     spearman = correlation(ranks(prediction), ranks(target))  # draws keep the ranks of the whole subset
-    return [
+    records = [
         metrics.record("rmse_over_noise", rmse, "lower", **about),
         metrics.record("bias", over_tiles(difference), "zero", unit="K km/s", **about),
         metrics.record("pearson", correlation(prediction, target), "higher", **about),
         metrics.record("spearman", spearman, "higher", **about),
     ]
+    if "spread" in fields:
+        variance = error**2 + np.where(valid, fields["spread"], 0) ** 2
+        records.append(metrics.record("pull", np.sqrt(over_tiles(difference**2 / variance)), "one", **about))
+    return records
 
 
 def _spectrum_records(tiles: dict, counts: np.ndarray, ell: np.ndarray, in_beam: np.ndarray, about: dict):

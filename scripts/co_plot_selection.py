@@ -1,0 +1,34 @@
+"""The sky of the study: signal-to-noise of CO, the tiles of each split, the held-out complexes."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from skyloom import cli, plotting
+from skyloom.co import figures
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"snr": 8}')
+    parser.add_argument("--maps", type=Path, required=True)
+    parser.add_argument("--tiles", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    args = parser.parse_args()
+
+    with xr.open_dataset(args.maps, decode_cf=False) as maps:
+        figures.require(maps, ("co10", "co10_error"), args.maps)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            snr = maps["co10"].values / maps["co10_error"].values
+        data_kind = maps.attrs["data_kind"]
+    tiles = pd.read_csv(args.tiles)
+    missing = [name for name in ("glon", "glat", "split", "complex") if name not in tiles]
+    if missing:
+        raise cli.BadInput(f"{args.tiles}: columns {', '.join(missing)} not found (columns: {', '.join(tiles)})")
+    plotting.save(figures.selection(snr, tiles, args.config["snr"]), args.output, data_kind)
+
+
+if __name__ == "__main__":
+    cli.run(main)

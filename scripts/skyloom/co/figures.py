@@ -1,0 +1,282 @@
+"""The CO study's figures: maps of test tiles, structure against scale, the selection on the sky.
+
+Made from the files that evaluation wrote; nothing is computed here that a table reports.
+"""
+
+from collections.abc import Sequence
+
+import healpy
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from skyloom import plotting
+from skyloom.co.evaluate.spectra import FWHM_TO_SIGMA
+from skyloom.cli import BadInput
+
+SPLIT_COLOURS = {"train": "#0072B2", "valid": "#E69F00", "test": "#D55E00"}
+
+
+# --- maps of test tiles ----------------------------------------------------------------------------------------------
+
+
+def chosen_rows(patches: xr.Dataset, count: int, bright_fraction: float) -> np.ndarray:
+    """Rows of the test tiles to show, by a rule and not by their looks.
+
+    Of the bright test tiles outside held-out complexes (all, where there are none), ordered by mean CO: the middle one
+    of each of `count` equal parts, brightest first.
+    """
+    bright = (patches.bright_fraction.values >= bright_fraction) & (patches["complex"].values == 0)
+    rows = np.flatnonzero(bright) if bright.any() else np.arange(patches.sizes["example"])
+    order = rows[np.argsort(-np.nanmean(patches.target.values[rows], axis=(1, 2)), kind="stable")]
+    count = min(count, len(order))
+    return order[((np.arange(count) + 0.5) * len(order) / count).astype(int)]
+
+
+def panels(patches: xr.Dataset, predictions: dict[str, np.ndarray], denoised: np.ndarray | None = None) -> Figure:
+    """Dust, HI, CO, denoised CO and each model with its residual, a pair of rows a tile, Galactic coordinates.
+
+    patches : the tiles to show; predictions : model -> (tile, y, x) [K km/s]; denoised : (tile, y, x) [K km/s].
+    The CO maps of a tile share one scale, its residuals another that is centred on zero.
+    """
+    n_tile, n_pixel = patches.sizes["example"], patches.sizes["x"]
+    half = n_pixel * patches.attrs["pixel_arcmin"] / 120  # degrees from centre to edge
+    measured = ["dust", "hi", "target"] + ["denoised"] * (denoised is not None)
+    columns = [*measured, *predictions]
+    titles = {"dust": "dust 857 GHz", "hi": "N(HI)", "target": "CO 1-0 (truth)", "denoised": "CO denoised"}
+    with plotting.style():
+        size = (1.35 * len(columns) + 0.5, 2.95 * n_tile + 0.35)
+        figure, axes = plt.subplots(2 * n_tile, len(columns), figsize=size, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for tile in range(n_tile):
+            row = patches.isel(example=tile)
+            truth = row.target.values
+            scale = Normalize(min(0.0, _percentile(truth, 1)), _percentile(truth, 99.7))
+            top, below = axes[2 * tile], axes[2 * tile + 1]
+            own = {"dust": row.dust.values, "hi": row.hi.values}
+            shared = {"target": truth} | ({"denoised": denoised[tile]} if denoised is not None else {})
+            for ax, name in zip(top, columns, strict=True):
+                if name in own:
+                    norm = Normalize(_percentile(own[name], 0.3), _percentile(own[name], 99.7))
+                    image = _map(ax, own[name], norm, half)
+                    _bar(figure, image, ax, {"dust": r"MJy sr$^{-1}$", "hi": r"10$^{20}$ cm$^{-2}$"}[name])
+                else:
+                    image = _map(ax, shared[name] if name in shared else predictions[name][tile], scale, half)
+                    if name == "target":
+                        _bar(figure, image, ax, r"K km s$^{-1}$")
+                _graticule(ax, float(row.glon), float(row.glat), half, label=name == "dust")
+                _beam(ax, half, float(patches.attrs.get("beam_arcmin", 15)))
+                if tile == 0:
+                    ax.set_title(titles.get(name, name.replace("_", " ")))
+            residuals = {name: values[tile] - truth for name, values in predictions.items()}
+            limit = max(_percentile(np.abs(list(residuals.values())), 99), 1e-3)
+            for ax, name in zip(below[len(measured) :], residuals, strict=True):
+                image = _map(ax, residuals[name], Normalize(-limit, limit), half, plotting.DIVERGING)
+                _beam(ax, half, float(patches.attrs.get("beam_arcmin", 15)), "0.2")
+            _bar(figure, image, below[len(measured) - 1], "model \N{MINUS SIGN} truth\n" + r"K km s$^{-1}$", beside=True)
+            about = f"tile {int(row.tile)}\n$l$ = {float(row.glon):.1f}\N{DEGREE SIGN}\n"
+            about += f"$b$ = {float(row.glat):+.1f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
+            below[0].text(0, 0.52, about, transform=below[0].transAxes, va="top", fontsize=8)
+    return figure
+
+
+def _percentile(values: np.ndarray, q: float) -> float:
+    return float(np.nanpercentile(values, q)) if np.isfinite(values).any() else 1.0
+
+
+def _map(ax, values: np.ndarray, norm, half: float, cmap: str = plotting.MAP):
+    """A tile with offsets in degrees from its centre, longitude to the left; masked pixels in grey."""
+    ax.set_axis_on()
+    ax.set_facecolor("0.8")
+    ax.set(xticks=[], yticks=[], aspect="equal")
+    # columns run from east (column 0) to west: decreasing offset in longitude from left to right
+    return ax.imshow(values, norm=norm, cmap=cmap, origin="lower", extent=(half, -half, -half, half))
+
+
+def _bar(figure: Figure, image, ax, label: str, beside: bool = False) -> None:
+    """A colour bar under `ax`, or in the right part of the empty `ax` for the maps beside it."""
+    place, orientation = ([0.82, 0.05, 0.09, 0.9], "vertical") if beside else ([0, -0.13, 1, 0.06], "horizontal")
+    bar = figure.colorbar(image, cax=ax.inset_axes(place), orientation=orientation)
+    bar.set_label(label, fontsize=7, labelpad=1)
+    bar.ax.tick_params(labelsize=6, length=2, pad=1)
+    bar.ax.locator_params(nbins=4)
+    bar.outline.set_visible(False)
+    if beside:
+        bar.ax.yaxis.set_ticks_position("left")
+        bar.ax.yaxis.set_label_position("left")
+
+
+def _beam(ax, half: float, fwhm_arcmin: float, colour: str = "white") -> None:
+    place = 0.86 * half
+    ax.add_patch(Circle((place, -place), fwhm_arcmin / 120, fill=False, color=colour, linewidth=0.9))
+
+
+def _graticule(ax, glon: float, glat: float, half: float, label: bool) -> None:
+    """Lines of Galactic longitude and latitude over a tangent plane, exact also near the poles."""
+    offset = np.linspace(-half, half, 61)
+    lon, lat = tangent_to_galactic(offset[::-1][None, :], offset[:, None], glon, glat)
+    wrapped = (lon - glon + 180) % 360 - 180 + glon
+    steps = np.array([1, 2, 5, 10, 15, 30, 60])
+    for values, step, limit in (
+        (wrapped, steps[np.searchsorted(steps, 0.9 / max(np.cos(np.radians(glat)), 0.02)).clip(0, 6)], 360),
+        (lat, 1, None),
+    ):
+        levels = np.arange(np.ceil(values.min() / step), np.floor(values.max() / step) + 1) * step
+        if not len(levels) or (limit and np.ptp(values) > 180):  # the pole lies on the tile
+            continue
+        lines = ax.contour(offset[::-1], offset, values, levels, colors="white", linewidths=0.4, alpha=0.6)
+        if label:
+            text = (lambda v: f"{v % 360:.0f}\N{DEGREE SIGN}") if limit else (lambda v: f"{v:+.0f}\N{DEGREE SIGN}")
+            ax.clabel(lines, fmt=text, fontsize=6)
+
+
+def tangent_to_galactic(xi: np.ndarray, eta: np.ndarray, glon: float, glat: float) -> tuple[np.ndarray, np.ndarray]:
+    """(l, b) [deg] of tangent-plane offsets east and north [deg] of a centre."""
+    lon, lat = np.radians(glon), np.radians(glat)
+    xi, eta = np.radians(xi), np.radians(eta)
+    towards = np.cos(lat) - eta * np.sin(lat)  # component along the centre's meridian, in the equatorial plane
+    height = np.sin(lat) + eta * np.cos(lat)
+    l_out = lon + np.arctan2(xi, towards)
+    return np.degrees(l_out) % 360, np.degrees(np.arctan2(height, np.hypot(xi, towards)))
+
+
+# --- structure against scale -----------------------------------------------------------------------------------------
+
+
+def spectra(curves: dict[str, Sequence[xr.Dataset]], kinds: dict[str, str], subset: str, published: dict | None) -> Figure:
+    """rho_l and C_l ratio with the truth against l, with 68 % bands; dust, the noise ceiling, published points beside.
+
+    curves : model -> its seeds' curves.nc; kinds : model -> network or baseline; published : `curves` of published.yaml.
+    """
+    first = next(iter(curves.values()))[0]
+    ell, attrs = first.l.values, first.attrs
+    styles = plotting.line_styles(curves)
+    with plotting.style():
+        figure, (rho, ratio) = plt.subplots(2, 1, figsize=(8, 7.5), sharex=True, height_ratios=(3, 2))
+        for model, seeds in curves.items():
+            look = styles[model] | ({} if kinds[model] == "network" else {"linestyle": (0, (4, 2)), "linewidth": 1.2})
+            for ax, name in ((rho, "rho_l"), (ratio, "cl_ratio")):
+                value, lo, hi = (
+                    np.mean([s[f"{name}{end}"].sel(of="model", subset=subset).values for s in seeds], axis=0)
+                    for end in ("", "_lo", "_hi")
+                )
+                ax.plot(ell, value, label=f"{model.replace('_', ' ')} ({kinds[model]})", marker=".", **look)
+                ax.fill_between(ell, lo, hi, color=look["color"], alpha=0.15, linewidth=0)
+        dust = first.sel(of="dust", subset=subset)
+        rho.plot(ell, dust.rho_l, color="black", linewidth=2.2, label="raw dust map")
+        rho.fill_between(ell, dust.rho_l_lo, dust.rho_l_hi, color="black", alpha=0.12, linewidth=0)
+        for ax, name, text in (
+            (rho, "rho_l", r"noise ceiling $\sqrt{S/(S+N)}$"),
+            (ratio, "cl_ratio", r"noise-free truth $S/(S+N)$"),
+        ):
+            line = first[name].sel(of="ceiling", subset=subset)
+            ax.plot(ell, line, color="0.45", linewidth=1.5, linestyle=":", label=text)
+            _beam_cut(ax, attrs["beam_arcmin"], attrs["beam_cut"], ell)
+        _published_points(rho, published, styles)
+        rho.axhline(0, color="0.7", linewidth=0.6, zorder=0)
+        ratio.axhline(1, color="0.7", linewidth=0.6, zorder=0)
+        tiles = int(first.n_tiles.sel(subset=subset))
+        rho.set(ylabel=r"$\rho_\ell$ with CO 1-0", ylim=(min(-0.1, rho.get_ylim()[0]), 1.03))
+        rho.set_title(f"Test tiles, {subset} (n = {tiles}): median over tiles, 68 % of a bootstrap over blocks", loc="left")
+        ratio.set(ylabel=r"$C_\ell$ predicted / $C_\ell$ truth", xlabel=r"multipole $\ell$", yscale="log")
+        ratio.set_xlim(ell[0] - 60, ell[-1] + 60)
+        low, high = ratio.get_ylim()
+        ratio.set_ylim(max(low, 1e-3), min(high, 1e2))
+        ratio.yaxis.set_major_formatter("{x:g}")
+        handles, labels = rho.get_legend_handles_labels()
+        extra, texts = ratio.get_legend_handles_labels()
+        figure.legend(handles + extra[-1:], labels + texts[-1:], loc="outside right upper")
+    return figure
+
+
+def _beam_cut(ax, fwhm_arcmin: float, cut: float, ell: np.ndarray) -> None:
+    """Shade the multipoles where B_l^2 is below `cut`."""
+    edge = np.sqrt(-np.log(cut)) / (np.radians(fwhm_arcmin / 60) * FWHM_TO_SIGMA)
+    ax.axvspan(edge, ell[-1] + 200, color="0.93", zorder=-1, linewidth=0)
+    ax.text(edge + 12, 0.02, rf"$B_\ell^2$ < {cut:g}", transform=ax.get_xaxis_transform(), fontsize=7, color="0.35")
+
+
+def _published_points(ax, published: dict | None, styles: dict) -> None:
+    """Published rho_l with CO 1-0 of dust and of models, as open markers: measured on other data than the lines."""
+    if not published:
+        return
+    markers = iter("sDv^")
+    for curve in published["rho_l"]:
+        if curve["with"] != "CO 1-0" or curve["beside"] not in ("dust", *styles, "cyclegan"):
+            continue
+        colour = "black" if curve["beside"] == "dust" else styles.get(curve["beside"], {}).get("color", "0.4")
+        label = f"{curve['beside']}, published ({published['measured_on']})"
+        look = {"marker": next(markers), "linestyle": "none", "markerfacecolor": "none", "markersize": 6}
+        ax.plot(published["l"], curve["values"], color=colour, label=label, **look)
+
+
+# --- the selection on the sky ----------------------------------------------------------------------------------------
+
+
+def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: float = 3.0) -> Figure:
+    """Mollweide map of the CO signal-to-noise, the tiles of each split, the outlines of the held-out complexes.
+
+    snr : (pixel,) HEALPix RING, Galactic, NaN where masked; tiles : tiles.csv.
+    """
+    nside = healpy.npix2nside(len(snr))
+    lon, lat = np.linspace(180, -180, 1441), np.linspace(-90, 90, 721)
+    pixel = healpy.ang2pix(nside, *np.meshgrid(lon, lat), lonlat=True)
+    values = snr[pixel]
+    with plotting.style():
+        figure = plt.figure(figsize=(9.5, 5.6))
+        ax = figure.add_subplot(projection="mollweide")
+        ax.set_facecolor("0.75")
+        x, y = np.radians(-lon), np.radians(lat)  # longitude grows to the left
+        shown = np.where(np.isfinite(values), np.clip(values, 1, None), np.nan)
+        image = ax.pcolormesh(x, y, shown, norm=LogNorm(1, 100), cmap="Greys", rasterized=True, shading="nearest")
+        for split, colour in SPLIT_COLOURS.items():
+            part = tiles[tiles.split == split]
+            where = np.radians(-((part.glon + 180) % 360 - 180)), np.radians(part.glat)
+            ax.scatter(*where, s=7, color=colour, linewidth=0, label=f"{split}: {len(part)} tiles", rasterized=True)
+        named = tiles[tiles["complex"].fillna("") != ""]
+        for name, part in named.groupby("complex"):
+            covered = _covered(lon, lat, part, tile_deg)
+            ax.contour(x, y, covered.astype(float), [0.5], colors="black", linewidths=1.1)
+            middle = np.flatnonzero(covered.any(1))[-1]
+            at = x[np.flatnonzero(covered[middle])[0]], y[middle]
+            label = name.replace("_", " ")
+            ax.annotate(label, at, (2, 4), textcoords="offset points", fontsize=7, fontweight="bold")
+        ax.grid(color="0.5", linewidth=0.3)
+        ticks = np.arange(-120, 121, 60)
+        ax.set_xticks(np.radians(ticks), [f"{-t % 360}\N{DEGREE SIGN}" for t in ticks], color="0.2", fontsize=7)
+        ax.tick_params(axis="y", labelsize=7)
+        bar = figure.colorbar(image, orientation="horizontal", shrink=0.45, aspect=40, pad=0.03, extend="both")
+        bar.set_label(f"CO 1-0 signal / noise (selection: > {threshold:g})")
+        bar.ax.axvline(threshold, color="#D55E00", linewidth=2)
+        figure.legend(loc="outside upper right", markerscale=2, ncols=3)
+    return figure
+
+
+def _covered(lon: np.ndarray, lat: np.ndarray, tiles: pd.DataFrame, tile_deg: float) -> np.ndarray:
+    """Which points of a (lat, lon) grid lie in any of the tiles, by their tangent planes."""
+    grid_lon, grid_lat = np.meshgrid(lon, lat)
+    grid = healpy.ang2vec(grid_lon.ravel(), grid_lat.ravel(), lonlat=True).reshape(*grid_lon.shape, 3)
+    half = np.tan(np.radians(tile_deg / 2))
+    covered = np.zeros(grid.shape[:2], bool)
+    for glon, glat in zip(np.radians(tiles.glon), np.radians(tiles.glat), strict=True):
+        rows = np.abs(np.radians(lat) - glat) < np.radians(tile_deg)
+        centre = np.array([np.cos(glat) * np.cos(glon), np.cos(glat) * np.sin(glon), np.sin(glat)])
+        east = np.array([-np.sin(glon), np.cos(glon), 0])
+        north = np.array([-np.sin(glat) * np.cos(glon), -np.sin(glat) * np.sin(glon), np.cos(glat)])
+        ahead = grid[rows] @ centre
+        with np.errstate(divide="ignore", invalid="ignore"):
+            near = (np.abs(grid[rows] @ east / ahead) < half) & (np.abs(grid[rows] @ north / ahead) < half) & (ahead > 0)
+        covered[rows] |= near
+    return covered
+
+
+def require(dataset: xr.Dataset, names: Sequence[str], path) -> None:
+    """Refuse a file without the variables that a figure shows."""
+    missing = [name for name in names if name not in dataset.variables]
+    if missing:
+        raise BadInput(f"{path}: variables {', '.join(missing)} not found (variables: {', '.join(dataset.variables)})")
