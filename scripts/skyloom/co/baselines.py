@@ -1,0 +1,187 @@
+"""What a careful person would do without a network: four ways from dust and HI to CO, pixel by pixel.
+
+| module | W(CO) is | follows |
+|---|---|---|
+| `constant` | a factor times the dust | one number |
+| `isotonic` | a rising function of the dust | all that a map of dust alone can say |
+| `excess` | the dust that HI does not account for, above a threshold | Planck 2011 XIX, `skyloom.co.physics` |
+| `boosted` | boosted trees on dust, HI, their smoothings and gradients, and abs(b) | as LightGBM (Ke+ 2017) |
+
+All are fitted to the training split only, weighted by 1 / error**2 and the capped sampling weight, so that they
+minimise the same squared error in units of the noise on which they are scored.
+"""
+
+import numpy as np
+import skops.io
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import least_squares
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.isotonic import IsotonicRegression
+from torch import Tensor
+
+from skyloom.cli import BadInput
+from skyloom.co.data.examples import Examples, Split
+from skyloom.co.physics import excess_co, fit_emissivity, fit_threshold
+
+ATOMIC_NHI = 3.0  # 1e20 cm-2: below it hydrogen is atomic and dust follows HI
+SMOOTHINGS_ARCMIN = (5.0, 15.0, 45.0)  # FWHM of the boosted trees' view of the surroundings
+CHUNK = 64  # tiles read at a time
+TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]  # all that a boosted model unpacks
+
+
+def fit(entry: dict, examples: Examples, seed: int) -> dict:
+    """The fitted state, tensors and plain Python, of the baseline `entry["module"]`.
+
+    entry : `module`; `pixels`, how many training pixels are drawn by `seed` at most; for `boosted` also `trees`,
+        `leaves` and `learning_rate`.
+    Raises BadInput for an unknown module, or a training split without a valid pixel.
+    """
+    if entry["module"] not in BASELINES:
+        raise BadInput(f"baseline module {entry['module']!r} is unknown; expected one of {', '.join(BASELINES)}")
+    fit_one, _ = BASELINES[entry["module"]]
+    return {"module": entry["module"], **fit_one(entry, examples, seed)}
+
+
+def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tensor]:
+    """`prediction`, (n, 1, y, x) [K km/s]."""
+    _, predict_one = BASELINES[state["module"]]
+    values = predict_one(state, {name: value.cpu().numpy() for name, value in batch.items()}, meta)
+    return {"prediction": torch.from_numpy(np.ascontiguousarray(values, np.float32))}
+
+
+# --- one number ----------------------------------------------------------------------------------------------------
+
+
+def fit_constant(entry: dict, examples: Examples, seed: int) -> dict:
+    pixels = draw_pixels(examples, entry["pixels"], seed)
+    dust, co, weight = pixels["dust"], pixels["target_physical"], pixels["loss_weight"]
+    return {"factor": float((weight * dust * co).sum() / (weight * dust**2).sum())}
+
+
+def predict_constant(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
+    return state["factor"] * batch["dust"]
+
+
+# --- a rising function of the dust -----------------------------------------------------------------------------------
+
+
+def fit_isotonic(entry: dict, examples: Examples, seed: int) -> dict:
+    pixels = draw_pixels(examples, entry["pixels"], seed)
+    rising = IsotonicRegression(out_of_bounds="clip")
+    rising.fit(pixels["dust"], pixels["target_physical"], pixels["loss_weight"])
+    knots = {"dust": rising.X_thresholds_, "co": rising.y_thresholds_}
+    return {name: torch.from_numpy(np.asarray(values, np.float32)) for name, values in knots.items()}
+
+
+def predict_isotonic(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
+    """Linear between the knots, constant beyond the last."""
+    return np.interp(batch["dust"], state["dust"].numpy(), state["co"].numpy())
+
+
+# --- dust excess -----------------------------------------------------------------------------------------------------
+
+
+def fit_excess(entry: dict, examples: Examples, seed: int) -> dict:
+    """Emissivity and offset on atomic sky, then X and threshold by least squares of the clipped relation.
+
+    Where less than a percent of the pixels has N(HI) < 3e20, the lowest percent stands in, stored as `nhi_limit`.
+    """
+    pixels = draw_pixels(examples, entry["pixels"], seed)
+    dust, hi, co = pixels["dust"], pixels["hi"], pixels["target_physical"]
+    limit = max(ATOMIC_NHI, float(np.quantile(hi, 0.01)))
+    eps, offset, correlation = fit_emissivity(dust, hi, hi < limit)
+    molecular = ((dust - offset) / eps - hi) / 2
+    detected = co > 3 * pixels["error"]
+    slope, threshold = fit_threshold(molecular[detected], co[detected])
+    start = (np.log(1 / max(slope, 1e-3)), max(threshold * slope, 0.0))
+    root = np.sqrt(pixels["loss_weight"])
+
+    def residual(parameters: np.ndarray) -> np.ndarray:
+        log_x, w0 = parameters
+        return root * (excess_co(dust, hi, eps, offset, np.exp(log_x), w0) - co)
+
+    log_x, w0 = least_squares(residual, start, x_scale=(0.1, 1.0)).x
+    constants = {"eps": eps, "offset": offset, "correlation": correlation, "x_factor": np.exp(log_x), "w0": w0}
+    return {name: float(value) for name, value in constants.items()} | {"nhi_limit": limit}
+
+
+def predict_excess(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
+    return excess_co(batch["dust"], batch["hi"], *(state[name] for name in ("eps", "offset", "x_factor", "w0")))
+
+
+# --- boosted trees ---------------------------------------------------------------------------------------------------
+
+
+def fit_boosted(entry: dict, examples: Examples, seed: int) -> dict:
+    pixels = draw_pixels(examples, entry["pixels"], seed, features)
+    trees = HistGradientBoostingRegressor(
+        max_iter=entry["trees"],
+        max_leaf_nodes=entry["leaves"],
+        learning_rate=entry["learning_rate"],
+        early_stopping=False,
+        random_state=seed % 2**32,
+    )
+    trees.fit(pixels["features"], pixels["target_physical"], pixels["loss_weight"])
+    return {"skops": torch.frombuffer(bytearray(skops.io.dumps(trees)), dtype=torch.uint8)}
+
+
+def predict_boosted(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
+    trees = skops.io.loads(state["skops"].numpy().tobytes(), trusted=TRUSTED)
+    columns = features(batch, meta)
+    return trees.predict(columns.reshape(-1, columns.shape[-1])).reshape(batch["dust"].shape)
+
+
+def features(batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
+    """What a tree sees of each pixel, (n, 1, y, x, 11): map, smoothings and gradient of dust and of HI, and abs(b).
+
+    Masked pixels carry no weight in the smoothings; abs(b) is that of the tile's centre [deg].
+    """
+    valid = batch["valid"]
+    columns = []
+    for name in ("dust", "hi"):
+        columns.append(batch[name])
+        for fwhm in SMOOTHINGS_ARCMIN:
+            sigma = (0, 0, *(fwhm / meta["pixel_arcmin"] / np.sqrt(8 * np.log(2)),) * 2)
+            share = gaussian_filter(valid, sigma, mode="nearest")
+            columns.append(gaussian_filter(batch[name] * valid, sigma, mode="nearest") / np.maximum(share, 1e-3))
+        columns.append(np.hypot(*np.gradient(batch[name], axis=(-2, -1))))
+    columns.append(np.broadcast_to(np.abs(batch["glat"])[:, None, None, None], valid.shape))
+    return np.stack(columns, -1)
+
+
+# --- training pixels -------------------------------------------------------------------------------------------------
+
+
+def draw_pixels(examples: Examples, n: int, seed: int, features=None) -> dict[str, np.ndarray]:
+    """About `n` valid training pixels, all where there are fewer: (k,) of each plane and `loss_weight`, and `features`.
+
+    The share of pixels is the same in every tile, so that sampling weights keep their meaning.
+    """
+    train: Split = examples.train
+    pixels_a_tile = np.prod(train[np.arange(1)]["valid"].shape)
+    share = min(1.0, n / (len(train) * pixels_a_tile))
+    random = np.random.default_rng(seed)
+    names = ("dust", "hi", "target_physical", "error")
+    parts = []
+    for start in range(0, len(train), CHUNK):
+        batch = {k: v.numpy() for k, v in train[np.arange(start, min(start + CHUNK, len(train)))].items()}
+        chosen = (batch["valid"] > 0) & (random.random(batch["valid"].shape) < share)
+        weight = batch["sampling_weight"][:, None, None, None] / np.maximum(batch["error"], 1e-6) ** 2
+        part = {name: batch[name][chosen].astype(np.float64) for name in names}
+        part["loss_weight"] = weight[chosen].astype(np.float64)
+        if features is not None:
+            part["features"] = features(batch, examples.meta)[chosen]
+        parts.append(part)
+    pixels = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if pixels["dust"].size == 0:
+        raise BadInput(f"{train.patches.path}: no valid pixel in the training split; baselines need some")
+    return pixels
+
+
+BASELINES = {
+    "constant": (fit_constant, predict_constant),
+    "isotonic": (fit_isotonic, predict_isotonic),
+    "excess": (fit_excess, predict_excess),
+    "boosted": (fit_boosted, predict_boosted),
+}

@@ -1,0 +1,179 @@
+"""From a patch set to training examples: global normalisation, masks, weights, splits.
+
+One asinh transform per quantity, fitted on the training split and stored in the patch set (docs/architecture.md):
+`z = (asinh(x / scale) - mean) / std`. It is linear where noise rules, logarithmic where clouds are bright, defined for
+negative noise, and invertible to physical units without knowing the truth. A tile is never scaled by its own range.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skyloom.cli import BadInput
+from skyloom.patchset import PatchSet
+
+INPUTS = ("dust", "hi")
+NORMALISATION = ("asinh_scale", "asinh_mean", "asinh_std")
+SPLITS = {"train": 0, "valid": 1, "test": 2}
+MIN_WEIGHT = 0.5  # a pixel interpolated mostly from masked sky is not used
+
+
+# --- normalisation -----------------------------------------------------------------------------------------------
+
+
+def fit_normalisation(values: np.ndarray, floor: float = 0.0) -> dict[str, float]:
+    """The asinh constants of training values, as the attributes that the patch set stores.
+
+    The scale is the first quartile of |x|, which outliers do not move: three quarters of the pixels lie on the
+    logarithmic side. `floor` bounds it from below; three times the noise for a noisy map, since the asinh of noise
+    that is wide against the scale is biased.
+
+    values : any shape, physical units, NaN where masked; training split only.
+    Raises BadInput where no finite value is left or all are equal.
+    """
+    values = np.asarray(values, np.float64)
+    values = values[np.isfinite(values)]
+    if values.size == 0 or np.ptp(values) == 0:
+        found = "no finite value" if values.size == 0 else f"only the value {values[0]:g}"
+        raise BadInput(f"normalisation: {found} in the training split; expected a varying map")
+    scale = max(float(np.percentile(np.abs(values), 25)), floor) or float(np.std(values))
+    stretched = np.arcsinh(values / scale)
+    return dict(zip(NORMALISATION, (scale, float(stretched.mean()), float(stretched.std())), strict=True))
+
+
+def to_normalised(x: np.ndarray | Tensor, constants: dict[str, float]) -> np.ndarray | Tensor:
+    """Physical units to the normalised asinh; numpy in, numpy out, and torch likewise."""
+    scale, mean, std = (constants[name] for name in NORMALISATION)
+    return (_of(x).arcsinh(x / scale) - mean) / std
+
+
+def to_physical(z: np.ndarray | Tensor, constants: dict[str, float]) -> np.ndarray | Tensor:
+    """The inverse of `to_normalised`."""
+    scale, mean, std = (constants[name] for name in NORMALISATION)
+    return scale * _of(z).sinh(z * std + mean)
+
+
+def _of(array: np.ndarray | Tensor):
+    return torch if isinstance(array, Tensor) else np
+
+
+# --- examples ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one split; `split[index_array]` is a batch of float32 tensors.
+
+    | key | shape | what |
+    |---|---|---|
+    | `input` | (n, 2, y, x) | normalised dust and HI, 0 where masked |
+    | `target` | (n, 1, y, x) | normalised CO, 0 where masked |
+    | `target_physical`, `error` | (n, 1, y, x) | CO and its 1-sigma error [K km/s], 0 where masked |
+    | `dust`, `hi` | (n, 1, y, x) | [MJy/sr], [1e20 cm-2], 0 where masked |
+    | `valid` | (n, 1, y, x) | 1 where all four are known, else 0 |
+    | `sampling_weight` | (n,) | 1 / probability of the tile, capped, over its mean on the training split |
+    | `glat` | (n,) | latitude of the tile's centre [deg] |
+    """
+
+    patches: PatchSet
+    target: np.ndarray  # (example, y, x) [K km/s], of the whole set: the patch set's own or the denoised one
+    rows: np.ndarray
+    weight_cap: float
+    weight_mean: float
+    normalisation: dict[str, dict[str, float]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: np.ndarray) -> dict[str, Tensor]:
+        rows = self.rows[np.atleast_1d(index)]
+        planes = {name: self._plane(self.patches.array(name), rows) for name in (*INPUTS, "error", "weight")}
+        planes["target"] = self._plane(self.target, rows)
+        valid = (planes.pop("weight") >= MIN_WEIGHT) & (planes["error"] > 0)
+        for plane in planes.values():
+            valid &= plane.isfinite()
+        normalised = {
+            name: torch.where(planes[name].isfinite(), to_normalised(planes[name], self.normalisation[name]), 0.0)
+            for name in (*INPUTS, "target")
+        }
+        known = {name: plane.nan_to_num(0.0) for name, plane in planes.items()}
+        weight = np.minimum(self.patches.coords["sampling_weight"][rows], self.weight_cap) / self.weight_mean
+        return {
+            "input": torch.cat([normalised[name] for name in INPUTS], 1),
+            "target": normalised["target"],
+            "target_physical": known["target"],
+            "error": known["error"],
+            "dust": known["dust"],
+            "hi": known["hi"],
+            "valid": valid.float(),
+            "sampling_weight": torch.from_numpy(np.asarray(weight, np.float32)),
+            "glat": torch.from_numpy(np.asarray(self.patches.coords["glat"][rows], np.float32)),
+        }
+
+    @staticmethod
+    def _plane(array: np.ndarray, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array[rows], np.float32))[:, None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The three splits, and what a checkpoint must remember of them (plain Python)."""
+
+    train: Split
+    valid: Split
+    test: Split
+    meta: dict
+
+
+def load(paths: list[Path], entry: dict) -> Examples:
+    """Open a patch set for training, with the denoised target where a second file is given.
+
+    paths : `patches.nc`, and optionally `denoised.nc`, whose `target` stands in for the raw one in train and valid.
+        The test split is raw whatever is given, since a score against a filtered map rewards matching the filter.
+    entry : `weight_cap`, the largest sampling weight that is believed.
+    Raises BadInput where a constant is missing, a split is empty, or the two files do not match.
+    """
+    patches = PatchSet(paths[0])
+    meta = _meta(patches)
+    raw = patches.array("target")
+    smooth = _denoised(PatchSet(paths[1]), patches) if len(paths) > 1 else raw
+    rows = {name: np.flatnonzero(patches.coords["split"] == code) for name, code in SPLITS.items()}
+    for name, found in rows.items():
+        if found.size == 0:
+            raise BadInput(f"{patches.path}: no example has split {name!r}; expected train, valid and test tiles")
+    cap = float(entry["weight_cap"])
+    mean = float(np.minimum(patches.coords["sampling_weight"][rows["train"]], cap).mean())
+    splits = {
+        name: Split(patches, raw if name == "test" else smooth, rows[name], cap, mean, meta["normalisation"])
+        for name in SPLITS
+    }
+    return Examples(**splits, meta=meta)
+
+
+def _meta(patches: PatchSet) -> dict:
+    normalisation = {}
+    for name in (*INPUTS, "target"):
+        attributes = patches.attrs_of(name)
+        absent = [key for key in NORMALISATION if key not in attributes]
+        if absent:
+            raise BadInput(f"{patches.path}: {name} lacks {', '.join(absent)}; expected constants fitted on train")
+        normalisation[name] = {key: float(attributes[key]) for key in NORMALISATION}
+    if "pixel_arcmin" not in patches.attrs:
+        raise BadInput(f"{patches.path}: no attribute pixel_arcmin (found {', '.join(patches.attrs)})")
+    return {
+        "normalisation": normalisation,
+        "units": {name: str(patches.attrs_of(name).get("units", "")) for name in (*INPUTS, "target")},
+        "pixel_arcmin": float(patches.attrs["pixel_arcmin"]),
+    }
+
+
+def _denoised(denoised: PatchSet, patches: PatchSet) -> np.ndarray:
+    target, shape = denoised.array("target"), patches.array("target").shape
+    if target.shape != shape:
+        raise BadInput(
+            f"{denoised.path}: target has shape {target.shape}; expected {shape}, the examples of {patches.path}"
+        )
+    return target

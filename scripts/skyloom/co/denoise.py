@@ -1,0 +1,60 @@
+"""Denoised training targets.
+
+The presentation trains on CO maps after non-local means (Buades+ 2005). Here it is scikit-image's, patch by patch. The
+noise of the Type 2 map is correlated over its 15' beam, and a 3-degree patch holds only 144 such cells: expect some
+0.1-0.7 dB there against 7.8 dB for white noise of the same rms. The place for a denoiser that sees the whole sphere
+(Quispe Pena & Frolov 2023, arXiv 2306.00211) is another entry of `DENOISERS`.
+"""
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from skimage.restoration import denoise_nl_means
+
+from skyloom.cli import BadInput
+
+
+def denoise(target: np.ndarray, error: np.ndarray, settings: dict) -> np.ndarray:
+    """Denoise patches by the method that `settings["method"]` names.
+
+    target, error : (n, y, x) [K km/s], NaN where masked; the result likewise, NaN at the same pixels.
+    """
+    if settings["method"] not in DENOISERS:
+        raise BadInput(f"denoiser {settings['method']!r} is unknown; expected one of {', '.join(DENOISERS)}")
+    return DENOISERS[settings["method"]](target, error, settings)
+
+
+def nlm_patch(target: np.ndarray, error: np.ndarray, settings: dict) -> np.ndarray:
+    """Non-local means within each patch; some 25 ms for 128 x 128 pixels with patch size 5 and distance 6.
+
+    settings : `h`, the filter's strength in units of the noise; `patch_size` and `patch_distance` [pixel].
+    The noise is the median error of the patch. A patch without an error, or without a value, is returned as it is.
+    """
+    out = np.array(target, np.float32)
+    for patch, sigma_map in zip(out, error, strict=True):
+        masked = ~np.isfinite(patch)
+        known = np.isfinite(sigma_map) & (sigma_map > 0)
+        if masked.all() or not known.any():
+            continue
+        sigma = float(np.median(sigma_map[known]))
+        smooth = denoise_nl_means(
+            _filled(patch, masked),
+            patch_size=settings["patch_size"],
+            patch_distance=settings["patch_distance"],
+            h=settings["h"] * sigma,
+            sigma=sigma,
+            fast_mode=True,
+            preserve_range=True,
+        )
+        patch[~masked] = smooth[~masked]
+    return out
+
+
+def _filled(patch: np.ndarray, masked: np.ndarray) -> np.ndarray:
+    """The patch with masked pixels taken from the nearest known one, which leaves no edge to be smeared."""
+    if not masked.any():
+        return patch
+    nearest = distance_transform_edt(masked, return_distances=False, return_indices=True)
+    return patch[tuple(nearest)]
+
+
+DENOISERS = {"nlm_patch": nlm_patch}
