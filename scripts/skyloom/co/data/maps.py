@@ -1,0 +1,117 @@
+"""Raw maps to one frame, one beam and physical units: the sphere for the study, the flat sky for single clouds."""
+
+from pathlib import Path
+
+import healpy
+import numpy as np
+import xarray as xr
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from skyloom.cli import BadInput
+from skyloom.co.read import LINES, FlatMap, read_co_type2, read_gnilc, read_hi4pi
+from skyloom.fits import HealpixTable, check_ordering
+
+HI_UNIT = 1e20  # cm-2
+SAME_SKY = 0.75  # least rank correlation of dust and N(HI): 0.98 on the real sky, 0.5 with either in the wrong order
+FWHM_PER_SIGMA = np.sqrt(8 * np.log(2))
+KERNEL_FLOOR = 1e-8  # harmonics that the kernel damps below this are left out
+
+
+def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.Dataset:
+    """The maps of `maps.nc` (docs/architecture.md), float32, NaN where masked; every check before the long smoothing.
+
+    `config` has `dust_monopole` [MJy/sr], `dust_beam_arcmin` and `beam_arcmin` (of CO, to which dust is smoothed).
+    """
+    dust = read_gnilc(dust_path)
+    hi = read_hi4pi(hi_path)
+    check_ordering(dust, hi, minimum=SAME_SKY)
+    variables = {}
+    for name in LINES:
+        co = read_co_type2(co_path, name)
+        check_ordering(co, dust)
+        _check_pair(co, dust)
+        for suffix, values in zip(("", "_error", "_null"), co.maps, strict=True):
+            variables[name + suffix] = ("pixel", values, {"units": "K km/s"})
+    _check_kinds(co, dust, hi)
+
+    smooth = smooth_sphere(
+        dust["I"] - np.float32(config["dust_monopole"]), config["dust_beam_arcmin"], config["beam_arcmin"]
+    )
+    variables["dust"] = ("pixel", smooth, {"units": "MJy/sr", "long_name": "857 GHz, monopole removed"})
+    variables["hi"] = ("hi_pixel", hi["NHI"] / np.float32(HI_UNIT), {"units": "1e20 cm-2"})
+    attributes = {
+        "nside": dust.nside,
+        "hi_nside": hi.nside,
+        "ordering": "RING",
+        "coordsys": "GALACTIC",
+        "data_kind": dust.data_kind,
+        "beam_arcmin": float(config["beam_arcmin"]),
+        "dust_monopole_removed": float(config["dust_monopole"]),
+    }
+    return xr.Dataset(variables, attrs=attributes)
+
+
+def smooth_sphere(values: np.ndarray, from_arcmin: float, to_arcmin: float) -> np.ndarray:
+    """Smooth a RING map (n_pixel,) from one Gaussian FWHM to a wider one; NaN stays NaN and does not spread.
+
+    Missing pixels are left out of the mean of their neighbours (normalised convolution). A kernel narrower than a pixel
+    cannot be told from the pixel itself, and its harmonics would only ring: the map is then returned as it is.
+    """
+    kernel = _kernel(from_arcmin, to_arcmin)
+    nside = healpy.npix2nside(values.size)
+    if kernel < healpy.nside2resol(nside, arcmin=True):
+        return values.astype(np.float32)
+    valid = np.isfinite(values)
+    smooth = _convolve(np.where(valid, values, 0), kernel, nside)
+    if not valid.all():
+        weight = _convolve(valid.astype(np.float32), kernel, nside)
+        smooth = np.where(valid, smooth / np.where(valid, weight, 1), np.nan)
+    return smooth.astype(np.float32)
+
+
+def smooth_flat(image: FlatMap, from_arcmin: float, to_arcmin: float) -> FlatMap:
+    """Smooth a flat map (y, x) from one Gaussian FWHM to a wider one, mirrored at the edges; NaN as on the sphere."""
+    sigma = _kernel(from_arcmin, to_arcmin) / FWHM_PER_SIGMA / (60 * proj_plane_pixel_scales(image.wcs)[::-1])
+    valid = np.isfinite(image.values)
+    smooth = gaussian_filter(np.where(valid, image.values, 0), sigma, mode="reflect")
+    weight = gaussian_filter(valid.astype(float), sigma, mode="reflect")
+    return FlatMap(image.path, np.where(valid, smooth / np.where(valid, weight, 1), np.nan), image.wcs)
+
+
+def moment0(cube: FlatMap) -> FlatMap:
+    """Velocity-integrated intensity [K km/s] of a cube in K."""
+    return FlatMap(cube.path, cube.values.sum(axis=0) * cube.channel_width, cube.wcs)
+
+
+def regrid(image: FlatMap, wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
+    """Bilinear values of a flat map on another grid (y, x), whatever the frame of either; NaN outside of the map."""
+    y, x = np.indices(shape)
+    column, row = image.wcs.world_to_pixel(wcs.pixel_to_world(x, y))
+    return map_coordinates(image.values, [row, column], order=1, cval=np.nan)
+
+
+def _kernel(from_arcmin: float, to_arcmin: float) -> float:
+    if to_arcmin < from_arcmin:
+        raise BadInput(f"cannot sharpen a map from a beam of {from_arcmin} arcmin to {to_arcmin} arcmin")
+    return np.sqrt(to_arcmin**2 - from_arcmin**2)
+
+
+def _convolve(values: np.ndarray, kernel_arcmin: float, nside: int) -> np.ndarray:
+    fwhm = np.radians(kernel_arcmin / 60)
+    needed = np.sqrt(-2 * np.log(KERNEL_FLOOR)) * FWHM_PER_SIGMA / fwhm
+    lmax = min(3 * nside - 1, int(np.ceil(needed)))
+    return healpy.smoothing(values, fwhm=fwhm, lmax=lmax, iter=1)
+
+
+def _check_pair(co: HealpixTable, dust: HealpixTable) -> None:
+    if co.nside != dust.nside:
+        raise BadInput(f"{co.path}: NSIDE {co.nside}, but {dust.path} has {dust.nside}; expected the same")
+
+
+def _check_kinds(*tables: HealpixTable) -> None:
+    kinds = {table.data_kind for table in tables}
+    if len(kinds) > 1:
+        found = ", ".join(f"{table.path}: {table.data_kind}" for table in tables)
+        raise BadInput(f"survey and simulated maps do not mix; SKYKIND is {found}")

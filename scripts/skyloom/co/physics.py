@@ -1,0 +1,51 @@
+"""Dust that N(HI) does not account for, as a predictor of CO.
+
+Where gas is atomic, dust emission follows N(HI) with one emissivity (Planck 2011 XXIV); molecular gas shows as dust in
+excess of it (Planck 2011 XIX), and CO appears above a threshold in column density.
+"""
+
+import numpy as np
+
+
+def fit_emissivity(dust: np.ndarray, hi: np.ndarray, select: np.ndarray) -> tuple[float, float, float]:
+    """Least-squares line `dust = eps * hi + offset` over the pixels in `select`.
+
+    Parameters
+    ----------
+    dust : (n,) MJy/sr; hi : (n,) 1e20 cm-2; select : (n,) bool, the atomic sky (N(HI) < 3e20, |b| > 30 deg)
+
+    Returns
+    -------
+    eps [MJy/sr per 1e20 cm-2], offset [MJy/sr], Pearson correlation of the pixels used
+    """
+    eps, offset, correlation = _line(hi[select], dust[select])
+    return eps, offset, correlation
+
+
+def excess_co(dust: np.ndarray, hi: np.ndarray, eps: float, offset: float, x_factor: float, w0: float) -> np.ndarray:
+    """W(CO) [K km/s] of the gas that dust shows and HI does not: max(0, ((I - I0) / eps - NHI) / (2 X) - W0).
+
+    Parameters
+    ----------
+    dust, offset : MJy/sr; hi : 1e20 cm-2; eps : MJy/sr per 1e20 cm-2, all as in `fit_emissivity`
+    x_factor : N(H2) / W(CO) [1e20 cm-2 per K km/s], 2 in the Milky Way (Bolatto, Wolfire & Leroy 2013)
+    w0 : K km/s, what the molecular gas without CO would have emitted
+    """
+    molecular = ((dust - offset) / eps - hi) / 2  # N(H2) [1e20 cm-2]: two H nuclei each
+    return np.maximum(molecular / x_factor - w0, 0)
+
+
+def fit_threshold(x: np.ndarray, w: np.ndarray) -> tuple[float, float]:
+    """Least-squares line `w = slope * (x - threshold)` over finite pairs; the threshold is in the units of x."""
+    slope, intercept, _ = _line(np.ravel(x), np.ravel(w))
+    return slope, -intercept / slope
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+    """Slope, intercept and correlation; in float64, since float32 sums over a sky of 5e7 pixels lose the digits."""
+    valid = np.isfinite(x) & np.isfinite(y)
+    x, y = x[valid].astype(np.float64), y[valid].astype(np.float64)
+    if x.size < 3 or np.ptp(x) == 0:
+        raise ValueError(f"a line needs three points at two places; {x.size} finite pairs were given")
+    slope, intercept = np.polyfit(x, y, 1)
+    return float(slope), float(intercept), float(np.corrcoef(x, y)[0, 1])

@@ -1,0 +1,196 @@
+"""The CO study's raw files and their way to maps.nc."""
+
+import json
+import sys
+
+import healpy
+import numpy as np
+import pytest
+from astropy.io import fits
+from healpix_files import galactic_sky, write_co, write_dust, write_hi4pi
+
+from skyloom.cli import BadInput
+from skyloom.co.data import maps
+from skyloom.co.physics import excess_co, fit_emissivity, fit_threshold
+from skyloom.co.read import read_co_type2, read_cube, read_extinction, read_gnilc, read_hi4pi
+
+NSIDE = 32
+SKY = galactic_sky(NSIDE)
+CONFIG = {"dust_monopole": 0.64, "dust_beam_arcmin": 5.0, "beam_arcmin": 15.0}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    write_co(tmp_path / "co.fits", SKY["co"])
+    write_dust(tmp_path / "dust.fits", SKY["dust"])
+    write_hi4pi(tmp_path / "hi.fits", SKY["hi"])
+    return tmp_path
+
+
+def prepare(raw, dust="dust.fits"):
+    return maps.prepare(raw / "co.fits", raw / dust, raw / "hi.fits", CONFIG)
+
+
+def test_type2_line_is_read_by_name_with_its_mask_as_nan(tmp_path):
+    good = np.arange(SKY["co"].size) % 7 != 0
+    table = read_co_type2(write_co(tmp_path / "co.fits", SKY["co"], mask=good), "co21")
+    assert table.columns == ("I21", "E21", "N21")
+    np.testing.assert_array_equal(np.isnan(table.maps), np.broadcast_to(~good, table.maps.shape))
+    np.testing.assert_array_equal(table["I21"][good], np.float32(0.7 * SKY["co"])[good])
+    assert set(table["E21"][good]) == {np.float32(0.12)}
+
+
+def test_type2_mask_that_covers_most_of_the_sky_is_refused(tmp_path):
+    path = write_co(tmp_path / "co.fits", SKY["co"], mask=np.arange(SKY["co"].size) % 7 == 0)
+    with pytest.raises(BadInput, match="column M10 is 0 on 86% of the sky; expected 1 = reliable"):
+        read_co_type2(path, "co10")
+
+
+def test_type2_in_cmb_temperature_is_refused(tmp_path):
+    path = write_co(tmp_path / "co.fits", SKY["co"], unit="K_CMB")
+    with pytest.raises(BadInput, match="column I10 is in 'K_CMB'; expected K_RJ km/s"):
+        read_co_type2(path, "co10")
+
+
+def test_gnilc_without_a_unit_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="column I has no unit; expected MJy/sr"):
+        read_gnilc(write_dust(tmp_path / "dust.fits", SKY["dust"], unit=None))
+
+
+@pytest.mark.parametrize("scheme", ["EXPLICIT", "IMPLICIT"])
+def test_hi4pi_gives_nhi_where_healpy_by_field_number_may_give_latitude(tmp_path, scheme):
+    path = write_hi4pi(tmp_path / "hi.fits", SKY["hi"], {"INDXSCHM": scheme})
+    np.testing.assert_array_equal(read_hi4pi(path)["NHI"], np.float32(SKY["hi"]))
+    latitude = healpy.pix2ang(NSIDE, np.arange(SKY["hi"].size), lonlat=True)[1]
+    by_number = {"EXPLICIT": SKY["hi"], "IMPLICIT": latitude}[scheme]  # the trap is real:
+    np.testing.assert_array_equal(healpy.read_map(path, field=4, dtype=np.float32), np.float32(by_number))
+
+
+def test_hi4pi_rows_in_any_order_come_out_in_pixel_order(tmp_path):
+    order = np.random.default_rng(3).permutation(SKY["hi"].size)
+    path = write_hi4pi(tmp_path / "hi.fits", SKY["hi"], order=order)
+    np.testing.assert_array_equal(read_hi4pi(path)["NHI"], np.float32(SKY["hi"]))
+
+
+def test_hi4pi_in_the_wrong_ordering_contradicts_its_own_positions(tmp_path):
+    path = write_hi4pi(tmp_path / "hi.fits", SKY["hi"], {"ORDERING": "NESTED"})
+    with pytest.raises(BadInput, match="GLON and GLAT lie up to .* deg from the pixel centres .* in NESTED ordering"):
+        read_hi4pi(path)
+
+
+def test_hi4pi_in_other_units_is_refused_by_its_median(tmp_path):
+    with pytest.raises(BadInput, match="median of column NHI is .*; expected about 5e20 cm-2"):
+        read_hi4pi(write_hi4pi(tmp_path / "hi.fits", SKY["hi"] / 1e20))
+
+
+def test_hi4pi_with_rows_missing_is_refused(tmp_path):
+    with fits.open(write_hi4pi(tmp_path / "hi.fits", SKY["hi"])) as hdus:
+        hdus[1].data = hdus[1].data[:-5]
+        hdus.writeto(tmp_path / "short.fits")
+    with pytest.raises(BadInput, match="12283 pixels in column NHI; NSIDE 32 needs 12288"):
+        read_hi4pi(tmp_path / "short.fits")
+
+
+def test_prepared_maps_are_in_ring_order_and_physical_units(raw):
+    dataset = prepare(raw)
+    # The kernel of 14' is narrower than a pixel of NSIDE 32 (110'), so that dust keeps its values; 1e-6 is float32.
+    np.testing.assert_allclose(dataset["dust"], SKY["dust"] - 0.64, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(dataset["hi"], SKY["hi"] / 1e20, rtol=1e-6)
+    np.testing.assert_array_equal(dataset["co21"], np.float32(0.7 * SKY["co"]))
+    lines = {f"{line}{what}" for line in ("co10", "co21") for what in ("", "_error", "_null")}
+    assert set(dataset.data_vars) == {"dust", "hi"} | lines
+    assert {variable.dtype for variable in dataset.data_vars.values()} == {np.dtype("float32")}
+    expected = {"nside": NSIDE, "hi_nside": NSIDE, "data_kind": "survey", "beam_arcmin": 15.0}
+    assert expected.items() <= dataset.attrs.items()
+
+
+@pytest.mark.parametrize("which", ["dust", "co"])
+def test_swapped_ordering_of_one_raw_map_stops_the_rule_and_names_the_map(raw, which):
+    write = {"dust": write_dust, "co": write_co}[which]
+    write(raw / f"{which}.fits", SKY[which], {"ORDERING": "RING"})  # the pixels are NESTED
+    with pytest.raises(BadInput, match=rf"{which}\.fits: column I(10)? is not in RING order .* read as NESTED"):
+        prepare(raw)
+
+
+def test_maps_of_two_kinds_are_refused(raw):
+    write_dust(raw / "simulated.fits", SKY["dust"], {"SKYKIND": "simulated"})
+    with pytest.raises(BadInput, match=r"do not mix.*simulated\.fits: simulated"):
+        prepare(raw, "simulated.fits")
+
+
+def test_dust_of_another_nside_than_co_is_refused(raw):
+    write_dust(raw / "coarse.fits", healpy.ud_grade(SKY["dust"], 16))
+    with pytest.raises(BadInput, match=r"co\.fits: NSIDE 32, but .*coarse\.fits has 16"):
+        prepare(raw, "coarse.fits")
+
+
+def test_entry_point_writes_maps_that_xarray_opens(raw, repository, monkeypatch):
+    pytest.importorskip("skyloom.patchset")
+    import xarray
+
+    monkeypatch.syspath_prepend(repository / "scripts")
+    import co_prepare_maps
+
+    monkeypatch.chdir(raw)
+    inputs = ["--co-map", "co.fits", "--dust-map", "dust.fits", "--hi-map", "hi.fits"]
+    arguments = ["--config", json.dumps(CONFIG), *inputs, "--output", "maps.nc"]
+    monkeypatch.setattr(sys, "argv", ["co_prepare_maps.py", *arguments])
+    co_prepare_maps.main()
+    with xarray.open_dataset("maps.nc") as dataset:
+        np.testing.assert_array_equal(dataset["co10"], np.float32(SKY["co"]))
+
+
+def test_smoothing_gives_the_analytic_profile_of_a_wider_gaussian():
+    nside, from_arcmin, to_arcmin = 256, 60.0, 90.0
+    vectors = np.array(healpy.pix2vec(nside, np.arange(healpy.nside2npix(nside))))
+    angle = np.arccos(np.clip(healpy.ang2vec(40.0, 30.0, lonlat=True) @ vectors, -1, 1))
+
+    def gaussian(fwhm_arcmin):  # of unit integral on the tangent plane
+        sigma = np.radians(fwhm_arcmin / 60) / np.sqrt(8 * np.log(2))
+        return np.exp(-((angle / sigma) ** 2) / 2) / (2 * np.pi * sigma**2)
+
+    smooth = maps.smooth_sphere(gaussian(from_arcmin), from_arcmin, to_arcmin)
+    wide = gaussian(to_arcmin)
+    # 2e-4 of the peak: the sphere's curvature over the beam is of order sigma^2 = 1.2e-4
+    np.testing.assert_allclose(smooth, wide, atol=2e-4 * wide.max())
+
+
+def test_smoothing_leaves_a_constant_constant_beside_a_hole():
+    sky = np.full(healpy.nside2npix(64), 3.0, dtype=np.float32)
+    sky[1000:1500] = np.nan
+    smooth = maps.smooth_sphere(sky, 5.0, 90.0)
+    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(sky))
+    np.testing.assert_allclose(smooth[~np.isnan(sky)], 3.0, rtol=1e-5)  # same kernel above and below the fraction
+
+
+def test_smoothing_to_a_narrower_beam_is_refused():
+    with pytest.raises(BadInput, match="cannot sharpen"):
+        maps.smooth_sphere(np.ones(12), 15.0, 5.0)
+
+
+def test_flat_readers_refuse_missing_unit_wrong_shape_and_a_file_cut_short(tmp_path):
+    path = tmp_path / "av.fits"
+    fits.PrimaryHDU(np.ones((40, 50), np.float32)).writeto(path)
+    with pytest.raises(BadInput, match=r"the image \(BUNIT\) has no unit; expected mag"):
+        read_extinction(path)
+    assert read_extinction(path, assume_unit="mag").values.shape == (40, 50)
+    with pytest.raises(BadInput, match="2 axes; expected 3"):
+        read_cube(path, assume_unit="K")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(BadInput, match=r"av\.fits: .*cut short"):
+        read_extinction(path, assume_unit="mag")
+
+
+def test_excess_inverts_the_dust_that_known_gas_would_emit():
+    rng = np.random.default_rng(5)
+    hi, co = rng.uniform(1, 3, 5000), np.where(rng.random(5000) < 0.1, rng.uniform(1, 50, 5000), 0)
+    eps, offset, x_factor, dark = 0.4, 0.64, 2.0, 0.5
+    dust = eps * (hi + 2 * x_factor * (co + dark * (co > 0))) + offset
+    fitted = fit_emissivity(dust, hi, co == 0)
+    np.testing.assert_allclose(fitted, (eps, offset, 1.0), rtol=1e-10)  # an exact line
+    np.testing.assert_allclose(excess_co(dust, hi, *fitted[:2], x_factor, dark), co, atol=1e-9)
+
+
+def test_threshold_is_where_the_line_meets_zero():
+    x = np.linspace(1, 6, 50)
+    assert fit_threshold(x, 0.87 * (x - 0.8)) == pytest.approx((0.87, 0.8), rel=1e-12)
