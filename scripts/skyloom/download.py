@@ -76,11 +76,14 @@ def fetch(
         _link_or_copy(Path(local), link, file)
         return _accept(link, output, file)
     urls = ([f"{mirror.rstrip('/')}/{file.name}"] if mirror else []) + list(file.urls)
+    urls.sort(key=lambda url: not _resume_point(url, part)[0])  # the source that a part is from comes first
     failures = []
     for url in urls:
         try:
             _download(url, part, file, wait)
             return _accept(part, output, file)
+        except _NoSpace:
+            raise  # another source needs the same room
         except BadInput as error:
             failures.append(str(error))
     raise BadInput(f"{output}: no source gave {file.name}: " + "; ".join(failures or ["data.yaml lists no urls"]))
@@ -109,6 +112,10 @@ def checksums(path: Path) -> tuple[str, str]:
 
 class _Passing(Exception):
     """A fault of the network that the next attempt may not meet."""
+
+
+class _NoSpace(BadInput):
+    """The disk is full, or would be."""
 
 
 def _accept(found: Path, output: Path, file: RawFile) -> str:
@@ -213,7 +220,7 @@ def _write(part: Path, start: int, pieces: Iterator[bytes], total: int | None) -
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise BadInput(
+        raise _NoSpace(
             f"{part}: no space left on the device at {_length(part)} of {total or 'an unknown number of'} bytes; "
             "they are kept: make room and run again to go on from there"
         ) from None
@@ -272,7 +279,7 @@ def _remember(part: Path, url: str, response: requests.Response) -> None:
 def _require_space(part: Path, needed: int, file: RawFile) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < needed + SPARE_BYTES:
-        raise BadInput(
+        raise _NoSpace(
             f"{part.parent}: no space left for {file.name}: {needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free"
         )
 

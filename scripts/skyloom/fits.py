@@ -5,8 +5,11 @@ name and never by number: healpy.read_map(field=4) of the HI4PI release gives N(
 on the keyword INDXSCHM.
 """
 
+import gzip
+import io
 import re
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,11 +149,12 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)  # "may have been truncated": _check_length says it
-            with fits.open(path, memmap=path.suffix != ".gz") as hdus:
+            source = _decompressed(path) if path.suffix == ".gz" else path
+            with fits.open(source, memmap=source is path) as hdus:
                 yield hdus
     except BadInput:
         raise
-    except EOFError as error:
+    except (EOFError, zlib.error) as error:
         raise BadInput(f"{path}: compressed file is cut short ({error}); fetch it again") from None
     except (OSError, fits.VerifyError) as error:
         if isinstance(error, OSError) and error.errno:
@@ -158,9 +162,15 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
         raise BadInput(f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?") from None
 
 
+def _decompressed(path: Path) -> io.BytesIO:
+    """All of a gzip file at once: astropy takes one that is cut short for a file with fewer extensions."""
+    with gzip.open(path) as stream:
+        return io.BytesIO(stream.read())
+
+
 def _check_length(path: Path, hdu: fits.BinTableHDU) -> None:
     if path.suffix == ".gz":
-        return  # gzip ends in its own checksum, so that a short one raises EOFError while it is read
+        return  # gzip ends in a checksum of its own, which _decompressed has passed
     expected = hdu.fileinfo()["datLoc"] + hdu.size
     found = path.stat().st_size
     if found < expected:

@@ -159,6 +159,6 @@ def test_co_of_l1448_follows_extinction_above_a_threshold_of_08_mag(l1448):
 
 
 def test_threshold_of_l1448_barely_depends_on_the_beam_of_the_telescope(l1448):
-    """The reference smooths W by the full 5'; allowing for the 46" of the telescope moves the threshold by 0.006 mag."""
+    """The reference smooths W by the full 5'; allowing for the telescope's 46" moves the threshold by 0.006 mag."""
     w, av, _ = l1448
     assert fit_threshold(av, maps.smooth_flat(w, 46 / 60, 5.0).values)[1] == pytest.approx(0.80, abs=0.01)

@@ -4,6 +4,7 @@ Columns and units as in the Planck explanatory supplement (products of Planck 20
 results XLVIII) and in the HI4PI release (HI4PI Collaboration 2016, A&A 594, A116).
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import astropy.units as u
 import healpy
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
 from skyloom.cli import BadInput
@@ -94,7 +96,10 @@ def _read_image(path: str | Path, n_axis: int, unit: str, assume_unit: str | Non
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected a FITS image")
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with (
+            warnings.catch_warnings(action="ignore", category=AstropyUserWarning),
+            fits.open(path, memmap=False) as hdus,
+        ):
             header, values = hdus[0].header, hdus[0].data
     except (OSError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: not a readable FITS image ({error}); cut short?") from None

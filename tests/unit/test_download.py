@@ -1,0 +1,322 @@
+"""Downloads against a real HTTP server on loopback that cuts, lies, changes its file and answers with web pages."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from skyloom import download
+from skyloom.cli import BadInput
+from skyloom.download import RawFile, fetch, read_manifest
+
+NAME = "map.fits"
+BODY = b"SIMPLE  =                    T".ljust(80) + bytes(i * i % 251 for i in range(1_000_000))
+MD5 = hashlib.md5(BODY).hexdigest()
+SHA256 = hashlib.sha256(BODY).hexdigest()
+PAGE = b"<!DOCTYPE html>\n<html><body>Service under maintenance</body></html>"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `server.site.body` as its attributes say; keeps the Range header of each request."""
+
+    def do_GET(self):
+        site = self.server.site
+        wanted = self.headers.get("Range")
+        site.requests.append((self.path, wanted))
+        status = site.statuses.pop(0) if site.statuses else 200
+        if status != 200:
+            return self.send_error(status)
+        start = 0
+        if wanted and site.ranges and self.headers.get("If-Range") in (site.etag, site.modified):
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+            if start >= len(site.body):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(site.body)}")
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(site.body) - 1}/{len(site.body)}")
+        for key, value in (("ETag", site.etag), ("Last-Modified", site.modified)):
+            if value:
+                self.send_header(key, value)
+        if site.length:
+            self.send_header("Content-Length", str(len(site.body) - start))
+        self.end_headers()
+        send = site.cuts.pop(0) if site.cuts else len(site.body)
+        self.wfile.write(site.body[start : start + send])
+        self.wfile.flush()  # a short body and then the end of the connection: what a cut looks like
+        if site.after_request:
+            site.after_request()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def site():
+    """The server's behaviour, to be changed by a test; `waits` collects the pauses that fetch asked for."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.site = SimpleNamespace(
+        body=BODY, etag='"one"', modified=None, ranges=True, length=True, cuts=[], statuses=[], requests=[], waits=[]
+    )
+    server.site.after_request = None
+    server.site.url = f"http://127.0.0.1:{server.server_port}/{NAME}"
+    server.handle_error = lambda *arguments: None  # fetch hangs up on what it refuses
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.site
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def get(site, folder, **known):
+    return fetch(RawFile(NAME, (site.url,), **known), folder / NAME, wait=site.waits.append)
+
+
+def leftovers(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_whole_file_is_verified_read_only_and_its_sha256_passes_sha256sum(site, tmp_path):
+    assert get(site, tmp_path, size=len(BODY), md5=MD5) == SHA256
+    assert (tmp_path / NAME).read_bytes() == BODY
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) & 0o222 == 0
+    assert leftovers(tmp_path) == [NAME, f"{NAME}.sha256"]
+    subprocess.run(["sha256sum", "--check", f"{NAME}.sha256"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_cut_connections_are_resumed_where_they_broke(site, tmp_path):
+    site.cuts = [300_000, 300_000, 300_000]
+    assert get(site, tmp_path) == SHA256
+    starts = [int(wanted[6:-1]) if wanted else 0 for _, wanted in site.requests]
+    assert len(starts) == 4 and starts == sorted(set(starts))
+    # at most one chunk of what came through is lost with each cut
+    assert all(0 <= 300_000 * i - start <= i * download.CHUNK_BYTES for i, start in enumerate(starts))
+    assert site.waits == [download.BACKOFF_SECONDS] * 3  # each attempt got on with the file
+
+
+def test_interrupted_download_goes_on_in_the_next_run_by_last_modified_too(site, tmp_path):
+    site.etag, site.modified = 'W/"weak"', "Wed, 01 Jul 2015 00:00:00 GMT"  # a weak ETag is no basis for If-Range
+    site.cuts = [500_000] + [0] * download.ATTEMPTS
+    with pytest.raises(BadInput, match=rf"given up after {download.ATTEMPTS} attempts .*; .*{NAME}\.part is kept"):
+        get(site, tmp_path)
+    kept = (tmp_path / f"{NAME}.part").stat().st_size
+    assert kept >= 500_000 - download.CHUNK_BYTES
+    site.cuts, site.requests = [], []
+    assert get(site, tmp_path) == SHA256
+    assert site.requests == [(f"/{NAME}", f"bytes={kept}-")]
+
+
+def test_server_that_ignores_range_sends_all_and_nothing_is_doubled(site, tmp_path):
+    site.ranges, site.cuts = False, [400_000]
+    assert get(site, tmp_path) == SHA256
+    assert site.requests[1][1] is not None  # it was asked for the rest
+
+
+def test_server_without_validator_is_never_resumed(site, tmp_path):
+    site.etag, site.cuts = None, [400_000]
+    assert get(site, tmp_path) == SHA256
+    assert [wanted for _, wanted in site.requests] == [None, None]
+
+
+def test_file_that_changed_between_two_parts_is_fetched_anew(site, tmp_path):
+    site.cuts = [400_000]
+    changed = BODY[:100] + BODY[100:][::-1]
+
+    def change():
+        site.body, site.etag = changed, '"two"'
+
+    site.after_request = change
+    assert get(site, tmp_path) == hashlib.sha256(changed).hexdigest()
+
+
+def test_part_that_is_already_whole_is_only_verified(site, tmp_path):
+    (tmp_path / f"{NAME}.part").write_bytes(BODY)
+    (tmp_path / f"{NAME}.part.json").write_text(json.dumps({"url": site.url, "validator": site.etag}))
+    assert get(site, tmp_path) == SHA256
+    assert site.requests == [(f"/{NAME}", f"bytes={len(BODY)}-")]
+
+
+def test_part_longer_than_the_file_is_fetched_anew(site, tmp_path):
+    (tmp_path / f"{NAME}.part").write_bytes(BODY + b"more")
+    (tmp_path / f"{NAME}.part.json").write_text(json.dumps({"url": site.url, "validator": site.etag}))
+    assert get(site, tmp_path) == SHA256
+
+
+def test_busy_server_is_asked_again_with_growing_pauses(site, tmp_path):
+    site.statuses = [503, 429, 500]
+    assert get(site, tmp_path) == SHA256
+    assert site.waits == [2.0, 4.0, 8.0] == [download.BACKOFF_SECONDS * 2**i for i in range(3)]
+
+
+def test_missing_file_is_reported_at_once(site, tmp_path):
+    site.statuses = [404]
+    with pytest.raises(BadInput, match=rf"no source gave {NAME}: {site.url}: the server answers 404"):
+        get(site, tmp_path)
+    assert site.waits == [] and leftovers(tmp_path) == []
+
+
+def test_web_page_with_status_200_is_refused_and_never_overwrites_a_part(site, tmp_path):
+    site.cuts = [500_000] + [0] * download.ATTEMPTS
+    with pytest.raises(BadInput):
+        get(site, tmp_path)
+    before = (tmp_path / f"{NAME}.part").read_bytes()
+    site.cuts, site.body, site.etag = [], PAGE, '"page"'
+    with pytest.raises(BadInput, match=r"map\.fits is a web page \(begins b'<!DOCTYPE html>"):
+        get(site, tmp_path)
+    assert (tmp_path / f"{NAME}.part").read_bytes() == before
+
+
+def test_other_bytes_than_fits_are_refused(site, tmp_path):
+    site.body = b"\x1f\x8b" + bytes(1000)
+    with pytest.raises(BadInput, match="map.fits begins .*expected b'SIMPLE  ='"):
+        get(site, tmp_path)
+
+
+def test_wrong_md5_is_loud_and_the_file_is_moved_aside(site, tmp_path):
+    with pytest.raises(BadInput, match=f"has md5 {MD5}, expected {'0' * 32}; it was moved to .*map.fits.bad"):
+        get(site, tmp_path, md5="0" * 32)
+    assert leftovers(tmp_path) == [f"{NAME}.bad"]
+
+
+def test_wrong_size_is_refused_before_the_transfer(site, tmp_path):
+    with pytest.raises(BadInput, match=f"the server offers {len(BODY)} bytes, expected 5"):
+        get(site, tmp_path, size=5)
+    assert leftovers(tmp_path) == []
+
+
+def test_server_without_length_is_trusted_only_if_the_size_is_known(site, tmp_path):
+    site.length = False
+    with pytest.raises(BadInput, match="neither server nor data.yaml gives a size"):
+        get(site, tmp_path)
+    site.cuts = [300_000]
+    assert get(site, tmp_path, size=len(BODY)) == SHA256
+
+
+def test_later_run_verifies_against_the_sha256_of_the_first(site, tmp_path):
+    get(site, tmp_path)
+    site.requests.clear()
+    assert get(site, tmp_path) == SHA256 and site.requests == []  # verified, not fetched
+    (tmp_path / NAME).unlink()
+    site.body = BODY[:-1] + b"!"
+    with pytest.raises(BadInput, match=f"recorded {SHA256} at the first download"):
+        get(site, tmp_path)
+    assert leftovers(tmp_path) == [f"{NAME}.bad", f"{NAME}.sha256"]
+
+
+def test_source_that_a_part_is_from_is_asked_first(site, tmp_path):
+    (tmp_path / f"{NAME}.part").write_bytes(BODY[:200_000])
+    (tmp_path / f"{NAME}.part.json").write_text(json.dumps({"url": site.url, "validator": site.etag}))
+    elsewhere = site.url.replace(NAME, f"elsewhere/{NAME}")
+    assert fetch(RawFile(NAME, (elsewhere, site.url)), tmp_path / NAME) == SHA256
+    assert site.requests == [(f"/{NAME}", "bytes=200000-")]
+
+
+def test_mirror_is_tried_first_and_the_archive_after_it(site, tmp_path):
+    site.statuses = [404]
+    base = site.url.rsplit("/", 1)[0]
+    file = RawFile(NAME, (site.url,))
+    assert fetch(file, tmp_path / NAME, mirror=f"{base}/mirror/", wait=site.waits.append) == SHA256
+    assert [path for path, _ in site.requests] == [f"/mirror/{NAME}", f"/{NAME}"]
+
+
+def test_local_copy_is_linked_and_verified_like_a_download(tmp_path):
+    local = tmp_path / "own copy.fits"
+    local.write_bytes(BODY)
+    before = local.stat().st_mode
+    assert fetch(RawFile(NAME, (), md5=MD5), tmp_path / "raw" / NAME, local=local) == SHA256
+    assert (tmp_path / "raw" / NAME).samefile(local) and local.stat().st_mode == before
+    with pytest.raises(BadInput, match="has md5"):
+        fetch(RawFile(NAME, (), md5="0" * 32), tmp_path / "other" / NAME, local=local)
+    assert local.read_bytes() == BODY
+    with pytest.raises(BadInput, match="none.fits: no such file; expected a local copy of map.fits"):
+        fetch(RawFile(NAME, ()), tmp_path / "third" / NAME, local=tmp_path / "none.fits")
+
+
+def test_local_copy_on_another_file_system_is_copied(tmp_path, monkeypatch):
+    def cross_device(*arguments):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", cross_device)
+    local = tmp_path / "own.fits"
+    local.write_bytes(BODY)
+    assert fetch(RawFile(NAME, ()), tmp_path / NAME, local=local) == SHA256
+    assert not (tmp_path / NAME).samefile(local)
+
+
+def test_disk_without_room_is_noticed_before_the_transfer(site, tmp_path, monkeypatch):
+    free = SimpleNamespace(free=len(BODY) + download.SPARE_BYTES - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(BadInput, match=rf"{tmp_path}: no space left for map.fits: 1 MB needed, 18 MB free"):
+        get(site, tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+def test_disk_that_fills_up_midway_keeps_the_part_and_the_next_run_goes_on(site, small_disk):
+    folder, make_room = small_disk
+    full = rf"{NAME}\.part: no space left on the device at \d+ of {len(BODY)} bytes; they are kept"
+    with pytest.raises(BadInput, match=full):
+        fetch(RawFile(NAME, (site.url, site.url + "?second=source")), folder / NAME)
+    kept = (folder / f"{NAME}.part").stat().st_size
+    assert 0 < kept < len(BODY) and len(site.requests) == 1  # the second source would have begun from the start
+    make_room()
+    assert get(site, folder) == SHA256
+    assert site.requests[1:] == [(f"/{NAME}", f"bytes={kept}-")]
+
+
+@pytest.fixture
+def small_disk(tmp_path, monkeypatch):
+    """A folder on a disk of 512 kB and a function that makes room: a tmpfs where we may mount one, else a stand-in."""
+    monkeypatch.setattr(download, "SPARE_BYTES", -len(BODY))  # there seemed to be room when the transfer began
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]
+    if os.geteuid() == 0 and shutil.which("mount") and subprocess.run(mount, capture_output=True).returncode == 0:
+        yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
+        subprocess.run(["umount", folder], check=True)
+        return
+
+    def full(pieces, *arguments):
+        yield next(pieces)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "_reported", full)
+        yield folder, patch.undo
+
+
+def test_manifest_of_the_study_names_its_three_files(repository):
+    path = repository / "config" / "co" / "data.yaml"
+    dust = read_manifest(path, "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits")
+    assert dust.md5 == "6dafe091af608429a2c567737e472347" and all(dust.name in url for url in dust.urls)
+    with pytest.raises(BadInput, match=r"no file 'x' \(files: HFI_CompMap_CO-Type2_2048_R1.10.fits, .*NHI_HPX.fits\)"):
+        read_manifest(path, "x")
+
+
+def test_entry_point_ends_with_one_line_and_code_2_on_bad_input(site, tmp_path, repository):
+    (tmp_path / "data.yaml").write_text(json.dumps({"files": {NAME: {"urls": [site.url], "size": None, "md5": None}}}))
+    command = [sys.executable, repository / "scripts" / "download_raw.py", "--name", NAME]
+    command += ["--manifest", tmp_path / "data.yaml", "--output", tmp_path / "raw" / NAME]
+    good = subprocess.run(command, capture_output=True, text=True)
+    assert good.returncode == 0 and good.stdout == f"{tmp_path / 'raw' / NAME}: {len(BODY)} bytes, sha256 {SHA256}\n"
+    site.body = PAGE
+    (tmp_path / "raw" / NAME).unlink()
+    bad = subprocess.run(command, capture_output=True, text=True)
+    assert bad.returncode == 2 and bad.stderr.count("\n") == 1 and "is a web page" in bad.stderr
