@@ -18,9 +18,10 @@ def co_sets():
     return sorted({CO["models"][m]["set"] for m in CO["run_models"]})
 
 
-def co_shown(pattern):
-    """`pattern` for the first seed of each model: what the panels show."""
-    return [f for m in CO["run_models"] for f in expand(pattern, study="co", model=m, seed=seeds("co", m)[:1])]
+def co_shown(name, pattern):
+    """`pattern` for the first seed of each model of set `name`: what the panels show."""
+    models = [m for m in CO["run_models"] if CO["models"][m]["set"] == name]
+    return [f for m in models for f in expand(pattern, study="co", model=m, seed=CO["seeds"][0])]
 
 
 localrules:
@@ -189,15 +190,13 @@ rule co_denoise_patches:
         CO_BENCHMARK + "/co_denoise_patches/{set}.tsv"
     conda:
         ENV
-    threads: 2
     resources:
         runtime=growing(120),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(denoiser=CO["sets"][w.set]["denoiser"], **CO["denoisers"]),
+        config=lambda w: as_json(method=CO["sets"][w.set]["denoiser"], **CO["denoisers"][CO["sets"][w.set]["denoiser"]]),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --threads {threads} --output {output} > {log} 2>&1"
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --output {output} > {log} 2>&1"
 
 
 rule co_plot_selection:
@@ -221,16 +220,20 @@ rule co_plot_selection:
     resources:
         runtime=growing(15),
         mem_mb=growing(8000),
+    params:
+        config=as_json(snr=CO["tiles"]["snr_threshold"]),
     shell:
-        "{PYTHON} {input.code[0]} --maps {input.maps} --tiles {input.tiles} --output {output.png} > {log} 2>&1"
+        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        " --output {output.png} > {log} 2>&1"
 
 
 rule co_plot_panels:
     """Dust, HI, CO, denoised CO, every model and its residual on test tiles."""
     input:
         code=code("co_plot_panels.py"),
-        patches=lambda w: training_set_of("co", w.set),
-        predictions=lambda w: co_shown(TEST + "/predictions.nc"),
+        patches=CO_SET + "/patches.nc",
+        denoised=lambda w: training_set_of("co", w.set)[1:],
+        predictions=lambda w: co_shown(w.set, TEST + "/predictions.nc"),
     output:
         png=report(
             CO_R + "/figures/panels_{set}.png",
@@ -246,9 +249,12 @@ rule co_plot_panels:
     resources:
         runtime=growing(15),
         mem_mb=growing(8000),
+    params:
+        config=as_json(tiles=CO["panels"]["tiles"], bright_fraction=CO["tiles"]["bright_fraction"]),
+        denoised=lambda w, input: f"--denoised {input.denoised}" if input.denoised else "",
     shell:
-        "{PYTHON} {input.code[0]} --patches {input.patches} --predictions {input.predictions}"
-        " --output {output.png} > {log} 2>&1"
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} {params.denoised}"
+        " --predictions {input.predictions} --output {output.png} > {log} 2>&1"
 
 
 rule co_plot_spectra:
@@ -272,6 +278,8 @@ rule co_plot_spectra:
     resources:
         runtime=growing(15),
         mem_mb=growing(4000),
+    params:
+        config=as_json(subset="bright"),
     shell:
-        "{PYTHON} {input.code[0]} --curves {input.curves} --published {input.published}"
+        "{PYTHON} {input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
         " --output {output.png} > {log} 2>&1"

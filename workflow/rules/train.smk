@@ -96,7 +96,7 @@ rule plot_history:
     input:
         code=code("plot_history.py"),
         history=lambda w: of_all_networks(w.study, MODEL + "/history.csv"),
-        data_kind=lambda w: of_all_networks(w.study, MODEL + "/run.json"),
+        data=lambda w: training_set_of(w.study, config[w.study]["models"][config[w.study]["run_models"][0]]["set"])[:1],
     output:
         png=report(
             R + "/figures/history.png",
@@ -113,5 +113,4 @@ rule plot_history:
         runtime=growing(10),
         mem_mb=growing(2000),
     shell:
-        "{PYTHON} {input.code[0]} --history {input.history} --run-json {input.data_kind}"
-        " --output {output.png} > {log} 2>&1"
+        "{PYTHON} {input.code[0]} --history {input.history} --data-kind {input.data} --output {output.png} > {log} 2>&1"

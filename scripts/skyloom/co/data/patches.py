@@ -48,7 +48,7 @@ def cut_patches(
             for name, array in arrays.items()
         },
         coords=example_coords(views, complexes),
-        attrs={"size_deg": float(size_deg), "pixels": int(pixels), "projection": "TAN", "frame": "galactic"},
+        attrs={"pixel_arcmin": 60 * size_deg / pixels, "projection": "TAN", "frame": "galactic"},
     )
 
 

@@ -35,7 +35,7 @@ def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings
     [K km/s], the same rows. entry : the model's section of the config, unused here.
     settings : `beam_arcmin`, `beam_cut` (bands with B_l^2 above it make the `_beam` scalars); `taper_deg`; `l_first`,
     `l_width`, `l_count`; `threshold_min`, `threshold_max`, `threshold_count` [tile standard deviations];
-    `bright_fraction` (what divides bright from faint); `block_nside`, `draws`, `seed` (bootstrap).
+    `block_nside`, `draws`, `seed` (bootstrap). What divides bright from faint is the patch set's `bright_fraction`.
     Returns the records for metrics.json and the curves: `rho_l`, `cl_ratio (of, subset, l)` with `_lo`, `_hi`, `beam`,
     and `v0 v1 v2 (field, subset, threshold)` with `_sigma`.
     Errors: BadInput where the prediction has another shape or is not finite on valid sky.
@@ -53,7 +53,7 @@ def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings
     blocks = healpy.ang2pix(settings["block_nside"], patches.glon.values, patches.glat.values, lonlat=True)
 
     records, curves = [], []
-    for subset, rows in _subsets(patches, settings["bright_fraction"]):
+    for subset, rows in _subsets(patches, patches.attrs["bright_fraction"]):
         part = {name: values[rows] for name, values in tiles.items()}
         counts = metrics.multiplicities(blocks[rows], settings["draws"], settings["seed"])
         pixels = {name: values[rows] for name, values in fields.items() if name in PIXELWISE}
