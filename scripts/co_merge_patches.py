@@ -18,9 +18,10 @@ def main() -> None:
         patchset.merge(args.shards, path)
         merged = patchset.PatchSet(path)
         train = merged.array("split") == 0
+        fitted = {name: fit_normalisation(merged.array(name)[train]) for name in ("dust", "hi", "target")}
         with netCDF4.Dataset(path, "a") as file:
-            for name in ("dust", "hi", "target"):
-                file[name].setncatts(fit_normalisation(merged.array(name)[train]))
+            for name, constants in fitted.items():
+                file[name].setncatts(constants)
     print(f"{len(train)} patches, {np.count_nonzero(train)} of them in the training split")
 
 
