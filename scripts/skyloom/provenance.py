@@ -66,8 +66,7 @@ def file_checksum(path: str | Path) -> str:
 
 def _hash_header(content: h5py.File, digest) -> None:
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        attributes = {key: item.attrs[key] for key in sorted(item.attrs) if not _is_reference(item.attrs.get_id(key))}
-        digest.update(repr((name, {key: np.asarray(value).tolist() for key, value in attributes.items()})).encode())
+        digest.update(repr((name, {key: np.asarray(item.attrs[key]).tolist() for key in sorted(item.attrs)})).encode())
         if isinstance(item, h5py.Dataset):
             digest.update(repr((item.shape, item.dtype.str)).encode())
             if item.nbytes <= EDGE_BYTES:
@@ -75,10 +74,3 @@ def _hash_header(content: h5py.File, digest) -> None:
 
     visit("/", content)
     content.visititems(visit)
-
-
-def _is_reference(attribute: h5py.h5a.AttrID) -> bool:
-    """Links between dimensions and variables: addresses in the file, not content."""
-    return (
-        h5py.check_ref_dtype(attribute.dtype) is not None or attribute.dtype.hasobject and attribute.dtype.kind != "O"
-    )

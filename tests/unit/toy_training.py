@@ -1,4 +1,4 @@
-"""Toy tasks for the tests of the training engine, and a script that trains one: `toy_training.py KIND FOLDER [KILL_AT]`.
+"""Toy tasks for the tests of the training engine; as a script it trains one: `toy_training.py KIND FOLDER [KILL_AT]`.
 
 The supervised net has batch norm, dropout and noise, the adversarial one (WGAN-GP) two optimisers at different rates:
 all that could make a resumed run differ.

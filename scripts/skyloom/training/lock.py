@@ -26,6 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / "lock"
     me = {
         "host": socket.gethostname(),
+        "boot": _boot(),
         "pid": os.getpid(),
         "born": _born(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID", ""),
@@ -100,10 +101,17 @@ def _holder(text: str) -> dict:
 
 
 def _is_stale(holder: dict, silence: float) -> bool:
-    if holder["host"] == socket.gethostname():
+    if (holder["host"], holder.get("boot")) == (socket.gethostname(), _boot()):
         # The birth time guards against a pid that was given to another process: in a container ours is often 7.
         return _born(holder["pid"]) is None or _born(holder["pid"]) != holder.get("born")
     return silence > STALE_SECONDS
+
+
+def _boot() -> str:
+    """The kernel's number of this boot: two machines may have one name, and a pid says nothing about the other."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
 
 
 def _born(pid: int) -> str | None:

@@ -1,5 +1,6 @@
 """What one sees of a run: history.csv, TensorBoard, and a bar on a terminal or sparse lines in a log file."""
 
+import contextlib
 import shutil
 import sys
 import time
@@ -66,9 +67,10 @@ class Log:
 
     def close(self) -> None:
         if not self.quiet:
-            self.board.close()
             if self.bar is not None:
                 self.bar.close()
+            with contextlib.suppress(OSError):  # on a full disc, which the state's own message tells
+                self.board.close()
 
     def _latest(self) -> str:
         names = ("loss_", "valid_")

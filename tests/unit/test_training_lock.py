@@ -1,0 +1,110 @@
+"""The trainer's lock: who is refused, who is taken over, and that only one wins."""
+
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+from skyloom.cli import BadInput
+from skyloom.training import lock
+from skyloom.training.lock import locked
+
+
+@pytest.fixture
+def neighbour():
+    """Another live process on this host."""
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def leave_lock(folder, age=0, **other):
+    """A lock file as a trainer on this host would have written it `age` seconds ago, but for `other`."""
+    holder = {"host": socket.gethostname(), "boot": lock._boot(), "pid": 1, "born": "0", "job": "", "since": "noon"}
+    (folder / "lock").write_text(json.dumps(holder | other))
+    os.utime(folder / "lock", (time.time() - age,) * 2)
+
+
+def test_second_trainer_is_refused_with_the_holders_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    name = rf"host {socket.gethostname()}, pid {os.getpid()}, Slurm job 4711, since \d{{4}}-"
+    with locked(tmp_path), pytest.raises(BadInput, match=name), locked(tmp_path):
+        pass
+    assert not (tmp_path / "lock").exists()
+
+
+def test_live_neighbour_is_left_alone_however_old_its_heartbeat(tmp_path, neighbour):
+    leave_lock(tmp_path, age=1e5, pid=neighbour.pid, born=lock._born(neighbour.pid))
+    with pytest.raises(BadInput, match=f"pid {neighbour.pid}, since noon"), locked(tmp_path):
+        pass
+
+
+def test_trainer_of_this_host_that_is_gone_is_taken_over_at_once(tmp_path, neighbour, capsys):
+    leave_lock(tmp_path, pid=neighbour.pid, born=lock._born(neighbour.pid))
+    neighbour.kill()
+    neighbour.wait()
+    with locked(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert f"lock of host {socket.gethostname()}, pid {neighbour.pid}, since noon taken over" in capsys.readouterr().err
+
+
+def test_pid_that_another_process_got_since_is_no_trainer(tmp_path, neighbour):
+    leave_lock(tmp_path, pid=neighbour.pid, born="1")
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("other", [{"host": "node17"}, {"boot": "another machine of the same name"}])
+def test_trainer_of_another_host_is_taken_over_when_its_heart_has_stopped(tmp_path, other):
+    leave_lock(tmp_path, age=lock.STALE_SECONDS - 60, **other)
+    with pytest.raises(BadInput, match="last sign of life 5[34]. s ago"), locked(tmp_path):
+        pass
+    leave_lock(tmp_path, age=lock.STALE_SECONDS + 60, **other)
+    with locked(tmp_path):
+        pass
+
+
+def test_lock_left_empty_by_a_full_disc_is_taken_over_when_old(tmp_path):
+    (tmp_path / "lock").touch()
+    with pytest.raises(BadInput, match="an unknown host"), locked(tmp_path):
+        pass
+    os.utime(tmp_path / "lock", (0, 0))
+    with locked(tmp_path):
+        pass
+
+
+def test_heart_beats_while_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.02)
+    with locked(tmp_path):
+        os.utime(tmp_path / "lock", (0, 0))
+        time.sleep(0.2)
+        assert time.time() - (tmp_path / "lock").stat().st_mtime < 5
+
+
+def contend(folder, start, winners):
+    start.wait()
+    try:
+        with locked(folder):
+            winners.put(os.getpid())
+            time.sleep(0.5)
+    except BadInput:
+        pass
+
+
+def test_one_of_many_wins_a_stale_lock(tmp_path):
+    leave_lock(tmp_path, pid=2**22 + 1)  # above the kernel's largest pid
+    fork = multiprocessing.get_context("fork")
+    start, winners = fork.Barrier(6), fork.SimpleQueue()
+    contenders = [fork.Process(target=contend, args=(tmp_path, start, winners)) for _ in range(6)]
+    for contender in contenders:
+        contender.start()
+    for contender in contenders:
+        contender.join()
+    winners.get()
+    assert winners.empty()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,202 @@
+"""`train_model.py` on a toy study: a copy of scripts/ with one more folder, as a new study would come.
+
+The processes of one run are real ones, started by torchrun inside `train_model.py`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from skyloom.patchset import write
+from skyloom.provenance import file_checksum
+
+HERE = Path(__file__).parent
+
+EXAMPLES = """
+from types import SimpleNamespace
+
+from toy_training import TRAIN, VALID, Data
+
+from skyloom.patchset import PatchSet
+
+
+def load(paths, entry):
+    assert len(PatchSet(paths[0])) == TRAIN
+    none = entry.get("empty", False)
+    return SimpleNamespace(train=Data(TRAIN, 1), valid=[] if none else Data(VALID, 2), test=Data(5, 3), meta={"unit": "K"})
+"""
+
+# The network with two processes and batch norm; at one step it sends its starter a signal, once.
+NETWORK = """
+import os
+import signal
+from pathlib import Path
+
+import torch
+import toy_training
+
+
+class Task(toy_training.Supervised):
+    def losses(self, batch, step):
+        mark = Path(os.environ.get("INTERRUPT", "/nonexistent/mark"))
+        if step == 25 and mark.parent.exists() and os.environ.get("RANK", "0") == "0" and not mark.exists():
+            mark.touch()
+            os.kill(os.getppid() if "RANK" in os.environ else os.getpid(), signal.SIGUSR1)
+        yield from super().losses(batch, step)
+        folder = os.environ.get("REPLICAS")
+        if folder and step == self.plan.steps - 1:
+            Path(folder, os.environ["RANK"]).write_text(repr([v.double().sum().item() for v in self.state_dict().values()]))
+
+
+class Plain(toy_training.Plain):
+    pass
+
+
+def make_task(entry, meta):
+    assert meta == {"unit": "K"}
+    return Plain() if entry.get("plain") else Task()
+"""
+
+BASELINE = """
+import torch
+
+
+def fit(entry, examples, seed):
+    x, y = (examples.train[torch.arange(50).numpy()][name] for name in "xy")
+    return {"slope": (x * y).sum() / (x * x).sum(), "seed": seed}
+"""
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory, repository):
+    folder = tmp_path_factory.mktemp("clone") / "scripts"
+    shutil.copytree(repository / "scripts", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("data", "models"):
+        (folder / "skyloom/toy" / room).mkdir(parents=True)
+    (folder / "skyloom/toy/data/examples.py").write_text(EXAMPLES)
+    (folder / "skyloom/toy/models/small.py").write_text(NETWORK)
+    (folder / "skyloom/toy/baselines.py").write_text(BASELINE)
+    patches = xr.Dataset({"x": (("example", "y"), np.zeros((50, 4), np.float32))}, attrs={"data_kind": "simulated"})
+    write(patches, folder.parent / "patches.nc")
+    return folder
+
+
+NETWORK_ENTRY = {"kind": "network", "module": "small", "steps": 40, "batch": 8, "ema": 0.9, "valid_every": 7}
+
+
+def train_model(scripts, folder, entry=NETWORK_ENTRY, *options, **environment):
+    """Run the entry point; its outputs go to `folder`."""
+    words = ["--study", "toy", "--model", "m", "--seed", "3", "--config", json.dumps(entry), *options]
+    words += ["--data", scripts.parent / "patches.nc", "--code", scripts / "skyloom/toy/models/small.py"]
+    words += ["--state", folder / "state", "--checkpoint", folder / "best.ckpt", "--history", folder / "history.csv"]
+    words += ["--run-json", folder / "run.json", "--threads", "2"]
+    environment = os.environ | {"PYTHONPATH": str(HERE)} | environment
+    command = [sys.executable, scripts / "train_model.py", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_two_processes_stay_replicas_and_resume_to_the_same_history(scripts, tmp_path):
+    """Interrupted by SIGUSR1 sent to torchrun itself, as Slurm does it; then run again."""
+    entry = NETWORK_ENTRY | {"processes": 2}
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        folder.mkdir()
+    assert train_model(scripts, whole, entry, REPLICAS=str(whole)).returncode == 0
+    assert (whole / "0").read_text() == (whole / "1").read_text()
+
+    first = train_model(scripts, stopped, entry, INTERRUPT=str(stopped / "mark"))
+    assert first.returncode == 75 and "SIGUSR1" in first.stderr, first.stderr
+    assert first.stderr.splitlines()[-1].startswith("NOT FINISHED") and "Traceback" not in first.stderr
+    assert not (stopped / "best.ckpt").exists() and not (stopped / "state/lock").exists()
+    second = train_model(scripts, stopped, entry, INTERRUPT=str(stopped / "mark"))
+    assert second.returncode == 0 and "going on from step" in second.stderr, second.stderr
+    assert (stopped / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+    run = json.loads((stopped / "run.json").read_text())
+    assert (run["processes"], run["threads"], run["resumes"]) == (2, 1, 1)
+    assert run["device_seconds"] == pytest.approx(2 * run["wall_seconds"])
+
+
+def test_flat_all_reduce_of_two_processes_is_the_gradient_of_one(scripts, tmp_path):
+    """A net without batch norm and dropout: plain descent over 40 steps, the weights to float32 rounding."""
+    weights = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        entry = NETWORK_ENTRY | {"plain": True, "ema": 0, "processes": processes}
+        assert train_model(scripts, folder, entry).returncode == 0
+        weights.append(torch.load(folder / "best.ckpt", weights_only=True)["state"])
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+
+
+def test_network_run_writes_the_three_files_that_the_contract_names(scripts, tmp_path):
+    done = train_model(scripts, tmp_path, SLURM_JOB_ID="4711")
+    assert done.returncode == 0 and done.stderr.splitlines()[-1].startswith("FINISHED: 40 steps"), done.stderr
+    checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert set(checkpoint) == {"study", "model", "kind", "module", "entry", "meta", "digest", "state"}
+    assert (checkpoint["study"], checkpoint["module"], checkpoint["entry"]) == ("toy", "small", NETWORK_ENTRY)
+    assert checkpoint["meta"] == {"unit": "K"} and "net.0.weight" in checkpoint["state"]
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert (run["data_kind"], run["seed"], run["slurm_job"], run["examples_seen"]) == ("simulated", 3, "4711", 320)
+    assert run["entry"] == NETWORK_ENTRY and run["plan"]["learning_rate"] == 1e-3 and run["plan"]["batch"] == 8
+    (checksum,) = run["inputs"].values()
+    assert checksum == file_checksum(scripts.parent / "patches.nc")
+    assert run["packages"]["numpy"] == np.__version__ and set(run["git"]) == {"commit", "dirty"}
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 7
+
+
+def test_baseline_goes_through_the_same_entry_point(scripts, tmp_path):
+    done = train_model(scripts, tmp_path, {"kind": "baseline", "module": "slope"})
+    assert done.returncode == 0, done.stderr
+    checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    # Box smoothing of white noise keeps 1/9 of a pixel's own value.
+    assert checkpoint["state"]["slope"].item() == pytest.approx(1 / 9, abs=0.02) and checkpoint["state"]["seed"] == 3
+    assert json.loads((tmp_path / "run.json").read_text())["packages"]["torch"] == torch.__version__
+
+
+def test_spent_budget_exits_75_and_says_what_to_do(scripts, tmp_path):
+    done = train_model(scripts, tmp_path, NETWORK_ENTRY, "--runtime", "0.001")
+    assert done.returncode == 75
+    last = done.stderr.splitlines()[-1]
+    assert "NOT FINISHED: the time budget is spent. The state is saved at step 1 of 40" in last
+    assert last.endswith("run the same command again to go on.")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"module": "smal"}, "error: config: there is no module skyloom.toy.models.smal; expected scripts/skyloom/toy"),
+        ({"module": "small", "empty": True}, "patches.nc: no example of the split 'valid'; expected at least one"),
+    ],
+)
+def test_bad_entry_or_data_ends_in_one_line(scripts, tmp_path, entry, message):
+    done = train_model(scripts, tmp_path, entry)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(scripts, tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from skyloom.training.lock import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(scripts), "SLURM_JOB_ID": "12"}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path / "state"], env=environment, stdout=subprocess.PIPE
+    )
+    try:
+        holder.stdout.readline()
+        done = train_model(scripts, tmp_path)
+        assert done.returncode == 2 and f"pid {holder.pid}, Slurm job 12, since" in done.stderr
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    after = train_model(scripts, tmp_path)
+    assert after.returncode == 0 and f"pid {holder.pid}, Slurm job 12" in after.stderr and "taken over" in after.stderr
