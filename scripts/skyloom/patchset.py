@@ -5,17 +5,22 @@ A netCDF-4 file is an HDF5 file, and HDF5 stores an array that is neither chunke
 (an archived, compressed copy) is read whole into memory instead: slower, the same values.
 """
 
+from __future__ import annotations
+
 import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import netCDF4
 import numpy as np
-import xarray as xr
 
 from skyloom.cli import BadInput, atomic
+
+if TYPE_CHECKING:  # xarray takes a second to import, and training does not need it
+    import xarray as xr
 
 PAGE_BYTES = 4096
 ALIGN_FROM_BYTES = 65536  # smaller arrays are packed behind one another

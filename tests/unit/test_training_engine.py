@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 import torch
-from toy_training import PLAN, TRAIN, VALID, Adversarial, Data, Plain, Supervised, train
 from torch import nn
+from toy_training import PLAN, TRAIN, VALID, Adversarial, Data, Plain, Supervised, train
 
 from skyloom.cli import BadInput
 from skyloom.training import Plan

@@ -6,18 +6,22 @@ The processes of one run are real ones, started by torchrun inside `train_model.
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
+import skyloom
+import train_model
+from skyloom import cli
 from skyloom.patchset import write
 from skyloom.provenance import file_checksum
+from skyloom.training import UNFINISHED
 
 HERE = Path(__file__).parent
 
@@ -31,8 +35,8 @@ from skyloom.patchset import PatchSet
 
 def load(paths, entry):
     assert len(PatchSet(paths[0])) == TRAIN
-    none = entry.get("empty", False)
-    return SimpleNamespace(train=Data(TRAIN, 1), valid=[] if none else Data(VALID, 2), test=Data(5, 3), meta={"unit": "K"})
+    valid = [] if entry.get("empty") else Data(VALID, 2)
+    return SimpleNamespace(train=Data(TRAIN, 1), valid=valid, test=Data(5, 3), meta={"unit": "K"})
 """
 
 # The network with two processes and batch norm; at one step it sends its starter a signal, once.
@@ -54,7 +58,8 @@ class Task(toy_training.Supervised):
         yield from super().losses(batch, step)
         folder = os.environ.get("REPLICAS")
         if folder and step == self.plan.steps - 1:
-            Path(folder, os.environ["RANK"]).write_text(repr([v.double().sum().item() for v in self.state_dict().values()]))
+            sums = [value.double().sum().item() for value in self.state_dict().values()]
+            Path(folder, os.environ["RANK"]).write_text(repr(sums))
 
 
 class Plain(toy_training.Plain):
@@ -93,31 +98,54 @@ def scripts(tmp_path_factory, repository):
 NETWORK_ENTRY = {"kind": "network", "module": "small", "steps": 40, "batch": 8, "ema": 0.9, "valid_every": 7}
 
 
-def train_model(scripts, folder, entry=NETWORK_ENTRY, *options, **environment):
-    """Run the entry point; its outputs go to `folder`."""
+def arguments(scripts, folder, entry, *options):
     words = ["--study", "toy", "--model", "m", "--seed", "3", "--config", json.dumps(entry), *options]
     words += ["--data", scripts.parent / "patches.nc", "--code", scripts / "skyloom/toy/models/small.py"]
     words += ["--state", folder / "state", "--checkpoint", folder / "best.ckpt", "--history", folder / "history.csv"]
     words += ["--run-json", folder / "run.json", "--threads", "2"]
+    return [str(scripts / "train_model.py"), *map(str, words)]
+
+
+def by_torchrun(scripts, folder, entry, **environment):
+    """Run the entry point as a command, with two processes; its outputs go to `folder`."""
+    command = [sys.executable, *arguments(scripts, folder, entry | {"processes": 2})]
     environment = os.environ | {"PYTHONPATH": str(HERE)} | environment
-    command = [sys.executable, scripts / "train_model.py", *map(str, words)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def here(scripts, monkeypatch, capsys):
+    """Run the entry point in this process, as one process: (exit code, what it said)."""
+    monkeypatch.setattr(skyloom, "__path__", [*skyloom.__path__, str(scripts / "skyloom")])  # its toy study
+    threads = torch.get_num_threads()
+
+    def run(folder, entry=NETWORK_ENTRY, *options):
+        monkeypatch.setattr(sys, "argv", arguments(scripts, folder, entry, *options))
+        capsys.readouterr()
+        try:
+            cli.run(train_model.main)
+            code = 0
+        except SystemExit as stopped:
+            code = stopped.code
+        return SimpleNamespace(code=code, said=capsys.readouterr().err)
+
+    yield run
+    torch.set_num_threads(threads)
 
 
 def test_two_processes_stay_replicas_and_resume_to_the_same_history(scripts, tmp_path):
     """Interrupted by SIGUSR1 sent to torchrun itself, as Slurm does it; then run again."""
-    entry = NETWORK_ENTRY | {"processes": 2}
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for folder in (whole, stopped):
         folder.mkdir()
-    assert train_model(scripts, whole, entry, REPLICAS=str(whole)).returncode == 0
+    assert by_torchrun(scripts, whole, NETWORK_ENTRY, REPLICAS=str(whole)).returncode == 0
     assert (whole / "0").read_text() == (whole / "1").read_text()
 
-    first = train_model(scripts, stopped, entry, INTERRUPT=str(stopped / "mark"))
-    assert first.returncode == 75 and "SIGUSR1" in first.stderr, first.stderr
+    first = by_torchrun(scripts, stopped, NETWORK_ENTRY, INTERRUPT=str(stopped / "mark"))
+    assert first.returncode == UNFINISHED and "SIGUSR1" in first.stderr, first.stderr
     assert first.stderr.splitlines()[-1].startswith("NOT FINISHED") and "Traceback" not in first.stderr
     assert not (stopped / "best.ckpt").exists() and not (stopped / "state/lock").exists()
-    second = train_model(scripts, stopped, entry, INTERRUPT=str(stopped / "mark"))
+    second = by_torchrun(scripts, stopped, NETWORK_ENTRY, INTERRUPT=str(stopped / "mark"))
     assert second.returncode == 0 and "going on from step" in second.stderr, second.stderr
     assert (stopped / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
     run = json.loads((stopped / "run.json").read_text())
@@ -125,21 +153,18 @@ def test_two_processes_stay_replicas_and_resume_to_the_same_history(scripts, tmp
     assert run["device_seconds"] == pytest.approx(2 * run["wall_seconds"])
 
 
-def test_flat_all_reduce_of_two_processes_is_the_gradient_of_one(scripts, tmp_path):
+def test_flat_all_reduce_of_two_processes_is_the_gradient_of_one(scripts, here, tmp_path):
     """A net without batch norm and dropout: plain descent over 40 steps, the weights to float32 rounding."""
-    weights = []
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        folder.mkdir()
-        entry = NETWORK_ENTRY | {"plain": True, "ema": 0, "processes": processes}
-        assert train_model(scripts, folder, entry).returncode == 0
-        weights.append(torch.load(folder / "best.ckpt", weights_only=True)["state"])
-    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+    entry, one, two = NETWORK_ENTRY | {"plain": True, "ema": 0}, tmp_path / "1", tmp_path / "2"
+    assert here(one, entry).code == by_torchrun(scripts, two, entry).returncode == 0
+    weights = [torch.load(folder / "best.ckpt", weights_only=True)["state"] for folder in (one, two)]
+    torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-6)
 
 
-def test_network_run_writes_the_three_files_that_the_contract_names(scripts, tmp_path):
-    done = train_model(scripts, tmp_path, SLURM_JOB_ID="4711")
-    assert done.returncode == 0 and done.stderr.splitlines()[-1].startswith("FINISHED: 40 steps"), done.stderr
+def test_network_run_writes_the_three_files_that_the_contract_names(scripts, here, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    done = here(tmp_path)
+    assert done.code == 0 and done.said.splitlines()[-1].startswith("FINISHED: 40 steps"), done.said
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert set(checkpoint) == {"study", "model", "kind", "module", "entry", "meta", "digest", "state"}
     assert (checkpoint["study"], checkpoint["module"], checkpoint["entry"]) == ("toy", "small", NETWORK_ENTRY)
@@ -153,19 +178,19 @@ def test_network_run_writes_the_three_files_that_the_contract_names(scripts, tmp
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 7
 
 
-def test_baseline_goes_through_the_same_entry_point(scripts, tmp_path):
-    done = train_model(scripts, tmp_path, {"kind": "baseline", "module": "slope"})
-    assert done.returncode == 0, done.stderr
+def test_baseline_goes_through_the_same_entry_point(here, tmp_path):
+    done = here(tmp_path, {"kind": "baseline", "module": "slope"})
+    assert done.code == 0, done.said
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
     # Box smoothing of white noise keeps 1/9 of a pixel's own value.
     assert checkpoint["state"]["slope"].item() == pytest.approx(1 / 9, abs=0.02) and checkpoint["state"]["seed"] == 3
     assert json.loads((tmp_path / "run.json").read_text())["packages"]["torch"] == torch.__version__
 
 
-def test_spent_budget_exits_75_and_says_what_to_do(scripts, tmp_path):
-    done = train_model(scripts, tmp_path, NETWORK_ENTRY, "--runtime", "0.001")
-    assert done.returncode == 75
-    last = done.stderr.splitlines()[-1]
+def test_spent_budget_exits_75_and_says_what_to_do(here, tmp_path):
+    done = here(tmp_path, NETWORK_ENTRY, "--runtime", "0")
+    assert done.code == UNFINISHED
+    last = done.said.splitlines()[-1]
     assert "NOT FINISHED: the time budget is spent. The state is saved at step 1 of 40" in last
     assert last.endswith("run the same command again to go on.")
 
@@ -177,26 +202,34 @@ def test_spent_budget_exits_75_and_says_what_to_do(scripts, tmp_path):
         ({"module": "small", "empty": True}, "patches.nc: no example of the split 'valid'; expected at least one"),
     ],
 )
-def test_bad_entry_or_data_ends_in_one_line(scripts, tmp_path, entry, message):
-    done = train_model(scripts, tmp_path, entry)
-    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+def test_bad_entry_or_data_ends_in_one_line(here, tmp_path, entry, message):
+    done = here(tmp_path, entry)
+    assert done.code == 2 and message in done.said and len(done.said.splitlines()) == 1
 
 
-def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(scripts, tmp_path):
+def test_changed_code_starts_anew_and_a_revert_goes_on(scripts, here, tmp_path):
+    """Each attempt stops after its first step; the message tells whether it went on."""
+    opening = lambda: here(tmp_path, NETWORK_ENTRY, "--runtime", "0").said.splitlines()[0]  # noqa: E731
+    module = scripts / "skyloom/toy/models/small.py"
+    text = module.read_text()
+    assert opening().startswith("training 40 steps") and opening().startswith("going on from step 1 ")
+    module.write_text(text + "# edited\n")
+    assert "starting anew" in opening()
+    module.write_text(text)
+    assert opening().startswith("going on from step 2 ")
+
+
+def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(scripts, here, tmp_path):
     script = (
         "import sys, time; from pathlib import Path; from skyloom.training.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     environment = os.environ | {"PYTHONPATH": str(scripts), "SLURM_JOB_ID": "12"}
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script, tmp_path / "state"], env=environment, stdout=subprocess.PIPE
-    )
-    try:
+    command = [sys.executable, "-c", script, tmp_path / "state"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        done = train_model(scripts, tmp_path)
-        assert done.returncode == 2 and f"pid {holder.pid}, Slurm job 12, since" in done.stderr
-    finally:
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    after = train_model(scripts, tmp_path)
-    assert after.returncode == 0 and f"pid {holder.pid}, Slurm job 12" in after.stderr and "taken over" in after.stderr
+        second = here(tmp_path)
+        holder.kill()
+    assert second.code == 2 and f"pid {holder.pid}, Slurm job 12, since" in second.said
+    after = here(tmp_path)
+    assert after.code == 0 and f"pid {holder.pid}, Slurm job 12" in after.said and "taken over" in after.said
