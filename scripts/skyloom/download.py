@@ -21,6 +21,7 @@ from pathlib import Path
 
 import requests
 import urllib3
+import yaml
 from tqdm import tqdm
 
 from skyloom.cli import BadInput
@@ -59,7 +60,8 @@ def fetch(
     Parameters
     ----------
     mirror : base URL of a mirror, tried first, as `mirror/NAME`
-    local : a copy on this machine, linked or copied in place of a download and verified in the same way
+    local : a copy on this machine, hard-linked (else copied) in place of a download and verified in the same way; a
+        linked file keeps its own mode
     wait : called with the seconds between two attempts
 
     Raises
@@ -91,13 +93,11 @@ def fetch(
 
 def read_manifest(path: Path, name: str) -> RawFile:
     """The entry `name` of a data.yaml: `files: {name: {urls: [...], size: bytes or null, md5: hex or null}}`."""
-    import yaml
-
     entries = (yaml.safe_load(Path(path).read_text()) or {}).get("files", {})
     if name not in entries:
         raise BadInput(f"{path}: no file {name!r} (files: {', '.join(entries)})")
     entry = entries[name]
-    return RawFile(name, tuple(entry["urls"]), entry.get("size"), entry.get("md5"))
+    return RawFile(name, tuple(entry.get("urls") or ()), entry.get("size"), entry.get("md5"))
 
 
 def checksums(path: Path) -> tuple[str, str]:
@@ -136,7 +136,7 @@ def _accept(found: Path, output: Path, file: RawFile) -> str:
         os.replace(found, bad)
         _forget(_beside(output, ".part"))
         raise BadInput(f"{output}: {file.name} {problem}; it was moved to {bad}")
-    if found.stat().st_nlink == 1 and not found.is_symlink():  # a linked file keeps the mode that its owner gave it
+    if found.stat().st_nlink == 1 and not found.is_symlink():
         found.chmod(found.stat().st_mode & ~0o222)
     os.replace(found, output)
     _forget(_beside(output, ".part"))
@@ -196,9 +196,8 @@ def _attempt(url: str, part: Path, file: RawFile) -> None:
         if total is not None and file.size is not None and total != file.size:
             raise BadInput(f"{url}: the server offers {total} bytes, expected {file.size}")
         _require_space(part, (total or 0) - start, file)
-        pieces = response.raw.stream(
-            CHUNK_BYTES, decode_content=False
-        )  # a .gz stays a .gz, whatever Content-Encoding says
+        # undecoded: servers send NAME.gz with Content-Encoding gzip, and it would lie here unpacked under that name
+        pieces = response.raw.stream(CHUNK_BYTES, decode_content=False)
         try:
             if start == 0:
                 pieces = _checked(pieces, url, file)

@@ -86,7 +86,7 @@ def test_ordering_slip_takes_the_correlation_of_dust_and_reddening_from_099_to_0
 
 @pytest.mark.parametrize("label", ["NESTED", "RING"])
 def test_guard_finds_the_slip_in_either_direction_and_in_either_map(hi, dust, ebv, label):
-    assert check_ordering(dust, hi, minimum=maps.SAME_SKY) == pytest.approx(0.98, abs=5e-3)
+    assert check_ordering(dust, hi, minimum=maps.SAME_SKY) == pytest.approx(0.97, abs=5e-3)
     for table, reference in ((dust, hi), (hi, dust), (ebv, hi), (dust, ebv)):
         with pytest.raises(BadInput, match=f"is not in {label} order as ORDERING says"):
             check_ordering(mislabelled(table, label), reference)
