@@ -1,4 +1,4 @@
-"""rho_l and C_l ratio of each model with the true CO against multipole, beside dust, noise ceiling, published points."""
+"""rho_l and C_l ratio of each model with the true CO against multipole, with dust, ceiling, published points."""
 
 from pathlib import Path
 

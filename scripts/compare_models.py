@@ -28,7 +28,9 @@ small { color: #555 } td.flag { color: #a0361b } td.published, th.published { ba
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--study", required=True)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"headline": [...], "reference": "dust"}')
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='{"headline": [...], "reference": "dust"}'
+    )
     parser.add_argument("--metrics", type=Path, nargs="+", required=True)
     parser.add_argument("--published", type=Path, help="config/<study>/published.yaml")
     parser.add_argument("--output-metrics", type=Path, required=True)
@@ -78,7 +80,7 @@ def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], re
         rows.append(f"<tr{' class=first' if row.kind != kind else ''}>{''.join(cells)}</tr>")
         kind = row.kind
     note = (
-        "Intervals are 68 %, from a bootstrap over blocks of test examples that share data; ± is the scatter over seeds. "
+        "Intervals are 68 %, a bootstrap over blocks of test examples that share data; ± is the scatter over seeds. "
         "Published numbers were measured on other data than this table: compare with care."
     )
     return (

@@ -61,7 +61,9 @@ def figure(histories: dict[str, list[pd.DataFrame]]) -> Figure:
     histories = {model: [t for t in tables if scores(t) and len(t)] for model, tables in histories.items()}
     histories = {model: tables for model, tables in histories.items() if tables}  # a baseline has no curve
     if not histories:
-        raise cli.BadInput("--history: no file has a column valid_<score>; expected the history of at least one network")
+        raise cli.BadInput(
+            "--history: no file has a column valid_<score>; expected the history of at least one network"
+        )
     columns = min(COLUMNS, len(histories))
     rows = -(-len(histories) // columns)
     with plotting.style():
@@ -82,7 +84,9 @@ def figure(histories: dict[str, list[pd.DataFrame]]) -> Figure:
         handles = [
             plt.Line2D([], [], color=TRAIN, linestyle="--", label="training examples"),
             plt.Line2D([], [], color=VALID, label="validation examples"),
-            plt.Line2D([], [], color=VALID, marker="o", markerfacecolor="white", linestyle="none", label="weights kept"),
+            plt.Line2D(
+                [], [], color=VALID, marker="o", markerfacecolor="white", linestyle="none", label="weights kept"
+            ),
         ]
         fig.legend(handles=handles, loc="outside upper center", ncols=3, title="both in evaluation mode")
     return fig

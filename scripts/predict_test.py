@@ -23,7 +23,9 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--config", type=cli.json_argument, required=True, help='{"entry": {...}, "evaluate": {...}}')
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where trained on")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where trained on"
+    )
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True)
@@ -36,7 +38,9 @@ def main() -> None:
     patches = test_rows(args.data[0])
     if len(examples.test) != patches.sizes["example"]:
         found = len(examples.test)
-        raise cli.BadInput(f"{args.data[0]}: {found} test examples read, expected its {patches.sizes['example']} test rows")
+        raise cli.BadInput(
+            f"{args.data[0]}: {found} test examples read, expected its {patches.sizes['example']} test rows"
+        )
 
     predicted = predict(args.study, checkpoint, examples.test)
     predictions = as_dataset(predicted, patches)
@@ -67,7 +71,9 @@ def load_checkpoint(path: Path, expected: dict) -> dict:
         if key not in checkpoint:
             raise cli.BadInput(f"{path}: key {key} not found; expected a checkpoint that train_model wrote")
         for where, found, value in differences(checkpoint[key], wanted, key):
-            raise cli.BadInput(f"{path}: {where} is {found!r}, expected {value!r} from the config; train the model anew")
+            raise cli.BadInput(
+                f"{path}: {where} is {found!r}, expected {value!r} from the config; train the model anew"
+            )
     return checkpoint
 
 
@@ -90,7 +96,9 @@ def test_rows(path: Path) -> xr.Dataset:
         test = dict(zip(str(flags["flag_meanings"]).split(), np.atleast_1d(flags["flag_values"]), strict=True))["test"]
         rows = np.flatnonzero(patches["split"].values == test)
         if not len(rows):
-            raise cli.BadInput(f"{path}: split has no test example among {patches.sizes['example']}; expected at least one")
+            raise cli.BadInput(
+                f"{path}: split has no test example among {patches.sizes['example']}; expected at least one"
+            )
         return patches.isel(example=rows).load()
 
 

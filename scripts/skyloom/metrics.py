@@ -20,7 +20,12 @@ from skyloom.cli import BadInput
 
 ONE_SIGMA = (15.865, 84.135)  # percentiles
 RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")
-LOSS = {"higher": lambda v: -v, "lower": lambda v: v, "zero": abs, "one": lambda v: abs(math.log(v)) if v > 0 else math.inf}
+LOSS = {
+    "higher": lambda v: -v,
+    "lower": lambda v: v,
+    "zero": abs,
+    "one": lambda v: abs(math.log(v)) if v > 0 else math.inf,
+}
 
 
 # --- block bootstrap -------------------------------------------------------------------------------------------------
@@ -120,8 +125,8 @@ def read(paths: Iterable[str | Path]) -> pd.DataFrame:
 def comparison(records: pd.DataFrame, headline: list[dict], reference: str, published: list[dict] = ()) -> pd.DataFrame:
     """The headline table: a row a model, seeds as mean and scatter; then what stands beside the models.
 
-    headline : `{"name", "subset"}`, with `"label"` where flag and verdict should use another name and `"decides": False`
-    where the verdict should leave it out. reference : the `of` below which a network is flagged, in every deciding
+    headline : `{"name", "subset"}`, with `"label"` where flag and verdict use another name and `"decides": False`
+    where the verdict leaves it out. reference : the `of` below which a network is flagged, in every deciding
     headline that has it. Intervals are the mean of the seeds' intervals, since the seeds share their test examples.
     published : `{"beside", "metric", "value", "measured_on", "source"}`; their values get columns of their own.
     """
@@ -152,7 +157,10 @@ def verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) ->
         lacking = "network" if networks.empty else "baseline"
         return f"No {lacking} in this comparison, so that nothing can be said about {names}. Data: {data}."
     better = _better(records)
-    duels = {row.model: [_duel(row, baselines, item, better[item["name"]]) for item in deciding] for _, row in networks.iterrows()}
+    duels = {
+        row.model: [_duel(row, baselines, item, better[item["name"]]) for item in deciding]
+        for _, row in networks.iterrows()
+    }
     winners = [model for model, parts in duels.items() if all(won for won, _ in parts)]
     told = "; ".join(f"{model}: " + ", ".join(text for _, text in duels[model]) for model in winners or duels)
     if winners:
@@ -196,7 +204,8 @@ def _flags(row: pd.Series, table: pd.DataFrame, headline: list[dict], reference:
             continue
         loss = LOSS[better[item["name"]]]
         if not loss(row[column(item)]) <= loss(known):  # NaN is flagged
-            flags.append(f"{_label(item)} below {reference}")
+            word = "below" if better[item["name"]] == "higher" else "worse than"
+            flags.append(f"{_label(item)} {word} {reference}")
     return "; ".join(flags)
 
 
@@ -222,7 +231,9 @@ def _with_interval(row: pd.Series, key: str) -> str:
 def _beside(table: pd.DataFrame, entry: dict) -> pd.DataFrame:
     """The table with one published number in columns of its own, beside its model or in a row of its own."""
     if not (table.model == entry["beside"]).any():
-        table = pd.concat([table, pd.DataFrame([{"model": entry["beside"], "kind": "published", "flag": "", "seeds": 0}])])
+        table = pd.concat(
+            [table, pd.DataFrame([{"model": entry["beside"], "kind": "published", "flag": "", "seeds": 0}])]
+        )
         table = table.reset_index(drop=True)
     row = table.index[table.model == entry["beside"]]
     cells = (f"published_{entry['metric']}", entry["value"]), ("published_on", entry["measured_on"])

@@ -46,7 +46,7 @@ def style():
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict]:
-    """A colour and a dash pattern for each name, in the order given; the pattern changes when the colours are used up."""
+    """A colour and a dash pattern for each name, in the order given; a new pattern when the colours are used up."""
     names = list(dict.fromkeys(names))
     return {
         name: {"color": LINES[i % len(LINES)], "linestyle": DASHES[i // len(LINES) % len(DASHES)]}

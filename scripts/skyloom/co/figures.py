@@ -13,11 +13,15 @@ import xarray as xr
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
 
 from skyloom import plotting
-from skyloom.co.evaluate.spectra import FWHM_TO_SIGMA
 from skyloom.cli import BadInput
+from skyloom.co.evaluate.spectra import FWHM_TO_SIGMA
 
+FAINTEST = 3  # signal / noise where the selection map begins; below it is speckle
+LON_STEPS = np.array([1, 2, 5, 10, 15, 30, 60])  # degrees between meridians
+HALO = [withStroke(linewidth=1.5, foreground="0.15")]
 SPLIT_COLOURS = {"train": "#0072B2", "valid": "#E69F00", "test": "#D55E00"}
 
 
@@ -78,7 +82,9 @@ def panels(patches: xr.Dataset, predictions: dict[str, np.ndarray], denoised: np
             for ax, name in zip(below[len(measured) :], residuals, strict=True):
                 image = _map(ax, residuals[name], Normalize(-limit, limit), half, plotting.DIVERGING)
                 _beam(ax, half, float(patches.attrs.get("beam_arcmin", 15)), "0.2")
-            _bar(figure, image, below[len(measured) - 1], "model \N{MINUS SIGN} truth\n" + r"K km s$^{-1}$", beside=True)
+            _bar(
+                figure, image, below[len(measured) - 1], "model \N{MINUS SIGN} truth\n" + r"K km s$^{-1}$", beside=True
+            )
             about = f"tile {int(row.tile)}\n$l$ = {float(row.glon):.1f}\N{DEGREE SIGN}\n"
             about += f"$b$ = {float(row.glat):+.1f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
             below[0].text(0, 0.52, about, transform=below[0].transAxes, va="top", fontsize=8)
@@ -94,6 +100,7 @@ def _map(ax, values: np.ndarray, norm, half: float, cmap: str = plotting.MAP):
     ax.set_axis_on()
     ax.set_facecolor("0.8")
     ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
     # columns run from east (column 0) to west: decreasing offset in longitude from left to right
     return ax.imshow(values, norm=norm, cmap=cmap, origin="lower", extent=(half, -half, -half, half))
 
@@ -119,20 +126,26 @@ def _beam(ax, half: float, fwhm_arcmin: float, colour: str = "white") -> None:
 def _graticule(ax, glon: float, glat: float, half: float, label: bool) -> None:
     """Lines of Galactic longitude and latitude over a tangent plane, exact also near the poles."""
     offset = np.linspace(-half, half, 61)
-    lon, lat = tangent_to_galactic(offset[::-1][None, :], offset[:, None], glon, glat)
-    wrapped = (lon - glon + 180) % 360 - 180 + glon
-    steps = np.array([1, 2, 5, 10, 15, 30, 60])
-    for values, step, limit in (
-        (wrapped, steps[np.searchsorted(steps, 0.9 / max(np.cos(np.radians(glat)), 0.02)).clip(0, 6)], 360),
-        (lat, 1, None),
-    ):
+    lon, lat = tangent_to_galactic(offset[None, :], offset[:, None], glon, glat)
+    lon = (lon - glon + 180) % 360 - 180 + glon
+    if np.ptp(lon) > 180:  # the pole lies on the tile
+        return
+    wide = np.searchsorted(LON_STEPS, 0.9 / np.cos(np.radians(glat))).clip(max=len(LON_STEPS) - 1)
+    # (values, step, the profile along which labels stand: longitudes below the top edge, latitudes inside the left one)
+    for values, step, profile in ((lon, LON_STEPS[wide], lon[56]), (lat, 1, lat[:, -5])):
         levels = np.arange(np.ceil(values.min() / step), np.floor(values.max() / step) + 1) * step
-        if not len(levels) or (limit and np.ptp(values) > 180):  # the pole lies on the tile
-            continue
-        lines = ax.contour(offset[::-1], offset, values, levels, colors="white", linewidths=0.4, alpha=0.6)
-        if label:
-            text = (lambda v: f"{v % 360:.0f}\N{DEGREE SIGN}") if limit else (lambda v: f"{v:+.0f}\N{DEGREE SIGN}")
-            ax.clabel(lines, fmt=text, fontsize=6)
+        if len(levels):
+            ax.contour(offset, offset, values, levels, colors="white", linewidths=0.4, alpha=0.6, linestyles="solid")
+        for level in levels if label else ():
+            along = np.interp(level, profile, offset, np.nan, np.nan)
+            if abs(along) > 0.75 * half or np.isnan(along):  # the corner belongs to the other coordinate's labels
+                continue
+            look = {"fontsize": 6, "color": "white", "va": "center", "path_effects": HALO}
+            if values is lon:
+                ax.text(along, offset[56], f"{level % 360:.0f}\N{DEGREE SIGN}", ha="center", **look)
+            else:
+                text = f"{level:+.0f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
+                ax.text(0.98 * half, along, text, ha="left", **look)
 
 
 def tangent_to_galactic(xi: np.ndarray, eta: np.ndarray, glon: float, glat: float) -> tuple[np.ndarray, np.ndarray]:
@@ -148,10 +161,12 @@ def tangent_to_galactic(xi: np.ndarray, eta: np.ndarray, glon: float, glat: floa
 # --- structure against scale -----------------------------------------------------------------------------------------
 
 
-def spectra(curves: dict[str, Sequence[xr.Dataset]], kinds: dict[str, str], subset: str, published: dict | None) -> Figure:
+def spectra(
+    curves: dict[str, Sequence[xr.Dataset]], kinds: dict[str, str], subset: str, published: dict | None
+) -> Figure:
     """rho_l and C_l ratio with the truth against l, with 68 % bands; dust, the noise ceiling, published points beside.
 
-    curves : model -> its seeds' curves.nc; kinds : model -> network or baseline; published : `curves` of published.yaml.
+    curves : model -> its seeds' curves.nc; kinds : model -> network or baseline; published : published.yaml's `curves`.
     """
     first = next(iter(curves.values()))[0]
     ell, attrs = first.l.values, first.attrs
@@ -182,7 +197,9 @@ def spectra(curves: dict[str, Sequence[xr.Dataset]], kinds: dict[str, str], subs
         ratio.axhline(1, color="0.7", linewidth=0.6, zorder=0)
         tiles = int(first.n_tiles.sel(subset=subset))
         rho.set(ylabel=r"$\rho_\ell$ with CO 1-0", ylim=(min(-0.1, rho.get_ylim()[0]), 1.03))
-        rho.set_title(f"Test tiles, {subset} (n = {tiles}): median over tiles, 68 % of a bootstrap over blocks", loc="left")
+        rho.set_title(
+            f"Test tiles, {subset} (n = {tiles}): median over tiles, 68 % of a bootstrap over blocks", loc="left"
+        )
         ratio.set(ylabel=r"$C_\ell$ predicted / $C_\ell$ truth", xlabel=r"multipole $\ell$", yscale="log")
         ratio.set_xlim(ell[0] - 60, ell[-1] + 60)
         low, high = ratio.get_ylim()
@@ -224,7 +241,7 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
     snr : (pixel,) HEALPix RING, Galactic, NaN where masked; tiles : tiles.csv.
     """
     nside = healpy.npix2nside(len(snr))
-    lon, lat = np.linspace(180, -180, 1441), np.linspace(-90, 90, 721)
+    lon, lat = np.linspace(180, -180, 1081), np.linspace(-90, 90, 541)
     pixel = healpy.ang2pix(nside, *np.meshgrid(lon, lat), lonlat=True)
     values = snr[pixel]
     with plotting.style():
@@ -232,8 +249,10 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
         ax = figure.add_subplot(projection="mollweide")
         ax.set_facecolor("0.75")
         x, y = np.radians(-lon), np.radians(lat)  # longitude grows to the left
-        shown = np.where(np.isfinite(values), np.clip(values, 1, None), np.nan)
-        image = ax.pcolormesh(x, y, shown, norm=LogNorm(1, 100), cmap="Greys", rasterized=True, shading="nearest")
+        shown = np.where(np.isfinite(values), np.clip(values, FAINTEST, None), np.nan)
+        image = ax.pcolormesh(
+            x, y, shown, norm=LogNorm(FAINTEST, 100), cmap="Greys", rasterized=True, shading="nearest"
+        )
         for split, colour in SPLIT_COLOURS.items():
             part = tiles[tiles.split == split]
             where = np.radians(-((part.glon + 180) % 360 - 180)), np.radians(part.glat)
@@ -242,14 +261,26 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
         for name, part in named.groupby("complex"):
             covered = _covered(lon, lat, part, tile_deg)
             ax.contour(x, y, covered.astype(float), [0.5], colors="black", linewidths=1.1)
-            middle = np.flatnonzero(covered.any(1))[-1]
-            at = x[np.flatnonzero(covered[middle])[0]], y[middle]
-            label = name.replace("_", " ")
-            ax.annotate(label, at, (2, 4), textcoords="offset points", fontsize=7, fontweight="bold")
+            top = np.flatnonzero(covered.any(1))[-1]
+            label = {"fontsize": 8, "fontweight": "bold", "path_effects": [withStroke(linewidth=2, foreground="white")]}
+            ax.annotate(
+                name.replace("_", " "),
+                (np.angle(np.exp(1j * x[covered.any(0)]).mean()), y[top]),
+                (0, 4),
+                textcoords="offset points",
+                ha="center",
+                **label,
+            )
         ax.grid(color="0.5", linewidth=0.3)
         ticks = np.arange(-120, 121, 60)
-        ax.set_xticks(np.radians(ticks), [f"{-t % 360}\N{DEGREE SIGN}" for t in ticks], color="0.2", fontsize=7)
-        ax.tick_params(axis="y", labelsize=7)
+        ax.set_xticks(np.radians(ticks), [])
+        for tick in ticks:  # below the crowded plane, where matplotlib would put them
+            ax.text(
+                np.radians(tick), np.radians(-48), f"{-tick % 360}\N{DEGREE SIGN}", fontsize=7, color="0.3", ha="center"
+            )
+        degrees = np.array([-60, -30, 30, 60])
+        signed = [f"{b:+d}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}") for b in degrees]
+        ax.set_yticks(np.radians(degrees), signed, fontsize=7)
         bar = figure.colorbar(image, orientation="horizontal", shrink=0.45, aspect=40, pad=0.03, extend="both")
         bar.set_label(f"CO 1-0 signal / noise (selection: > {threshold:g})")
         bar.ax.axvline(threshold, color="#D55E00", linewidth=2)
@@ -270,7 +301,9 @@ def _covered(lon: np.ndarray, lat: np.ndarray, tiles: pd.DataFrame, tile_deg: fl
         north = np.array([-np.sin(glat) * np.cos(glon), -np.sin(glat) * np.sin(glon), np.cos(glat)])
         ahead = grid[rows] @ centre
         with np.errstate(divide="ignore", invalid="ignore"):
-            near = (np.abs(grid[rows] @ east / ahead) < half) & (np.abs(grid[rows] @ north / ahead) < half) & (ahead > 0)
+            near = (
+                (np.abs(grid[rows] @ east / ahead) < half) & (np.abs(grid[rows] @ north / ahead) < half) & (ahead > 0)
+            )
         covered[rows] |= near
     return covered
 

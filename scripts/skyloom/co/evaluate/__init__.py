@@ -28,7 +28,9 @@ PIXELWISE = ("prediction", "target", "error", "spread")
 HALVES = 200  # random halves of the real tiles for the ceiling of the overlap
 
 
-def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings: dict) -> tuple[list[dict], xr.Dataset]:
+def evaluate(
+    patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings: dict
+) -> tuple[list[dict], xr.Dataset]:
     """Metrics of one model on the test tiles.
 
     patches : the test rows of patches.nc; predictions : `prediction`, where there is one `spread` (example, y, x)
@@ -64,7 +66,9 @@ def evaluate(patches: xr.Dataset, predictions: xr.Dataset, entry: dict, settings
         morphology, bands = _overlap_records(part, counts, thresholds, settings["seed"], about)
         records += morphology
         curves.append(curve.merge(bands))
-    curves = xr.concat(curves, dim=xr.IndexVariable("subset", [c.attrs["subset"] for c in curves]), combine_attrs="drop")
+    curves = xr.concat(
+        curves, dim=xr.IndexVariable("subset", [c.attrs["subset"] for c in curves]), combine_attrs="drop"
+    )
     curves["beam"] = ("l", beam, {"long_name": f"B_l^2 of {settings['beam_arcmin']} arcmin FWHM"})
     curves.attrs = {name: settings[name] for name in ("beam_arcmin", "beam_cut")}
     curves.attrs |= {"interval": "68 % of a bootstrap over blocks of tiles"}
@@ -90,10 +94,14 @@ def _fields(patches: xr.Dataset, predictions: xr.Dataset) -> tuple[dict[str, np.
     weight = np.where(np.logical_and.reduce(measured) & (fields["error"] > 0), patches["weight"].values, 0)
     lost = (weight > 0) & ~np.isfinite(fields["prediction"])
     if lost.any():
-        raise BadInput(f"prediction is not finite in {lost.sum()} pixels of {lost.any((1, 2)).sum()} tiles of valid sky")
+        raise BadInput(
+            f"prediction is not finite in {lost.sum()} pixels of {lost.any((1, 2)).sum()} tiles of valid sky"
+        )
     empty = ~(weight > 0).any((1, 2))
     if empty.any():
-        raise BadInput(f"patches: {empty.sum()} test tiles have no valid pixel (tiles {patches.tile.values[empty][:5]}...)")
+        raise BadInput(
+            f"patches: {empty.sum()} test tiles have no valid pixel (tiles {patches.tile.values[empty][:5]}...)"
+        )
     return fields, weight.astype(np.float64)
 
 
@@ -118,14 +126,15 @@ def _spectra(fields: dict, weight: np.ndarray, matrix: np.ndarray, taper: np.nda
     target = power["target", "target"]
     share = spectra.signal_share(target, power["null", "null"])
     rho = {
-        f"rho_{name}": spectra.coherence(power[name, "target"], power[name, name], target) for name in ("prediction", "dust")
+        f"rho_{name}": spectra.coherence(power[name, "target"], power[name, name], target)
+        for name in ("prediction", "dust")
     }
     ratio = power["prediction", "prediction"] / np.where(target > 0, target, np.inf)
     return rho | {"rho_ceiling": np.sqrt(share), "ratio": ratio, "ratio_ceiling": share}
 
 
 def _functionals(fields: dict, weight: np.ndarray, thresholds: np.ndarray, pixel_deg: float) -> dict[str, np.ndarray]:
-    """Minkowski functionals (tile, 3, threshold) of target, prediction and dust, each in its own standard deviations."""
+    """Minkowski functionals (tile, 3, threshold) of target, prediction, dust, each in its own standard deviations."""
     out = {}
     for name in ("target", "prediction", "dust"):
         parts = []
@@ -140,8 +149,8 @@ def _functionals(fields: dict, weight: np.ndarray, thresholds: np.ndarray, pixel
 def _pixel_records(fields: dict, weight: np.ndarray, counts: np.ndarray, about: dict) -> list[dict]:
     """rmse_over_noise, bias, Pearson, Spearman over all pixels of the subset, from sums per tile.
 
-    rmse_over_noise = sqrt(<((prediction - target) / error)^2>): 1 where only the target's noise is left. A model's spread
-    adds `pull`, the same with error^2 + spread^2 in the denominator: 1 where the spread is honest.
+    rmse_over_noise = sqrt(<((prediction - target) / error)^2>): 1 where only the target's noise is left. A spread adds
+    `pull`, the same with error^2 + spread^2 in the denominator: 1 where the spread is honest.
     """
     valid = weight > 0
     prediction, target, error = (np.where(valid, fields[name], 1) for name in ("prediction", "target", "error"))

@@ -77,7 +77,7 @@ def bands(mean: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def overlap(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], thresholds: np.ndarray):
-    """area(intersection) / area(union) of two bands (lower, upper) over the last axis; NaN where neither has an area."""
+    """area(intersection) / area(union) of two bands (lower, upper) over the last axis; NaN if neither has an area."""
     (low1, high1), (low2, high2) = first, second
     shared = np.maximum(np.minimum(high1, high2) - np.maximum(low1, low2), 0)
     union = np.trapezoid(high1 - low1 + high2 - low2 - shared, thresholds, axis=-1)

@@ -1,0 +1,351 @@
+"""The evaluation of known predictions, and the entry point that makes and measures them."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+import yaml
+
+import compare_models
+import predict_test
+import skyloom
+from skyloom.cli import BadInput
+from skyloom.co.evaluate import evaluate
+
+SETTINGS = {
+    "beam_arcmin": 15.0,
+    "beam_cut": 0.05,
+    "taper_deg": 0.5,
+    "l_first": 398,
+    "l_width": 234,
+    "l_count": 8,
+    "threshold_min": -3,
+    "threshold_max": 5,
+    "threshold_count": 33,
+    "block_nside": 8,
+    "draws": 100,
+    "seed": 1,
+}
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = ["none", "orion", "taurus"]
+
+
+def smooth_fields(n, size, slope, rng, beam_arcmin=15.0):
+    """Gaussian fields of unit variance with a spectrum l^slope under a Gaussian beam, cut from a wider plane."""
+    wide, pixel = 2 * size, np.radians(3) / size
+    ell = np.hypot(2 * np.pi * np.fft.fftfreq(wide, pixel)[:, None], 2 * np.pi * np.fft.rfftfreq(wide, pixel))
+    sigma = np.radians(beam_arcmin / 60) / 2.3548
+    amplitude = np.maximum(ell, 1) ** (slope / 2) * np.exp(-((ell * sigma) ** 2) / 2) * (ell > 0)
+    fields = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((n, wide, wide))) * amplitude, s=(wide, wide))
+    return (fields / fields.std())[:, :size, :size].astype(np.float32)
+
+
+def fake_patches(n=60, size=32, seed=0):
+    """A patch set as cut from a sky where CO follows dust with scatter, and the noise-free CO of its tiles."""
+    rng = np.random.default_rng(seed)
+    shared, own = smooth_fields(n, size, -2.6, rng), smooth_fields(n, size, -2.6, rng)
+    brightness = np.exp(rng.normal(0, 1, n))[:, None, None]
+    co = (8 * brightness * np.maximum(np.exp(0.9 * shared) - 0.7, 0)).astype(np.float32)
+    dust = brightness * 30 * np.exp(0.6 * (0.8 * shared + 0.6 * own)) + 5
+    error = np.broadcast_to(rng.uniform(0.4, 0.5, n)[:, None, None], co.shape)
+    noise, null = (smooth_fields(n, size, 0, rng) * error for _ in range(2))
+    weight = np.ones_like(co)
+    weight[-1, :4, :7] = 0
+    split = np.where(np.arange(n) < n // 4, 0, np.where(np.arange(n) < n // 3, 1, 2)).astype(np.int8)
+    held_out = np.where((np.arange(n) % 7 == 0) & (split == 2), 1 + np.arange(n) // 7 % 2, 0).astype(np.int8)
+
+    def maps(values, units):
+        return ("example", "y", "x"), np.asarray(values, np.float32), {"units": units}
+
+    def flags(values, names):
+        return (
+            "example",
+            values,
+            {"flag_values": np.arange(len(names), dtype=np.int8), "flag_meanings": " ".join(names)},
+        )
+
+    patches = xr.Dataset(
+        {
+            "dust": maps(dust, "MJy sr-1"),
+            "hi": maps(10 * brightness * np.exp(0.4 * own), "1e20 cm-2"),
+            "target": maps(np.where(weight > 0, co + noise, np.nan), "K km s-1"),
+            "error": maps(error, "K km s-1"),
+            "null": maps(null, "K km s-1"),
+            "weight": maps(weight, "1"),
+            "tile": ("example", np.arange(n) + 4000),
+            "glon": ("example", rng.uniform(0, 360, n)),
+            "glat": ("example", rng.uniform(-20, 20, n)),
+            "split": flags(split, ["train", "valid", "test"]),
+            "complex": flags(held_out, NAMES),
+            "bright_fraction": ("example", (co > 3.6).mean((1, 2)).astype(np.float32)),
+        },
+        attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "bright_fraction": 0.5},
+    )
+    return patches, co
+
+
+def measured(prediction, patches, spread=None):
+    dims = ("example", "y", "x")
+    predictions = xr.Dataset(
+        {"prediction": (dims, prediction)} | ({"spread": (dims, spread)} if spread is not None else {})
+    )
+    records, curves = evaluate(patches, predictions, {}, SETTINGS)
+    return {(r["name"], r["of"], r["subset"]): r for r in records}, curves
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    patches, co = fake_patches()
+    rows = patches.split.values == 2
+    return patches.isel(example=rows), co[rows]
+
+
+# --- metrics of known predictions ------------------------------------------------------------------------------------
+
+
+def test_noise_free_truth_scores_one_in_noise_and_reaches_the_ceiling(tiles):
+    records, _ = measured(tiles[1], tiles[0])
+    rmse, bias = (records[name, "model", "bright"] for name in ("rmse_over_noise", "bias"))
+    assert rmse["value"] == pytest.approx(1, abs=0.05)  # the noise that was added has the error's own size
+    assert bias["ci68"][0] - 0.03 < 0 < bias["ci68"][1] + 0.03
+    ceiling = records["rho_l_beam", "ceiling", "bright"]["value"]
+    assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(ceiling, abs=0.01)
+    assert records["cl_ratio_beam", "model", "bright"]["value"] == pytest.approx(1, abs=0.03)
+    assert records["mf_overlap", "model", "bright"]["value"] > 0.8  # the presentation's own mark
+
+
+def test_dust_stands_beside_every_model_and_does_not_depend_on_it(tiles):
+    patches, co = tiles
+    first, curves = measured(co, patches)
+    second, _ = measured(np.ones_like(co), patches)
+    key = ("rho_l_beam", "dust", "bright")
+    assert first[key] == second[key] and 0.4 < first[key]["value"] < 0.98
+    as_prediction, _ = measured(3 * patches.dust.values - 7, patches)  # rho has neither unit nor zero point
+    assert as_prediction["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first[key]["value"], abs=1e-6)
+    assert as_prediction["mf_overlap", "model", "bright"]["value"] == pytest.approx(
+        first["mf_overlap", "dust", "bright"]["value"], abs=1e-3
+    )
+    assert np.isnan(curves.cl_ratio.sel(of="dust")).all()
+
+
+def test_wrong_amplitude_costs_in_kelvin_and_not_in_rho(tiles):
+    patches, co = tiles
+    right, half = measured(co, patches)[0], measured(0.5 * co, patches)[0]
+    for name in ("rho_l_beam", "pearson", "spearman", "mf_overlap"):
+        key = (name, "model", "bright")
+        assert half[key]["value"] == pytest.approx(right[key]["value"], abs=0.001)
+    assert half["cl_ratio_beam", "model", "bright"]["value"] == pytest.approx(
+        0.25 * right["cl_ratio_beam", "model", "bright"]["value"], rel=1e-4
+    )
+    rows = (patches["complex"].values == 0) & (patches.bright_fraction.values >= 0.5)
+    mean = np.average(0.5 * co[rows] - np.nan_to_num(patches.target.values[rows]), weights=patches.weight.values[rows])
+    assert half["bias", "model", "bright"]["value"] == pytest.approx(mean, rel=1e-4)
+    assert half["rmse_over_noise", "model", "bright"]["value"] > 5
+
+
+def test_constant_prediction_knows_nothing(tiles):
+    records, _ = measured(np.ones_like(tiles[1]), tiles[0])
+    for name in ("rho_l_beam", "pearson", "spearman", "cl_ratio_beam"):
+        assert records[name, "model", "bright"]["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_honest_spread_pulls_to_one(tiles):
+    patches, co = tiles
+    wrong = 5 * smooth_fields(len(co), co.shape[-1], -1, np.random.default_rng(9))
+    records, _ = measured(co + wrong, patches, np.full_like(co, 5))
+    assert records["pull", "model", "bright"]["value"] == pytest.approx(1, abs=0.1)
+    assert records["rmse_over_noise", "model", "bright"]["value"] > 8
+
+
+def test_subsets_part_bright_from_faint_and_keep_held_out_complexes_out_of_both(tiles):
+    patches, co = tiles
+    records, curves = measured(co, patches)
+    count = {subset: records["bias", "model", subset]["n"] for subset in ("bright", "faint", "orion", "taurus")}
+    held_out = (patches["complex"].values > 0).sum()
+    assert count["orion"] + count["taurus"] == held_out
+    assert count["bright"] + count["faint"] + held_out == patches.sizes["example"]
+    assert list(curves.subset.values) == list(count) and curves.n_tiles.values.tolist() == list(count.values())
+
+
+def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
+    _, curves = measured(tiles[1], tiles[0])
+    np.testing.assert_allclose(curves.l.values[:3], [398, 632, 866])
+    model = curves.sel(of="model")
+    assert ((model.rho_l_lo <= model.rho_l) & (model.rho_l <= model.rho_l_hi)).sel(subset="bright").all()
+    assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
+
+
+def test_pearson_and_spearman_equal_scipy_on_the_pooled_pixels(tiles):
+    from scipy.stats import pearsonr, spearmanr
+
+    patches, _ = tiles
+    dust, target = patches.dust.values, patches.target.values
+    rows = (patches["complex"].values == 0) & (patches.bright_fraction.values >= 0.5)
+    valid = rows[:, None, None] & (patches.weight.values > 0)
+    records, _ = measured(dust, patches)
+    for name, reference in (("pearson", pearsonr), ("spearman", spearmanr)):
+        expected = reference(dust[valid].astype(float), target[valid].astype(float)).statistic
+        assert records[name, "model", "bright"]["value"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_prediction_that_is_not_finite_is_refused(tiles):
+    patches, co = tiles
+    broken = co.copy()
+    broken[0, 3, 4:6] = np.nan
+    with pytest.raises(BadInput, match="not finite in 2 pixels of 1 tiles"):
+        measured(broken, patches)
+
+
+# --- the entry point -------------------------------------------------------------------------------------------------
+
+STUDY = {
+    "data/examples.py": """
+import numpy as np, torch, xarray as xr
+from types import SimpleNamespace
+class Test:
+    def __init__(self, path):
+        file = xr.open_dataset(path, decode_cf=False)
+        self.dust = file.dust.values[file.split.values == 2]
+    def __len__(self): return len(self.dust)
+    def __getitem__(self, index): return {"dust": torch.from_numpy(self.dust[index])[:, None]}
+def load(paths, entry): return SimpleNamespace(test=Test(paths[0]), meta={})
+""",
+    "models/scale.py": """
+import torch
+class Scale(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.zeros(()))
+def make_task(entry, meta): return Scale()
+def predict(task, batch): return {"prediction": task.factor * batch["dust"]}
+""",
+    "baselines.py": "def predict(state, batch, meta): return {'prediction': state['factor'] * batch['dust'][:, 0]}\n",
+    "evaluate.py": "from skyloom.co.evaluate import evaluate\n",
+}
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A study `toy` with a one-weight network and the same as a baseline; returns the arguments of predict_test."""
+    for name, text in STUDY.items():
+        file = tmp_path / "library" / "toy" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    monkeypatch.setattr(skyloom, "__path__", [*skyloom.__path__, str(tmp_path / "library")])
+    importlib.invalidate_caches()
+    patches, _ = fake_patches()
+    patches.to_netcdf(tmp_path / "patches.nc")
+
+    def arguments(kind, entry, model="toy_model"):
+        checkpoint = {"study": "toy", "model": "toy_model", "kind": kind, "module": "scale", "meta": {}, "digest": ""}
+        state = {"factor": torch.tensor(0.25)}
+        saved = {"kind": kind, "module": "scale", "set": "bright", "batch": 4, "widths": [8, 16]}
+        torch.save(checkpoint | {"entry": saved, "state": state}, tmp_path / "best.ckpt")
+        config = json.dumps({"entry": saved | entry, "evaluate": SETTINGS})
+        outputs = [f"--{name}={tmp_path}/{name}.out" for name in ("predictions", "metrics", "curves")]
+        inputs = [f"--data={tmp_path}/patches.nc", f"--checkpoint={tmp_path}/best.ckpt", f"--config={config}"]
+        return ["predict_test", "--study=toy", f"--model={model}", "--seed=3", *inputs, *outputs]
+
+    def run(*args, **kwargs):
+        monkeypatch.setattr("sys.argv", arguments(*args, **kwargs))
+        predict_test.main()
+        return tmp_path
+
+    return run
+
+
+@pytest.mark.parametrize("kind", ["network", "baseline"])
+def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
+    folder = toy(kind, {})
+    with xr.open_dataset(folder / "patches.nc") as patches, xr.open_dataset(folder / "predictions.out") as found:
+        rows = patches.split.values == 2
+        np.testing.assert_allclose(found.prediction, 0.25 * patches.dust.values[rows], rtol=1e-6)
+        np.testing.assert_array_equal(found.tile, patches.tile.values[rows])
+        assert found.attrs["data_kind"] == "simulated" and found.prediction.attrs["units"] == "K km s-1"
+    content = json.loads((folder / "metrics.out").read_text())
+    assert {k: content[k] for k in ("study", "model", "kind", "seed", "set", "data", "n_test")} == {
+        "study": "toy",
+        "model": "toy_model",
+        "kind": kind,
+        "seed": 3,
+        "set": "bright",
+        "data": "simulated",
+        "n_test": rows.sum(),
+    }
+    with xr.open_dataset(folder / "curves.out") as curves:
+        assert curves.attrs["model"] == "toy_model" and curves.attrs["data_kind"] == "simulated"
+
+
+def test_checkpoint_of_another_config_or_model_is_refused_by_its_key(toy):
+    with pytest.raises(BadInput, match=r"best\.ckpt: entry\.batch is 4, expected 8 from the config"):
+        toy("network", {"batch": 8})
+    with pytest.raises(BadInput, match=r"entry\.widths is \[8, 16\], expected \[8\]"):
+        toy("network", {"widths": [8]})
+    with pytest.raises(BadInput, match=r"entry\.depth is 'nothing', expected 2"):
+        toy("network", {"depth": 2})
+    with pytest.raises(BadInput, match=r"model is 'toy_model', expected 'other'"):
+        toy("network", {}, model="other")
+
+
+def test_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "best.ckpt").write_text("<html>not found</html>")
+    with pytest.raises(BadInput, match=r"best\.ckpt: not a checkpoint that train_model wrote"):
+        predict_test.load_checkpoint(tmp_path / "best.ckpt", {})
+
+
+# --- the comparison --------------------------------------------------------------------------------------------------
+
+
+def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch):
+    folder = toy("network", {})
+    headline = [
+        {"name": "rho_l_beam", "subset": "bright", "label": "rho_l"},
+        {"name": "rmse_over_noise", "subset": "bright"},
+    ]
+    content = json.loads((folder / "metrics.out").read_text())
+    for entry in content["metrics"]:
+        if entry["name"] == "rho_l_beam" and entry["of"] == "model":
+            entry["value"] -= 0.1
+    (folder / "worse.json").write_text(json.dumps(content | {"model": "<worse>"}))
+    baseline = json.loads((folder / "metrics.out").read_text()) | {"model": "linear", "kind": "baseline"}
+    (folder / "linear.json").write_text(json.dumps(baseline))
+    config = json.dumps({"headline": headline, "reference": "dust"})
+    files = [str(folder / name) for name in ("metrics.out", "worse.json", "linear.json")]
+    published = str(REPOSITORY / "config/co/published.yaml")
+    outputs = [f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html")]
+    argv = [
+        "compare_models",
+        "--study=toy",
+        "--config",
+        config,
+        "--metrics",
+        *files,
+        "--published",
+        published,
+        *outputs,
+    ]
+    monkeypatch.setattr("sys.argv", argv)
+    compare_models.main()
+    first, header, *rows = (folder / "table.comparison").read_text().splitlines()
+    assert first.startswith("# No network beats every baseline") and header.startswith("model,kind,flag")
+    assert any(row.startswith("<worse>,network,rho_l below dust") for row in rows)
+    page = (folder / "table.html").read_text()
+    assert "&lt;worse&gt;" in page and "<worse>" not in page and "real sky" in page
+    monkeypatch.setattr("sys.argv", [a.replace("rho_l_beam", "roh_l_beam") for a in argv])
+    with pytest.raises(BadInput, match="headline roh_l_beam is in no metrics.json; expected one of bias"):
+        compare_models.main()
+
+
+def test_published_scalars_are_the_means_of_the_published_curves_within_the_beam():
+    published = yaml.safe_load((REPOSITORY / "config/co/published.yaml").read_text())
+    ell = np.array(published["curves"]["l"])
+    for scalar in published["scalars"]:
+        curves = published["curves"]["rho_l"]
+        curve = next(c for c in curves if c["beside"] == scalar["beside"] and c["with"] == "CO 1-0")
+        assert scalar["value"] == pytest.approx(np.mean(np.array(curve["values"])[ell <= 934]), abs=0.005)
+        assert scalar["measured_on"] == "real sky" and scalar["source"]
+        assert scalar["metric"] != "mf_overlap"

@@ -1,0 +1,151 @@
+"""Figures are drawn from files alone, in the right place on the sky, and fit the report."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import healpy
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from astropy.wcs import WCS
+from matplotlib import pyplot as plt
+from PIL import Image
+from test_co_evaluate import SETTINGS, fake_patches
+
+import co_plot_panels
+import co_plot_selection
+import co_plot_spectra
+import plot_history
+from skyloom.cli import BadInput
+from skyloom.co import figures
+from skyloom.co.evaluate import evaluate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with the files that the figures are made from: two models, one of them with two seeds."""
+    folder = tmp_path_factory.mktemp("results")
+    patches, co = fake_patches(40)
+    patches.to_netcdf(folder / "patches.nc")
+    patches[["target"]].to_netcdf(folder / "denoised.nc")
+    tiles = patches.isel(example=patches.split.values == 2)
+    truth = co[patches.split.values == 2]
+    for model, kind, seed, factor in (
+        ("cyclegan", "network", 1, 0.8),
+        ("cyclegan", "network", 2, 0.7),
+        ("fit", "baseline", 1, 1),
+    ):
+        here = folder / "test" / model / f"seed{seed}"
+        here.mkdir(parents=True)
+        about = {"model": model, "kind": kind, "seed": seed, "data_kind": "simulated"}
+        predictions = xr.Dataset(
+            {"prediction": (("example", "y", "x"), factor * truth), "tile": tiles.tile}, attrs=about
+        )
+        predictions.to_netcdf(here / "predictions.nc")
+        _, curves = evaluate(tiles, predictions, {}, SETTINGS | {"draws": 20})
+        curves.attrs |= about
+        curves.to_netcdf(here / "curves.nc")
+    return folder
+
+
+def draw(monkeypatch, script, output, *arguments):
+    monkeypatch.setattr("sys.argv", ["plot", *map(str, arguments), f"--output={output}"])
+    script.main()
+    width, height = Image.open(output).size
+    assert 400 < max(width, height) <= 1600
+    assert output.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    assert not plt.get_fignums()
+
+
+def test_panels_are_drawn(files, tmp_path, monkeypatch):
+    predictions = [files / f"test/{name}/seed1/predictions.nc" for name in ("cyclegan", "fit")]
+    config = '--config={"tiles": 2, "bright_fraction": 0.5}'
+    maps = f"--patches={files}/patches.nc", f"--denoised={files}/denoised.nc"
+    draw(monkeypatch, co_plot_panels, tmp_path / "panels.png", config, *maps, "--predictions", *predictions)
+
+
+def test_spectra_are_drawn_and_a_subset_without_tiles_is_refused(files, tmp_path, monkeypatch):
+    curves = sorted(files.glob("test/*/seed*/curves.nc"))
+    rest = f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves
+    draw(monkeypatch, co_plot_spectra, tmp_path / "spectra.png", '--config={"subset": "bright"}', *rest)
+    with pytest.raises(BadInput, match=r"curves\.nc: subset ophiuchus not found \(subsets: bright"):
+        draw(monkeypatch, co_plot_spectra, tmp_path / "none.png", '--config={"subset": "ophiuchus"}', *rest)
+
+
+def test_selection_is_drawn(tmp_path, monkeypatch):
+    pixels = healpy.nside2npix(32)
+    co = np.random.default_rng(0).lognormal(0, 2, pixels)
+    co[:50] = np.nan
+    maps = {"co10": ("pixel", co), "co10_error": ("pixel", np.full(pixels, 0.45))}
+    xr.Dataset(maps, attrs={"data_kind": "simulated"}).to_netcdf(tmp_path / "maps.nc")
+    tiles = {"tile": [1, 2, 3], "glon": [10.0, 200.0, 180.0], "glat": [0.0, -30.0, 89.0]}
+    tiles |= {"split": ["train", "test", "test"], "complex": ["", "orion", "pole"]}
+    pd.DataFrame(tiles).to_csv(tmp_path / "tiles.csv", index=False)
+    files = f"--maps={tmp_path}/maps.nc", f"--tiles={tmp_path}/tiles.csv"
+    draw(monkeypatch, co_plot_selection, tmp_path / "selection.png", '--config={"snr": 8}', *files)
+
+
+def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path, monkeypatch):
+    good, bad, baseline = (tmp_path / name / "seed1" / "history.csv" for name in ("unet", "old", "fit"))
+    for path in (good, bad, baseline):
+        path.parent.mkdir(parents=True)
+    good.write_text("step,epoch,loss_net,train_nll,valid_nll\n1,1,5,3,3\n2,2,4,1,2\n")
+    bad.write_text("step,valid_nll\n1,3\n")
+    baseline.write_text("step\n")
+    kind = "--data-kind=simulated"
+    draw(monkeypatch, plot_history, tmp_path / "history.png", kind, "--history", good, baseline)
+    with pytest.raises(BadInput, match=r"history\.csv: column train_nll not found beside valid_nll"):
+        draw(monkeypatch, plot_history, tmp_path / "bad.png", kind, "--history", bad)
+    with pytest.raises(BadInput, match="expected the history of at least one network"):
+        draw(monkeypatch, plot_history, tmp_path / "bad.png", kind, "--history", baseline)
+
+
+def test_residual_scale_is_centred_on_zero_and_co_maps_of_a_tile_share_theirs():
+    patches, co = fake_patches(12)
+    shown = patches.isel(example=[9, 10])
+    figure = figures.panels(shown, {"a": 2 * co[[9, 10]], "b": 0.5 * co[[9, 10]]})
+    images = [ax.images[0] for ax in figure.axes if ax.images and ax.images[0].get_array().shape == (32, 32)]
+    per_tile = len(images) // 2
+    for tile in (images[:per_tile], images[per_tile:]):
+        assert len({image.get_clim() for image in tile[2:5]}) == 1  # truth, a, b
+        (low, high), other = tile[5].get_clim(), tile[6].get_clim()
+        assert low == -high and (low, high) == other
+    plt.close(figure)
+
+
+def test_chosen_tiles_are_bright_outside_complexes_and_ordered_by_mean_co():
+    patches, _ = fake_patches(60)
+    tiles = patches.isel(example=patches.split.values == 2)
+    rows = figures.chosen_rows(tiles, 3, 0.5)
+    means = np.nanmean(tiles.target.values[rows], axis=(1, 2))
+    assert len(rows) == 3 and (np.diff(means) < 0).all()
+    assert (tiles["complex"].values[rows] == 0).all() and (tiles.bright_fraction.values[rows] >= 0.5).all()
+
+
+@pytest.mark.parametrize(("glon", "glat"), [(0, 0), (209.1, -19.4), (359.5, 60), (120, 88.5), (30, -89.9)])
+def test_tangent_plane_agrees_with_the_wcs_standard(glon, glat):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.cdelt, wcs.wcs.crpix = ["GLON-TAN", "GLAT-TAN"], [glon, glat], [1, 1], [1, 1]
+    offset = np.linspace(-1.5, 1.5, 7)
+    xi, eta = (v.ravel() for v in np.meshgrid(offset, offset))
+    # FITS tangent-plane coordinates are in degrees of the plane, as are ours
+    lon, lat = figures.tangent_to_galactic(xi, eta, glon, glat)
+    expected_lon, expected_lat = wcs.wcs_pix2world(xi, eta, 0)
+    np.testing.assert_allclose(lat, expected_lat, atol=1e-9)
+    np.testing.assert_allclose(np.cos(np.radians(lon - expected_lon)), 1, atol=1e-12)
+
+
+def test_covered_sky_of_a_tile_is_nine_square_degrees():
+    lon, lat = np.linspace(180, -180, 1441), np.linspace(-90, 90, 721)
+    tiles = pd.DataFrame({"glon": [30.0], "glat": [40.0]})
+    area = (figures._covered(lon, lat, tiles, 3.0) * np.cos(np.radians(lat))[:, None]).sum() * 0.25**2
+    assert area == pytest.approx(9, rel=0.05)  # a grid of 0.25 degrees
+
+
+def test_figures_import_no_torch():
+    code = "import sys; sys.path.insert(0, 'scripts'); import skyloom.co.figures; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)

@@ -1,0 +1,199 @@
+"""Block bootstrap against known distributions, records and their files, the comparison and its verdict."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skyloom import metrics
+from skyloom.cli import BadInput
+
+HEADLINE = [
+    {"name": "rho_l_beam", "subset": "bright", "label": "rho_l"},
+    {"name": "rmse_over_noise", "subset": "bright"},
+    {"name": "bias", "subset": "bright", "decides": False},
+]
+
+
+# --- block bootstrap -------------------------------------------------------------------------------------------------
+
+
+def gaussian_experiments(n_experiments: int, n_blocks: int, members: int):
+    """Unit-variance block effects shared by `members` examples with small scatter of their own; true mean 0."""
+    rng = np.random.default_rng(1)
+    blocks = np.repeat(np.arange(n_blocks), members)
+    for _ in range(n_experiments):
+        yield blocks, rng.standard_normal(n_blocks)[blocks] + 0.2 * rng.standard_normal(len(blocks))
+
+
+def coverage(by_block: bool) -> float:
+    hits = []
+    for k, (blocks, values) in enumerate(gaussian_experiments(400, 40, 4)):
+        counts = metrics.multiplicities(blocks if by_block else np.arange(len(values)), 200, seed=k)
+        _, lo, hi = metrics.summary(metrics.mean(values, counts))
+        hits.append(lo <= 0 <= hi)
+    return np.mean(hits)
+
+
+def test_block_interval_covers_the_mean_of_correlated_gaussians_in_two_of_three_cases():
+    # 0.683 by definition; 400 experiments scatter by 0.023, and 40 blocks with 200 draws cost about 0.01
+    assert coverage(by_block=True) == pytest.approx(0.683, abs=0.07)
+
+
+def test_interval_by_single_examples_would_be_far_too_narrow():
+    assert coverage(by_block=False) < 0.45  # half the width: 0.38 for four equal members
+
+
+def test_mean_and_median_of_a_draw_equal_numpy_on_the_drawn_examples():
+    rng = np.random.default_rng(2)
+    for n in (7, 8):
+        values, blocks = rng.standard_normal((n, 3)), rng.integers(0, 4, n)
+        counts = metrics.multiplicities(blocks, 30, seed=3)
+        for drawn, mean, median in zip(
+            counts, metrics.mean(values, counts), metrics.median(values, counts), strict=True
+        ):
+            sample = np.repeat(values, drawn.astype(int), axis=0)
+            if len(sample):
+                np.testing.assert_allclose(mean, sample.mean(0), rtol=1e-12)
+                np.testing.assert_allclose(median, np.median(sample, axis=0), rtol=1e-12)
+
+
+def test_draws_follow_the_seed_and_keep_blocks_whole():
+    blocks = np.array([5, 5, 9, 9, 9, 2])
+    counts = metrics.multiplicities(blocks, 50, seed=4)
+    assert (counts == metrics.multiplicities(blocks, 50, seed=4)).all()
+    assert (counts != metrics.multiplicities(blocks, 50, seed=5)).any()
+    assert (counts[:, 0] == counts[:, 1]).all() and (counts[:, 2:5] == counts[:, 2:3]).all()
+    assert (counts[0] == 1).all()
+
+
+def test_one_block_gives_a_value_without_an_interval():
+    counts = metrics.multiplicities(np.zeros(5), 20, seed=0)
+    found = metrics.record("bias", metrics.mean(np.arange(5.0), counts), "zero", np.zeros(5), subset="bright")
+    assert found["value"] == 2 and np.isnan(found["ci68"]).all() and found["blocks"] == 1
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7):
+    def record(name, value, better, of="model"):
+        ci68 = [value - width, value + width]
+        return {"name": name, "of": of, "split": "test", "subset": "bright", "value": value, "ci68": ci68} | {
+            "unit": "",
+            "better": better,
+            "n": 10,
+            "blocks": 5,
+        }
+
+    records = [
+        record("rho_l_beam", rho, "higher"),
+        record("rmse_over_noise", rmse, "lower"),
+        record("bias", 0.1, "zero"),
+    ]
+    records.append(record("rho_l_beam", dust, "higher", of="dust"))
+    about = {"study": "co", "model": model, "kind": kind, "seed": seed, "set": "a", "data": "simulated", "n_test": 10}
+    path = folder / f"{model}{seed}.json"
+    metrics.write_json(about | {"metrics": records}, path)
+    return path
+
+
+def tables(paths, published=()):
+    records = metrics.read(paths)
+    table = metrics.comparison(records, HEADLINE, "dust", published)
+    return table.set_index("model"), metrics.verdict(table, records, HEADLINE)
+
+
+def test_nan_and_numpy_numbers_become_strict_json(tmp_path):
+    metrics.write_json({"a": np.float32(1.5), "b": [np.nan, np.inf], "c": np.int64(3)}, tmp_path / "m.json")
+    assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1.5, "b": [None, None], "c": 3}
+
+
+def test_metrics_file_without_its_model_is_refused(tmp_path):
+    (tmp_path / "m.json").write_text('{"study": "co", "metrics": []}')
+    with pytest.raises(BadInput, match=r"m\.json: keys model, kind, seed, set, data not found"):
+        metrics.read([tmp_path / "m.json"])
+
+
+# --- tables and verdict ----------------------------------------------------------------------------------------------
+
+
+def test_verdict_names_the_network_that_beats_every_baseline_in_both(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2),
+        write_metrics(tmp_path, "forest", "baseline", 0.8, 1.5),
+        write_metrics(tmp_path, "excess", "baseline", 0.82, 1.9),
+    ]
+    _, verdict = tables(paths)
+    assert verdict.startswith("res_unet beats every baseline in rho_l (bright) and rmse_over_noise (bright)")
+    assert "rho_l 0.9 [0.89, 0.91] against 0.82 [0.81, 0.83] of excess" in verdict
+    assert "rmse_over_noise 1.2 [1.19, 1.21] against 1.5 [1.49, 1.51] of forest" in verdict
+    assert verdict.endswith("Data: simulated.")
+
+
+def test_verdict_says_plainly_that_no_network_wins_where_one_score_is_lost(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "res_unet", "network", 0.9, 1.6),
+        write_metrics(tmp_path, "forest", "baseline", 0.8, 1.5),
+    ]
+    _, verdict = tables(paths)
+    assert verdict.startswith("No network beats every baseline in rho_l (bright) and rmse_over_noise (bright)")
+    assert "against 1.5 [1.49, 1.51] of forest (lost)" in verdict and verdict.count("(lost)") == 1
+
+
+def test_verdict_says_where_intervals_overlap(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2, width=0.2),
+        write_metrics(tmp_path, "forest", "baseline", 0.8, 1.9, width=0.2),
+    ]
+    _, verdict = tables(paths)
+    assert verdict.count("intervals overlap") == 1
+
+
+def test_network_below_the_dust_map_is_flagged_and_a_baseline_is_not(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "cyclegan", "network", 0.3, 9.0),
+        write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2),
+        write_metrics(tmp_path, "constant", "baseline", 0.6, 5.0),
+    ]
+    table, verdict = tables(paths)
+    assert table.flag.to_dict() == {"cyclegan": "rho_l below dust", "res_unet": "", "constant": "", "dust": ""}
+    assert "cyclegan: rho_l below dust." in verdict
+    assert table.kind["dust"] == "reference" and table.rho_l_beam_bright["dust"] == pytest.approx(0.7)
+
+
+def test_network_without_a_finite_score_is_flagged_and_never_wins(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "broken", "network", np.nan, np.nan),
+        write_metrics(tmp_path, "constant", "baseline", 0.6, 5.0),
+    ]
+    table, verdict = tables(paths)
+    assert table.flag["broken"] == "rho_l below dust" and verdict.startswith("No network beats")
+
+
+def test_seeds_become_mean_and_scatter(tmp_path):
+    paths = [write_metrics(tmp_path, "res_unet", "network", rho, 1.2, seed=k) for k, rho in enumerate((0.8, 0.9, 1.0))]
+    row = tables([*paths, write_metrics(tmp_path, "constant", "baseline", 0.6, 5.0)])[0].loc["res_unet"]
+    assert row.seeds == 3
+    assert row.rho_l_beam_bright == pytest.approx(0.9) and row.rho_l_beam_bright_seed_scatter == pytest.approx(0.1)
+    assert row.rho_l_beam_bright_lo == pytest.approx(0.89)
+
+
+def test_published_numbers_stand_in_columns_of_their_own_with_what_they_were_measured_on(tmp_path):
+    published = [
+        {"beside": "dust", "metric": "rho_l_beam", "value": 0.71, "measured_on": "real sky", "source": "COnet"},
+        {"beside": "cyclegan", "metric": "rho_l_beam", "value": 0.33, "measured_on": "real sky", "source": "COnet"},
+    ]
+    table, _ = tables([write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2)], published)
+    assert table.published_rho_l_beam["dust"] == 0.71 and table.published_on["dust"] == "real sky"
+    assert table.rho_l_beam_bright["dust"] == pytest.approx(0.7)
+    assert table.kind["cyclegan"] == "published" and np.isnan(table.rho_l_beam_bright["cyclegan"])
+    assert np.isnan(table.published_rho_l_beam["res_unet"])
+
+
+def test_comparison_csv_begins_with_its_verdict_and_reads_back(tmp_path):
+    table = pd.DataFrame({"model": ["a"], "rho": [0.5]})
+    metrics.write_csv(table, tmp_path / "c.csv", "nothing\nis won")
+    assert (tmp_path / "c.csv").read_text().startswith("# nothing is won\nmodel,rho\n")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "c.csv", comment="#"), table)
