@@ -19,6 +19,7 @@ import pandas as pd
 from skyloom.cli import BadInput
 
 ONE_SIGMA = (15.865, 84.135)  # percentiles
+MIN_BLOCKS = 4  # three blocks can be drawn in 10 ways, two in 3: their percentiles say nothing
 RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")
 LOSS = {
     "higher": lambda v: -v,
@@ -74,10 +75,10 @@ def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def record(name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="") -> dict:
-    """A metric record from a statistic of `multiplicities`, (1 + draws,). One block gives no interval."""
+    """A metric record from a statistic of `multiplicities`, (1 + draws,); no interval from fewer than MIN_BLOCKS."""
     value, lo, hi = (float(v) for v in summary(np.asarray(values)))
     n_blocks = len(np.unique(blocks))
-    ci68 = [lo, hi] if n_blocks > 1 else [math.nan, math.nan]
+    ci68 = [lo, hi] if n_blocks >= MIN_BLOCKS else [math.nan, math.nan]
     entries = (name, of, "test", subset, value, ci68, unit, better, len(blocks), n_blocks)
     return dict(zip(RECORD, entries, strict=True))
 

@@ -68,10 +68,11 @@ def test_draws_follow_the_seed_and_keep_blocks_whole():
     assert (counts[0] == 1).all()
 
 
-def test_one_block_gives_a_value_without_an_interval():
-    counts = metrics.multiplicities(np.zeros(5), 20, seed=0)
-    found = metrics.record("bias", metrics.mean(np.arange(5.0), counts), "zero", np.zeros(5), subset="bright")
-    assert found["value"] == 2 and np.isnan(found["ci68"]).all() and found["blocks"] == 1
+@pytest.mark.parametrize("blocks", [[0, 0, 0, 0, 0], [0, 0, 1, 1, 2]])
+def test_few_blocks_give_a_value_without_an_interval(blocks):
+    counts = metrics.multiplicities(np.array(blocks), 20, seed=0)
+    found = metrics.record("bias", metrics.mean(np.arange(5.0), counts), "zero", np.array(blocks), subset="bright")
+    assert found["value"] == 2 and np.isnan(found["ci68"]).all() and found["blocks"] == len(set(blocks))
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.evaluate.spectra import FWHM_TO_SIGMA
 
+MASKED = "#EADBB5"
 FAINTEST = 3  # signal / noise where the selection map begins; below it is speckle
 LON_STEPS = np.array([1, 2, 5, 10, 15, 30, 60])  # degrees between meridians
 HALO = [withStroke(linewidth=1.5, foreground="0.15")]
@@ -144,7 +145,7 @@ def _graticule(ax, glon: float, glat: float, half: float, label: bool) -> None:
             if values is lon:
                 ax.text(along, offset[56], f"{level % 360:.0f}\N{DEGREE SIGN}", ha="center", **look)
             else:
-                text = f"{level:+.0f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
+                text = f"{level:{'+' if level else ''}.0f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
                 ax.text(0.98 * half, along, text, ha="left", **look)
 
 
@@ -247,7 +248,7 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
     with plotting.style():
         figure = plt.figure(figsize=(9.5, 5.6))
         ax = figure.add_subplot(projection="mollweide")
-        ax.set_facecolor("0.75")
+        ax.set_facecolor(MASKED)
         x, y = np.radians(-lon), np.radians(lat)  # longitude grows to the left
         shown = np.where(np.isfinite(values), np.clip(values, FAINTEST, None), np.nan)
         image = ax.pcolormesh(
@@ -264,7 +265,7 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
             top = np.flatnonzero(covered.any(1))[-1]
             label = {"fontsize": 8, "fontweight": "bold", "path_effects": [withStroke(linewidth=2, foreground="white")]}
             ax.annotate(
-                name.replace("_", " "),
+                name.replace("_", " ").title(),
                 (np.angle(np.exp(1j * x[covered.any(0)]).mean()), y[top]),
                 (0, 4),
                 textcoords="offset points",
@@ -282,7 +283,7 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
         signed = [f"{b:+d}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}") for b in degrees]
         ax.set_yticks(np.radians(degrees), signed, fontsize=7)
         bar = figure.colorbar(image, orientation="horizontal", shrink=0.45, aspect=40, pad=0.03, extend="both")
-        bar.set_label(f"CO 1-0 signal / noise (selection: > {threshold:g})")
+        bar.set_label(f"CO 1-0 signal / noise (selection: > {threshold:g}; beige: masked)")
         bar.ax.axvline(threshold, color="#D55E00", linewidth=2)
         figure.legend(loc="outside upper right", markerscale=2, ncols=3)
     return figure
