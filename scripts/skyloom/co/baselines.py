@@ -25,6 +25,7 @@ from skyloom.co.data.examples import Examples, Split
 from skyloom.co.physics import excess_co, fit_emissivity, fit_threshold
 
 ATOMIC_NHI = 3.0  # 1e20 cm-2: below it hydrogen is atomic and dust follows HI
+MIN_PIXELS = 30  # of each kind, to fit a line
 SMOOTHINGS_ARCMIN = (5.0, 15.0, 45.0)  # FWHM of the boosted trees' view of the surroundings
 CHUNK = 64  # tiles read at a time
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]  # all that a boosted model unpacks
@@ -85,14 +86,19 @@ def predict_isotonic(state: dict, batch: dict[str, np.ndarray], meta: dict) -> n
 def fit_excess(entry: dict, examples: Examples, seed: int) -> dict:
     """Emissivity and offset on atomic sky, then X and threshold by least squares of the clipped relation.
 
-    Where less than a percent of the pixels has N(HI) < 3e20, the lowest percent stands in, stored as `nhi_limit`.
+    Atomic is N(HI) < 3e20 cm-2 without a detection of CO. Where less than a percent of the pixels has so little, the
+    lowest percent stands in, stored as `nhi_limit`. Raises BadInput where too few pixels are atomic, or detected.
     """
     pixels = draw_pixels(examples, entry["pixels"], seed)
     dust, hi, co = pixels["dust"], pixels["hi"], pixels["target_physical"]
     limit = max(ATOMIC_NHI, float(np.quantile(hi, 0.01)))
-    eps, offset, correlation = fit_emissivity(dust, hi, hi < limit)
-    molecular = ((dust - offset) / eps - hi) / 2
     detected = co > 3 * pixels["error"]
+    atomic = (hi <= limit) & ~detected
+    for name, found in (("atomic", atomic.sum()), ("of detected CO", detected.sum())):
+        if found < MIN_PIXELS:
+            raise BadInput(f"{examples.train.patches.path}: {found} pixels {name} in train; expected {MIN_PIXELS}")
+    eps, offset, correlation = fit_emissivity(dust, hi, atomic)
+    molecular = ((dust - offset) / eps - hi) / 2
     slope, threshold = fit_threshold(molecular[detected], co[detected])
     start = (np.log(1 / max(slope, 1e-3)), max(threshold * slope, 0.0))
     root = np.sqrt(pixels["loss_weight"])

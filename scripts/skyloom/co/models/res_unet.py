@@ -1,27 +1,35 @@
 """Paired residual U-Net: (dust, HI) -> the distribution of CO in every pixel.
 
-The successor of the presentation's Res-UNet. It predicts a Gaussian in the normalised asinh of W(CO), mean and spread,
-fitted by its likelihood (Nix & Weigend 1994), with two physical ingredients:
+The successor of the presentation's Res-UNet. Three physical ingredients:
 
-- The target's noise is known. The likelihood's variance is `spread**2 + noise**2`, the noise carried from K km/s to
-  asinh space at the predicted mean (at the noisy target it would favour pixels that fluctuated low), so that `spread`
-  is what dust and HI leave open, not the noise of the survey.
+- The network does not draw the clouds, it gives the coefficients of the relation that draws them: in each pixel
+  `W = softplus(gain exp(p) dust - q HI - r)`, dust excess above a threshold (Planck 2011 XIX), with the maps p, q, r
+  and the spread from a residual U-Net. Small scales come from the dust map, with its phases; what the network adds is
+  how emissivity, HI and X(CO) vary. The start, p = q = r = 0, is a constant times the dust.
+- The target's noise is known. The loss is the likelihood of a Gaussian in the normalised asinh of W (Nix & Weigend
+  1994) of variance `spread**2 + noise**2`, the noise carried from K km/s to asinh space at the predicted mean (at the
+  noisy target it would favour pixels that fluctuated low), so that `spread` is what dust and HI leave open, not the
+  noise of the survey.
 - The prediction is the mean in K km/s, closed form for the asinh-normal distribution, and not the median, which is
-  biased low by the spread. A small Huber term on that mean, in units of its error, ties the linear scale, in which
-  maps are judged.
+  biased low by the spread. A second term ties it on the linear scale, in which maps are judged: its squared error over
+  the variance that the network itself expects, which leaves the mean as the optimum (an absolute error would not).
 """
 
+import math
+
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import huber_loss
+from torch import Tensor
+from torch.nn.functional import interpolate, pixel_unshuffle, softplus
 
 from skyloom.co.data.examples import INPUTS
 from skyloom.co.models.blocks import ResUNet, random_symmetry
 from skyloom.training import Task
 
 LOG_SPREAD = (-4.0, 0.0)  # bounds of ln(spread): 1 is the target's own standard deviation, all that can be unknown
+W_MAX = 1e6  # scales of the target; keeps an input far off the training range finite
+P_MAX = 6.0  # bound of the logarithm of the dust coefficient: four hundred times the typical one
+HEAD_START = 0.01  # factor on the last layer's first weights: maps p, q, r near zero
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
-RELATIVE_ERROR = 0.1  # a share of W added to its noise in the linear term: the calibration and scatter of X(CO) at best
 
 
 def make_task(entry: dict, meta: dict) -> "ResUNetTask":
@@ -48,20 +56,33 @@ def asinh_normal(mean: Tensor, spread: Tensor, constants: dict[str, float]) -> t
 
 
 class ResUNetTask(Task):
-    """One optimiser, `net`: AdamW under OneCycle (Smith & Topin 2018)."""
+    """One optimiser, `net`: AdamW under OneCycle (Smith & Topin 2018).
+
+    entry : `width`, `depth`, `dropout`, `coarse`, `weight_decay`, `linear_loss`. The coefficients vary slowly: with
+        `coarse` 2 the network sees four pixels as channels, works at half the resolution and at a quarter of the cost.
+    """
 
     def __init__(self, entry: dict, meta: dict):
         super().__init__()
         self.entry = entry
-        self.constants = meta["normalisation"]["target"]
-        self.net = ResUNet(len(INPUTS), 2, entry["width"], entry["depth"], entry["dropout"])
-        self.linear = nn.Conv2d(len(INPUTS), 1, 1)  # the power law in dust and HI that the network corrects
+        self.dust, self.hi, self.constants = (meta["normalisation"][name] for name in (*INPUTS, "target"))
+        self.gain = math.sinh(self.constants["asinh_mean"]) / math.sinh(self.dust["asinh_mean"])  # typical W over dust
+        self.coarse = entry["coarse"]
+        self.net = ResUNet(len(INPUTS) * self.coarse**2, 4, entry["width"], entry["depth"], entry["dropout"])
+        with torch.no_grad():
+            self.net.head[-1].weight *= HEAD_START
+            self.net.head[-1].bias.zero_()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 2, y, x) -> mean and ln(spread), each (n, 1, y, x), of the normalised target."""
-        correction, raw = self.net(x).float().split(1, 1)
+        maps = self.net(pixel_unshuffle(x, self.coarse)).float()  # (n, 4, y / coarse, x / coarse)
+        maps = interpolate(maps, size=x.shape[-2:], mode="bilinear")
+        p, q, r, spread = maps.split(1, 1)
+        dust, hi = (in_scales(z.float(), c) for z, c in zip(x.split(1, 1), (self.dust, self.hi), strict=True))
+        w = softplus(self.gain * (dust * p.clamp(-P_MAX, P_MAX).exp() - hi * q) - r)  # in scales of the target
+        mean = (w.clamp(max=W_MAX).asinh() - self.constants["asinh_mean"]) / self.constants["asinh_std"]
         low, high = LOG_SPREAD
-        return self.linear(x).float() + correction, low + (high - low) * raw.sigmoid()
+        return mean, low + (high - low) * spread.sigmoid()
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
@@ -97,10 +118,15 @@ class ResUNetTask(Task):
         return (variance.log() + (mean - batch["target"]).square() / variance) / 2
 
     def linear_error(self, mean: Tensor, log_spread: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Huber loss of the mean in K km/s, in units of the noise and a share of the signal, (n, 1, y, x)."""
-        prediction, _ = asinh_normal(mean, log_spread.detach().exp(), self.constants)
-        error = (batch["error"].square() + (RELATIVE_ERROR * batch["target_physical"]).square()).sqrt().clamp(min=1e-6)
-        return huber_loss(prediction / error, batch["target_physical"] / error, reduction="none")
+        """Half the squared error of the mean in K km/s over its expected variance, spread and noise, (n, 1, y, x)."""
+        prediction, spread = asinh_normal(mean, log_spread.detach().exp(), self.constants)
+        variance = (spread.detach().square() + batch["error"].square()).clamp(min=1e-12)
+        return (prediction - batch["target_physical"]).square() / variance / 2
+
+
+def in_scales(z: Tensor, constants: dict[str, float]) -> Tensor:
+    """A normalised map as x / scale: linear in the physical quantity, of order one at its faint end."""
+    return (z * constants["asinh_std"] + constants["asinh_mean"]).sinh()
 
 
 def noise_in_asinh(error: Tensor, mean: Tensor, constants: dict[str, float]) -> Tensor:

@@ -1,0 +1,303 @@
+"""The CO networks: symmetries, likelihood, masks, adversarial losses, gradient flow, checkpoints."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from skyloom.cli import BadInput
+from skyloom.co.data import examples
+from skyloom.co.models import blocks, cyclegan, res_unet
+from skyloom.training import Plan
+
+SIDE, NOISE = 32, 0.3
+RES_UNET = {
+    "width": 8, "depth": 2, "dropout": 0.1, "coarse": 2, "weight_decay": 1e-4, "linear_loss": 0.1,
+    "steps": 100, "batch": 4, "learning_rate": 3e-3,
+}  # fmt: skip
+CYCLEGAN = {
+    "generator": "unet", "generator_width": 8, "generator_depth": 3, "discriminator_width": 8, "discriminator_depth": 2,
+    "gan_loss": "bce", "lambda_cycle": 10, "lambda_identity": 5, "identity": "zhu", "paired": True,
+    "steps": 100, "batch": 4, "learning_rate": 2e-4,
+}  # fmt: skip
+MODELS = {"res_unet": (res_unet, RES_UNET), "cyclegan": (cyclegan, CYCLEGAN)}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Four tiles of correlated fields in which CO is the dust that HI does not account for; (batch, meta)."""
+    random = np.random.default_rng(0)
+
+    def field(width):
+        values = gaussian_filter(random.standard_normal((4, 1, SIDE, SIDE)), (0, 0, 2, 2), mode="wrap")
+        return np.exp(width * values / values.std())
+
+    hi, h2 = 5 * field(0.5), 4 * field(1.0)
+    truth = np.maximum(h2 - 2, 0)
+    maps = {"dust": 0.4 * (hi + 2 * h2), "hi": hi, "target": truth + NOISE * random.standard_normal(truth.shape)}
+    constants = {name: examples.fit_normalisation(values) for name, values in maps.items()}
+    z = {name: examples.to_normalised(values, constants[name]) for name, values in maps.items()}
+    batch = {
+        "input": np.concatenate([z["dust"], z["hi"]], 1),
+        "target": z["target"],
+        "target_physical": maps["target"],
+        "error": np.full_like(truth, NOISE),
+        "valid": np.ones_like(truth),
+        "sampling_weight": np.ones(4),
+    }
+    return {k: torch.tensor(v, dtype=torch.float32) for k, v in batch.items()}, {"normalisation": constants}
+
+
+def make(name, data, seed=0, **changes):
+    module, entry = MODELS[name]
+    torch.manual_seed(seed)
+    task = module.make_task(entry | changes, data[1])
+    task.plan = Plan.from_entry(entry | changes, seed).resolved(4, 1)
+    return task
+
+
+def train(task, batch, steps):
+    optimisers = task.optimisers()
+    schedules = task.schedules(optimisers)
+    for step in range(steps):
+        for name, loss in task.losses(batch, step):
+            optimisers[name].zero_grad()
+            loss.backward(inputs=[p for group in optimisers[name].param_groups for p in group["params"]])
+            optimisers[name].step()
+            schedules[name].step()
+
+
+# --- symmetries ------------------------------------------------------------------------------------------------------
+
+
+def test_eight_symmetries_are_those_of_the_square():
+    tile = np.arange(9.0).reshape(3, 3)
+    expected = {np.rot90(t, k).tobytes() for t in (tile, tile[:, ::-1]) for k in range(4)}
+    found = blocks.symmetry({"x": torch.tensor(tile).expand(8, 1, 3, 3)}, torch.arange(8))["x"]
+    assert {np.ascontiguousarray(t).tobytes() for t in found[:, 0].numpy()} == expected
+
+
+def test_random_symmetry_moves_all_planes_alike_and_draws_every_element(data):
+    torch.manual_seed(0)
+    x = torch.randn(1, 2, 5, 5).expand(200, 2, 5, 5)
+    turned = blocks.random_symmetry({"x": x, "y": 3 * x[:, :1], "weight": torch.arange(200)})
+    assert torch.equal(turned["y"], 3 * turned["x"][:, :1])
+    assert torch.equal(turned["weight"], torch.arange(200))
+    assert len(turned["x"].flatten(1).unique(dim=0)) == 8  # 200 draws miss one of eight with probability 2e-11
+
+
+# --- likelihood ------------------------------------------------------------------------------------------------------
+
+
+def test_mean_and_spread_of_the_asinh_normal_distribution_agree_with_drawing(data):
+    constants = data[1]["normalisation"]["target"]
+    z = torch.randn(1_000_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for mean, spread in ((-0.5, 0.1), (0.5, 0.4), (1.5, 0.2)):
+        drawn = examples.to_physical(mean + spread * z, constants)
+        found = res_unet.asinh_normal(torch.tensor(mean), torch.tensor(spread), constants)
+        assert found[0].item() == pytest.approx(drawn.mean().item(), abs=5e-3 * drawn.std().item())  # five sigma
+        assert found[1].item() == pytest.approx(drawn.std().item(), rel=0.02)  # heavy tails
+
+
+def test_error_carried_to_asinh_space_is_the_slope_of_the_normalisation(data):
+    constants = data[1]["normalisation"]["target"]
+    w = torch.tensor([-1.0, 0.0, 2.0, 50.0], dtype=torch.float64, requires_grad=True)
+    z = examples.to_normalised(w, constants)
+    (slope,) = torch.autograd.grad(z.sum(), w)
+    torch.testing.assert_close(res_unet.noise_in_asinh(torch.tensor(NOISE), z, constants), NOISE * slope)
+
+
+def test_fitted_spread_is_the_intrinsic_one_with_the_noise_taken_out(data):
+    constants, task = data[1]["normalisation"]["target"], make("res_unet", data)
+    generator = torch.Generator().manual_seed(0)
+    mean = torch.linspace(0, 1.5, 50_000)
+    intrinsic, error = 0.2, 0.2 * constants["asinh_scale"]  # the noise is as large as the spread at the faint end
+    w = examples.to_physical(mean + intrinsic * torch.randn(mean.shape, generator=generator), constants)
+    noisy = w + error * torch.randn(mean.shape, generator=generator)
+    batch = {"target": examples.to_normalised(noisy, constants), "error": torch.full_like(mean, error)}
+    log_spread = torch.zeros((), requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_spread], max_iter=30)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = task.nll(mean, log_spread, batch).mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    # 50,000 pixels give 0.5 %; the noise is carried to first order, which leaves some percent at the faint end
+    assert log_spread.exp().item() == pytest.approx(intrinsic, rel=0.05)
+
+
+def test_spread_stays_within_its_bounds_for_any_input(data):
+    task = make("res_unet", data)
+    with torch.no_grad():
+        task.net.head[-1].weight *= 1e5
+        mean, log_spread = task(10 * torch.randn(2, 2, SIDE, SIDE))
+    low, high = res_unet.LOG_SPREAD
+    assert log_spread.min() >= low and log_spread.max() <= high and torch.isfinite(mean).all()
+
+
+# --- masks and weights -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_stands_in_an_invalid_pixel_of_the_target_changes_no_loss(name, data):
+    batch = dict(data[0])
+    batch["valid"] = batch["valid"].clone()
+    batch["valid"][:, :, 3:9, 3:9] = 0
+    other = batch | {key: torch.where(batch["valid"] > 0, batch[key], 99.0) for key in ("target", "target_physical")}
+    task = make(name, data)
+    losses = []
+    for version in (batch, other):
+        torch.manual_seed(1)
+        losses.append([loss.item() for _, loss in task.losses(version, 0)])
+    assert losses[0] == losses[1]
+
+
+def test_invalid_pixel_and_tile_without_weight_get_no_gradient(data):
+    batch = dict(data[0])
+    batch["valid"] = batch["valid"].clone()
+    batch["valid"][0, 0, 5, 6] = 0
+    batch["sampling_weight"] = torch.tensor([1.0, 0.0, 2.0, 1.0])
+    task = make("res_unet", data)
+    mean = torch.randn(4, 1, SIDE, SIDE, requires_grad=True)
+    loss = task.nll(mean, torch.zeros_like(mean), batch) + task.linear_error(mean, torch.zeros_like(mean), batch)
+    res_unet.average(loss, batch).mean().backward()
+    assert mean.grad[0, 0, 5, 6] == 0 and (mean.grad[1] == 0).all()
+    assert (mean.grad[2:] != 0).all()
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, changes",
+    [("res_unet", {}), ("res_unet", {"coarse": 1}), ("cyclegan", {}), ("cyclegan", {"generator": "resnet"})],
+)
+def test_gradient_reaches_every_parameter_of_the_optimiser_that_steps(name, changes, data):
+    task = make(name, data, **changes)
+    owned = set()
+    for key, loss in task.losses(data[0], 0):
+        parameters = [p for group in task.optimisers()[key].param_groups for p in group["params"]]
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+        # a bias before a norm with one group of its own would be dead; none is
+        assert all((g != 0).any() for g in gradients)
+        owned |= {id(p) for p in parameters}
+    assert owned == {id(p) for p in task.parameters()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_prediction_and_score_have_the_shapes_that_engine_and_evaluation_read(name, data):
+    task = make(name, data).eval()
+    predicted = MODELS[name][0].predict(task, data[0])
+    assert all(value.shape == (4, 1, SIDE, SIDE) for value in predicted.values())
+    assert all(value.shape == (4,) for value in task.score(data[0]).values())
+
+
+def test_untrained_res_unet_follows_the_dust(data):
+    task = make("res_unet", data).eval()
+    prediction = res_unet.predict(task, data[0])["prediction"]
+    dust = examples.to_physical(data[0]["input"][:, :1], data[1]["normalisation"]["dust"])
+    assert torch.corrcoef(torch.stack([prediction.flatten(), dust.flatten()]))[0, 1] > 0.98
+
+
+def test_res_unet_learns_four_tiles_far_below_the_constant_factor(data):
+    task = make("res_unet", data, steps=120, dropout=0.0)
+    target = data[0]["target_physical"]
+    dust = examples.to_physical(data[0]["input"][:, :1], data[1]["normalisation"]["dust"])
+    constant = (dust * (dust * target).sum() / dust.square().sum() - target).square().mean().sqrt()
+    train(task, data[0], 120)
+    prediction = res_unet.predict(task.eval(), data[0])["prediction"]
+    assert (prediction - target).square().mean().sqrt() < 0.5 * constant
+
+
+def test_paired_cyclegan_learns_the_relation_of_four_tiles(data):
+    task = make("cyclegan", data, identity="paired_l1", steps=50, learning_rate=2e-3)
+    before = task.score(data[0])["l1"].mean().item()
+    train(task, data[0], 50)
+    assert task.eval().score(data[0])["l1"].mean().item() < 0.5 * before
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_network_predicts_the_same_after_a_weights_only_checkpoint(name, data, tmp_path):
+    module, _ = MODELS[name]
+    task = make(name, data).eval()
+    torch.save(task.state_dict(), tmp_path / "best.ckpt")
+    other = make(name, data, seed=1)
+    other.load_state_dict(torch.load(tmp_path / "best.ckpt", weights_only=True))
+    first, second = (module.predict(t, data[0])["prediction"] for t in (task, other.eval()))
+    assert torch.equal(first, second)
+
+
+# --- adversarial -----------------------------------------------------------------------------------------------------
+
+
+def test_adversarial_losses_have_their_textbook_values():
+    zero, two = torch.zeros(5), torch.full((5,), 2.0)
+    for real, judge in itertools.product((True, False), repeat=2):
+        assert cyclegan.bce(zero, real, judge).item() == pytest.approx(math.log(2))
+    torch.testing.assert_close(cyclegan.bce(two, True, True), binary_cross_entropy_with_logits(two, torch.ones(5)))
+    assert cyclegan.lsgan(two, True, True) == 1 and cyclegan.lsgan(two, False, True) == 4
+    # hinge (Lim & Ye 2017): max(0, 1 - D) for real, max(0, 1 + D) for generated, -D for the generator
+    assert cyclegan.hinge(two, True, True) == 0 and cyclegan.hinge(two, False, True) == 3
+    assert cyclegan.hinge(two, True, False) == -2
+
+
+def test_discriminator_judges_patches_of_78_pixels():
+    judge = cyclegan.PatchGAN(1, 4, 4).eval()
+    for (
+        module
+    ) in judge.modules():  # group norm sees the whole tile; without it the receptive field is the convolutions'
+        for name, child in module.named_children():
+            if isinstance(child, torch.nn.GroupNorm):
+                setattr(module, name, torch.nn.Identity())
+    x = torch.randn(1, 1, 128, 128, requires_grad=True)
+    logits = judge(x)
+    assert logits.shape == (1, 1, 8, 8)
+    logits[0, 0, 4, 4].backward()
+    # four 4 x 4 convolutions of stride 2 see 46 pixels, the last 3 x 3 adds two steps of 16
+    assert (x.grad[0, 0].abs().amax(0) > 0).sum() == 78
+
+
+@pytest.mark.parametrize("gan_loss, identity", list(itertools.product(cyclegan.GAN_LOSSES, cyclegan.IDENTITIES)))
+def test_every_loss_and_identity_yields_generators_then_discriminators(gan_loss, identity, data):
+    task = make("cyclegan", data, gan_loss=gan_loss, identity=identity)
+    steps = list(task.losses(data[0], 0))
+    assert [name for name, _ in steps] == ["generators", "discriminators"]
+    assert all(torch.isfinite(loss) for _, loss in steps)
+
+
+def test_unpaired_training_never_sees_which_target_belongs_to_which_input(data):
+    task = make("cyclegan", data, paired=False)
+    shuffled = data[0] | {"target": data[0]["target"].flip(0)}
+    losses = []
+    for batch in (data[0], shuffled):
+        draws = []
+        for seed in range(30):
+            torch.manual_seed(seed)
+            draws.append(next(task.losses(batch, 0))[1].item())
+        losses.append(np.mean(draws))
+    # only symmetries differ from draw to draw: the means agree to their scatter
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_identity_that_the_domains_do_not_define_is_refused(data):
+    with pytest.raises(BadInput, match="a paired loss needs pairs"):
+        make("cyclegan", data, identity="paired_l1", paired=False)
+    with pytest.raises(BadInput, match="identity is 'l2'; expected one of zhu, paired_l1, none"):
+        make("cyclegan", data, identity="l2")
+    with pytest.raises(BadInput, match="undefined between images of 3 and 2 channels"):
+        cyclegan.copy_error(
+            torch.nn.Identity(), torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)
+        )
+
+
+def test_copied_identity_vanishes_for_generators_that_copy():
+    dust_hi, co, mask = torch.randn(2, 2, 8, 8), torch.randn(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
+    assert cyclegan.copy_error(lambda x: x[:, :1], dust_hi, co, mask) == 0
+    assert cyclegan.copy_error(lambda x: x.expand(-1, 2, -1, -1), co, dust_hi, mask) == 0
