@@ -29,6 +29,7 @@ LOG_SPREAD = (-4.0, 0.0)  # bounds of ln(spread): 1 is the target's own standard
 W_MAX = 1e6  # scales of the target; keeps an input far off the training range finite
 P_MAX = 6.0  # bound of the logarithm of the dust coefficient: four hundred times the typical one
 HEAD_START = 0.01  # factor on the last layer's first weights: maps p, q, r near zero
+MIN_MEAN = 0.1  # of the asinh of W and of dust, where a set is so faint that noise decides its sign
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 
 
@@ -66,7 +67,8 @@ class ResUNetTask(Task):
         super().__init__()
         self.entry = entry
         self.dust, self.hi, self.constants = (meta["normalisation"][name] for name in (*INPUTS, "target"))
-        self.gain = math.sinh(self.constants["asinh_mean"]) / math.sinh(self.dust["asinh_mean"])  # typical W over dust
+        w, dust = (math.sinh(max(c["asinh_mean"], MIN_MEAN)) for c in (self.constants, self.dust))
+        self.gain = w / dust  # of typical tiles, both in their scales
         self.coarse = entry["coarse"]
         self.net = ResUNet(len(INPUTS) * self.coarse**2, 4, entry["width"], entry["depth"], entry["dropout"])
         with torch.no_grad():
