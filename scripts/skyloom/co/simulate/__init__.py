@@ -17,43 +17,45 @@ DEFAULTS = {
     "nside": 512,
     "seed": 1,
     # atomic gas
-    "hi_density": 0.44,  # [cm-3] at the Sun
+    "hi_density": 0.52,  # [cm-3] at the Sun
     "hi_height_kpc": 0.145,  # Gaussian, at the Sun; it flares outwards
     "local_bubble": 0.25,  # of that density within 100 pc
-    "hi_opacity_column": 220.0,  # [1e20 cm-2] at which the optically thin column stops growing
+    "hi_opacity_column": 270.0,  # [1e20 cm-2] at which the optically thin column stops growing
     # dense gas
-    "dense_density": 1.6,  # [H cm-3] in the ring
-    "dense_floor": 0.06,  # of that, everywhere in the disc
+    "dense_density": 2.4,  # [H cm-3] in the ring
+    "dense_floor": 0.045,  # of that, everywhere in the disc
     "dense_height_kpc": 0.06,
     "ring_radius_kpc": 4.8,
     "ring_width_kpc": 2.2,
-    "phase_column": 6.0,  # [1e20 cm-2] of dense gas in a shell that is half molecular
+    "phase_column": 7.5,  # [1e20 cm-2] of dense gas in a shell that is half molecular
     # turbulence
     "turbulence_slope": -2.75,
     "outer_scale_kpc": 0.15,
-    "diffuse_width": 0.45,  # of the logarithm
-    "dense_width": 1.9,
-    "dense_correlation": 0.75,  # of dense with diffuse gas
+    "diffuse_width": 0.66,  # of the logarithm
+    "dense_width": 1.6,
+    "dense_correlation": 0.7,  # of dense with diffuse gas
     "mixing_depth_kpc": 0.4,  # a shell deeper than that averages over clouds
-    "mixing_exponent": 0.375,
+    "mixing_exponent": 0.2,
     # shielding
-    "shielding_fwhm_arcmin": 60.0,
+    "core_fwhm_arcmin": 60.0,
+    "edge_fwhm_arcmin": 15.0,
+    "edge_weight": 1.2,
     "shielding_threshold": 0.5,  # d ln(CO threshold) / d contrast, with the sign turned
-    "shielding_brightness": 0.3,  # d ln W / d contrast
-    "core_cooling": 0.1,  # d ln(dust brightness) / d contrast, with the sign turned
+    "shielding_brightness": 0.6,  # d ln W / d contrast
+    "core_cooling": 0.2,  # d ln(dust brightness) / d contrast, with the sign turned
     # dust
-    "emissivity": 0.35,  # [MJy/sr per 1e20 cm-2] at 857 GHz
+    "emissivity": 0.345,  # [MJy/sr per 1e20 cm-2] at 857 GHz
     "emissivity_scatter": 0.15,
     "inner_warmth": 0.8,
     "dust_monopole": 0.64,  # [MJy/sr] of the cosmic infrared background, in the product
     "dust_noise": 0.05,  # [MJy/sr]
     "hi_noise": 0.02,  # [1e20 cm-2]
     # CO
-    "co_threshold": 4.0,  # [1e20 cm-2] of H2 in a shell, A_V of about 0.8
+    "co_threshold": 2.4,  # [1e20 cm-2] of H2 in a shell, A_V of about 0.8
     "x_factor": 2.0,  # [1e20 cm-2 per K km/s]
-    "x_factor_scatter_dex": 0.15,
-    "x_factor_slope": -2.4,
-    "x_factor_l0": 100.0,
+    "x_factor_scatter_dex": 0.11,
+    "x_factor_slope": -3.5,
+    "x_factor_l0": 800.0,
     "saturation": 180.0,  # [K km/s]
     "ratio_disc": 0.65,  # of 2-1 over 1-0
     "ratio_inner": 0.8,

@@ -4,7 +4,7 @@ The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D)
 dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them was asked for by the anchors.
 
 Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for; the
-shielding, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there, from the contrast
+shielding, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there, from the shielded
 of a pixel with its surroundings (so from the map's morphology, not from the pixel); the inner Galaxy's warmer dust and
 higher line ratio, from the position. Not predictable: each cloud's X factor, how many clouds share a line of sight and
 so pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
@@ -13,7 +13,7 @@ so pass the threshold one by one, the scatter of dust emissivity and of the line
 import healpy as hp
 import numpy as np
 
-from skyloom.co.simulate.fields import gaussian_field, interpolator
+from skyloom.co.simulate.fields import band_limit, beam, gaussian_field, interpolator
 
 SUN_RADIUS_KPC = 8.2
 SUN_HEIGHT_KPC = 0.02
@@ -40,15 +40,15 @@ def emission(config: dict) -> dict[str, np.ndarray]:
     hi = sum(atomic for atomic, _ in shells)
     h2 = sum(molecular for _, molecular in shells)
 
-    contrast = shielding_contrast(hi + 2 * h2, up, coarse, config)
-    threshold = config["co_threshold"] * np.exp(-config["shielding_threshold"] * contrast)
+    shielded = shielding(hi + 2 * h2, config)
+    threshold = config["co_threshold"] * np.exp(-config["shielding_threshold"] * shielded)
     bright = sum(np.maximum(molecular - threshold, 0) for _, molecular in shells)
     opaque = config["hi_opacity_column"]
     return {
         "hi": opaque * -np.expm1(-hi / opaque),
         "h2": h2,
-        "dust": dust(hi + 2 * h2, contrast, config),
-        **co_lines(bright, contrast, config),
+        "dust": dust(hi + 2 * h2, shielded, config),
+        **co_lines(bright, shielded, config),
     }
 
 
@@ -69,7 +69,8 @@ def disc_columns(nside: int, near_kpc: float, far_kpc: float, config: dict) -> t
 
         ring = np.exp(-0.5 * ((radius - config["ring_radius_kpc"]) / config["ring_width_kpc"]) ** 2)
         density = config["dense_density"] * (ring * (0.3 + 1.8 * arms) + config["dense_floor"])
-        dense += density * np.exp(-0.5 * (height / config["dense_height_kpc"]) ** 2)
+        density *= np.exp(-0.5 * (height / config["dense_height_kpc"]) ** 2)
+        dense += density * (0.0 if distance < 0.1 else 1.0)  # no cloud within the Local Bubble
     return diffuse * step * COLUMN_PER_KPC, dense * step * COLUMN_PER_KPC
 
 
@@ -86,10 +87,10 @@ def turbulence(shell: int, config: dict) -> tuple[np.ndarray, np.ndarray]:
     """Lognormal factors of mean one for the diffuse and the dense gas of a shell; they share part of their structure.
 
     The outer scale is a length, so its angle shrinks with distance; a deep shell averages over more of them, so its
-    contrast is less.
+    shielded is less.
     """
     near, far = SHELL_EDGES_KPC[shell : shell + 2]
-    outer = max(8.0 * (near + far) / 2 * 0.15 / config["outer_scale_kpc"], 2.0)
+    outer = max(8.0 * (near + far) / 2 * 0.15 / config["outer_scale_kpc"], 4.0)
 
     def spectrum(ell: np.ndarray) -> np.ndarray:
         return (ell**2 + outer**2) ** (config["turbulence_slope"] / 2)
@@ -113,33 +114,38 @@ def phases(diffuse: np.ndarray, dense: np.ndarray, config: dict) -> tuple[np.nda
     return diffuse + dense * (1 - molecular), dense * molecular / 2
 
 
-def shielding_contrast(column: np.ndarray, up, coarse: int, config: dict) -> np.ndarray:
-    """ln of the column over its surroundings' (a Gaussian of `shielding_fwhm_arcmin`), within -1 and 1.
+def shielding(column: np.ndarray, config: dict) -> np.ndarray:
+    """How well a line of sight is shielded from starlight, -1 to 1, from the shape of the column's map.
 
-    Positive in the core of a cloud, negative at its edge and between clouds.
+    The core of a cloud stands above its surroundings (a Gaussian of `core_fwhm_arcmin`) and is shielded; where the column
+    changes steeply (|grad ln N| at `edge_fwhm_arcmin`, per that length) light enters from the side.
     """
+    nside, lmax = config["nside"], band_limit(config["nside"])
     log_column = np.log(column)
-    around = hp.ud_grade(log_column, coarse)
-    around = hp.smoothing(around, fwhm=np.radians(config["shielding_fwhm_arcmin"] / 60), iter=1)
-    return np.tanh(log_column - up(around))
+    alm = hp.map2alm(log_column, lmax=lmax, iter=0)
+    surroundings = hp.alm2map(hp.almxfl(alm, beam(config["core_fwhm_arcmin"], lmax)), nside, lmax=lmax)
+    edges = hp.almxfl(alm, beam(config["edge_fwhm_arcmin"], lmax))
+    _, slope_theta, slope_phi = hp.alm2map_der1(edges, nside, lmax=lmax)
+    steepness = np.hypot(slope_theta, slope_phi) * np.radians(config["edge_fwhm_arcmin"] / 60)
+    return np.tanh(log_column - surroundings - config["edge_weight"] * steepness).astype(np.float32)
 
 
-def dust(column: np.ndarray, contrast: np.ndarray, config: dict) -> np.ndarray:
+def dust(column: np.ndarray, shielded: np.ndarray, config: dict) -> np.ndarray:
     """Brightness at 857 GHz [MJy/sr] of a hydrogen column [1e20 cm-2]: warmer in the inner Galaxy, colder in cores."""
     scatter, variance = gaussian_field("emissivity", lambda ell: (ell**2 + 20.0**2) ** (-2.4 / 2), config)
     width = config["emissivity_scatter"]
     emissivity = config["emissivity"] * (1 + config["inner_warmth"] * inner_galaxy(config["nside"], 35.0))
-    return column * emissivity * np.exp(width * scatter - width**2 * variance / 2 - config["core_cooling"] * contrast)
+    return column * emissivity * np.exp(width * scatter - width**2 * variance / 2 - config["core_cooling"] * shielded)
 
 
-def co_lines(bright: np.ndarray, contrast: np.ndarray, config: dict) -> dict[str, np.ndarray]:
+def co_lines(bright: np.ndarray, shielded: np.ndarray, config: dict) -> dict[str, np.ndarray]:
     """`w10` and `w21` [K km/s] of the H2 column [1e20 cm-2] beyond the CO threshold; both saturate."""
     x_scale = config["x_factor_l0"]
     x_scatter, _ = gaussian_field(
         "x factor", lambda ell: (ell**2 + x_scale**2) ** (config["x_factor_slope"] / 2), config
     )
     ratio_scatter, _ = gaussian_field("line ratio", lambda ell: (ell**2 + 50.0**2) ** (-2.4 / 2), config)
-    log_x = config["x_factor_scatter_dex"] * np.log(10) * x_scatter - config["shielding_brightness"] * contrast
+    log_x = config["x_factor_scatter_dex"] * np.log(10) * x_scatter - config["shielding_brightness"] * shielded
     thin = bright / (config["x_factor"] * np.exp(log_x))
     w10 = config["saturation"] * np.log1p(thin / config["saturation"])
     ratio = config["ratio_disc"] + (config["ratio_inner"] - config["ratio_disc"]) * inner_galaxy(config["nside"], 35.0)
