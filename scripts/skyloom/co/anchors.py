@@ -55,7 +55,7 @@ ANCHORS = [
     _within("dust percentile 99.9 [MJy/sr]", 492.0, 0.3, DUST),
     _within("dust percentile 100 [MJy/sr]", 1866.0, 0.4, DUST),
     Anchor("corr(N(HI), dust) at |b| > 30", 0.85, 0.75, 0.95, "0.871 with dust, 0.883 with E(B-V), NSIDE 64"),
-    Anchor("corr(N(HI), dust) at |b| < 5", 0.65, 0.55, 0.80, "0.653 with E(B-V), 0.759 with dust, NSIDE 64"),
+    Anchor("corr(N(HI), dust) at |b| < 5", 0.65, 0.55, 0.75, "0.653 with E(B-V), 0.759 with dust, NSIDE 64"),
     Anchor("slope of C_l of ln N(HI), |b| > 20, l 20-100", -2.80, -2.95, -2.65, HI4PI),
     Anchor("slope of C_l of ln dust, |b| > 20, l 20-100", -2.72, -2.87, -2.57, DUST),
     Anchor("share with dust excess > 3.6 K km/s", 0.128, 0.09, 0.16, BOTH),

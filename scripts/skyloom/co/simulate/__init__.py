@@ -5,8 +5,10 @@ statement about the real sky. Its parameters were tuned against the measured anc
 frozen; no network has been looked at for it. What is predictable in it, and what is not, is said in `galaxy`.
 """
 
+import healpy as hp
 import numpy as np
 
+from skyloom.cli import BadInput
 from skyloom.co.simulate.galaxy import emission
 from skyloom.co.simulate.instrument import observe
 from skyloom.co.simulate.write import write_sky
@@ -17,10 +19,10 @@ DEFAULTS = {
     "nside": 512,
     "seed": 1,
     # atomic gas
-    "hi_density": 0.52,  # [cm-3] at the Sun
+    "hi_density": 0.54,  # [cm-3] at the Sun
     "hi_height_kpc": 0.145,  # Gaussian, at the Sun; it flares outwards
     "local_bubble": 0.25,  # of that density within 100 pc
-    "hi_opacity_column": 270.0,  # [1e20 cm-2] at which the optically thin column stops growing
+    "hi_opacity_column": 235.0,  # [1e20 cm-2] at which the optically thin column stops growing
     # dense gas
     "dense_density": 2.4,  # [H cm-3] in the ring
     "dense_floor": 0.045,  # of that, everywhere in the disc
@@ -35,7 +37,7 @@ DEFAULTS = {
     "dense_width": 1.6,
     "dense_correlation": 0.7,  # of dense with diffuse gas
     "mixing_depth_kpc": 0.4,  # a shell deeper than that averages over clouds
-    "mixing_exponent": 0.2,
+    "mixing_exponent": 0.12,
     # shielding
     "core_fwhm_arcmin": 60.0,
     "edge_fwhm_arcmin": 15.0,
@@ -46,14 +48,14 @@ DEFAULTS = {
     # dust
     "emissivity": 0.345,  # [MJy/sr per 1e20 cm-2] at 857 GHz
     "emissivity_scatter": 0.15,
-    "inner_warmth": 0.8,
+    "inner_warmth": 0.85,
     "dust_monopole": 0.64,  # [MJy/sr] of the cosmic infrared background, in the product
     "dust_noise": 0.05,  # [MJy/sr]
     "hi_noise": 0.02,  # [1e20 cm-2]
     # CO
     "co_threshold": 2.4,  # [1e20 cm-2] of H2 in a shell, A_V of about 0.8
     "x_factor": 2.0,  # [1e20 cm-2 per K km/s]
-    "x_factor_scatter_dex": 0.11,
+    "x_factor_scatter_dex": 0.12,
     "x_factor_slope": -3.5,
     "x_factor_l0": 800.0,
     "saturation": 180.0,  # [K km/s]
@@ -67,6 +69,14 @@ DEFAULTS = {
 
 
 def simulate_sky(config: dict) -> dict[str, np.ndarray]:
-    """The columns of the three products (RING, float32; NaN where masked) for `config`, laid over `DEFAULTS`."""
+    """The columns of the three products for `config`, laid over `DEFAULTS`; RING, float32, NaN where masked.
+
+    `dust` [MJy/sr, with the monopole], `hi` [1e20 cm-2], `I10 E10 N10 I21 E21 N21` [K km/s], `M10 M21` (1 where valid).
+    """
+    unknown = sorted(set(config) - set(DEFAULTS))
+    if unknown:
+        raise BadInput(f"simulated sky: unknown key {unknown[0]}; expected one of {', '.join(DEFAULTS)}")
+    if not hp.isnsideok(config.get("nside", 512), nest=True):
+        raise BadInput(f"simulated sky: nside is {config['nside']}; expected a power of two")
     config = {**DEFAULTS, **config}
     return observe(emission(config), config)

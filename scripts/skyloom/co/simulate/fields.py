@@ -1,4 +1,4 @@
-"""Random fields and maps of the stand-in: Gaussian skies that are the same at each NSIDE, Gaussian beams, interpolation."""
+"""Random fields and beams of the stand-in: a seed gives one sky, whatever the NSIDE at which it is drawn."""
 
 import zlib
 from collections.abc import Callable

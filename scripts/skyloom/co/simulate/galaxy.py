@@ -1,13 +1,13 @@
-"""The Galaxy of the stand-in: where gas is (disc, flare, arms), how it is clumped, what of it shines. No telescope yet.
+"""The Galaxy of the stand-in: where gas is (disc, flare, arms), how it is clumped, what shines. No telescope yet.
 
-The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D); the flared HI disc Kalberla & Kerp 2009;
-dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them was asked for by the anchors.
+The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D), the flared HI disc Kalberla & Kerp
+2009, dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them was asked for by the anchors.
 
-Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for; the
-shielding, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there, from the shielded
-of a pixel with its surroundings (so from the map's morphology, not from the pixel); the inner Galaxy's warmer dust and
-higher line ratio, from the position. Not predictable: each cloud's X factor, how many clouds share a line of sight and
-so pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
+Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for;
+how well it is shielded, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there, from
+the shape of the map around a pixel, not from the pixel itself; the inner Galaxy's warmer dust and higher line ratio,
+from the large-scale brightness. Not predictable: each cloud's X factor, how many clouds share a line of sight and so
+pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
 """
 
 import healpy as hp
@@ -26,23 +26,23 @@ SMOOTH_NSIDE = 128  # of the disc without turbulence, which is interpolated up
 def emission(config: dict) -> dict[str, np.ndarray]:
     """The sky before beams and noise: `hi`, `h2` [1e20 cm-2], `dust` [MJy/sr], `w10`, `w21` [K km/s]; float32, RING.
 
-    One pass over the distance shells, nearest first, since a cloud's phase and its CO depend on its own column.
+    Shell by shell, since a cloud's phase and its CO depend on its own column, not on the line of sight's.
     """
     nside = config["nside"]
     coarse = min(nside, SMOOTH_NSIDE)
     up = interpolator(coarse, nside)
-    discs = [disc_columns(coarse, near, far, config) for near, far in zip(SHELL_EDGES_KPC, SHELL_EDGES_KPC[1:])]
-
-    shells = []
-    for k, (diffuse, dense) in enumerate(discs):
-        clumps, cloud_clumps = turbulence(k, config)
-        shells.append(phases(up(diffuse) * clumps, up(dense) * cloud_clumps, config))
-    hi = sum(atomic for atomic, _ in shells)
-    h2 = sum(molecular for _, molecular in shells)
+    hi, clouds = np.float32(0), []
+    for shell in range(len(SHELL_EDGES_KPC) - 1):
+        diffuse, dense = disc_columns(coarse, *SHELL_EDGES_KPC[shell : shell + 2], config)
+        clumps, cloud_clumps = turbulence(shell, config)
+        atomic, molecular = phases(up(diffuse) * clumps, up(dense) * cloud_clumps, config)
+        hi = hi + atomic
+        clouds.append(molecular)
+    h2 = sum(clouds)
 
     shielded = shielding(hi + 2 * h2, config)
     threshold = config["co_threshold"] * np.exp(-config["shielding_threshold"] * shielded)
-    bright = sum(np.maximum(molecular - threshold, 0) for _, molecular in shells)
+    bright = sum(np.maximum(molecular - threshold, 0) for molecular in clouds)
     opaque = config["hi_opacity_column"]
     return {
         "hi": opaque * -np.expm1(-hi / opaque),
@@ -90,13 +90,12 @@ def turbulence(shell: int, config: dict) -> tuple[np.ndarray, np.ndarray]:
     shielded is less.
     """
     near, far = SHELL_EDGES_KPC[shell : shell + 2]
-    outer = max(8.0 * (near + far) / 2 * 0.15 / config["outer_scale_kpc"], 4.0)
+    outer = max(1.2 * (near + far) / 2 / config["outer_scale_kpc"], 4.0)  # 4 keeps the sky's halves alike
 
     def spectrum(ell: np.ndarray) -> np.ndarray:
         return (ell**2 + outer**2) ** (config["turbulence_slope"] / 2)
 
-    mixing = min((far - near) / config["mixing_depth_kpc"], 1e9)
-    mixing = max(mixing, 1.0) ** -config["mixing_exponent"]
+    mixing = max((far - near) / config["mixing_depth_kpc"], 1.0) ** -config["mixing_exponent"]
     gas, variance = gaussian_field(f"diffuse {shell}", spectrum, config)
     own, _ = gaussian_field(f"dense {shell}", spectrum, config)
     share = config["dense_correlation"]
@@ -117,8 +116,8 @@ def phases(diffuse: np.ndarray, dense: np.ndarray, config: dict) -> tuple[np.nda
 def shielding(column: np.ndarray, config: dict) -> np.ndarray:
     """How well a line of sight is shielded from starlight, -1 to 1, from the shape of the column's map.
 
-    The core of a cloud stands above its surroundings (a Gaussian of `core_fwhm_arcmin`) and is shielded; where the column
-    changes steeply (|grad ln N| at `edge_fwhm_arcmin`, per that length) light enters from the side.
+    The core of a cloud stands above its surroundings (a Gaussian of `core_fwhm_arcmin`) and is shielded; where the
+    column changes steeply (|grad ln N| at `edge_fwhm_arcmin`, per that length) light enters from the side.
     """
     nside, lmax = config["nside"], band_limit(config["nside"])
     log_column = np.log(column)

@@ -1,4 +1,4 @@
-"""The stand-in in the real products' files: names, columns, units, ordering and keywords (Planck legacy, HI4PI release)."""
+"""The stand-in in the real products' files: names, columns, units, ordering, keywords (Planck archive, HI4PI)."""
 
 from pathlib import Path
 
