@@ -1,8 +1,9 @@
-"""The test-size study through `snakemake --profile slurm` on a real Slurm: what is submitted, and that it finishes."""
+"""On a real Slurm: the site check, and the test-size study through `snakemake --profile slurm`."""
 
 import argparse
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,13 +13,20 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import REPOSITORY, copy_repository
 
+BOX = REPOSITORY / "tests/slurm/box.sh"
 # Odd values, so that they can come from nowhere else.
 GPUS, RUNTIME_MINUTES, MEMORY_MB = 2, 17, 3100
 CHECKPOINT = "results/test/co/models/network/seed0/best.ckpt"
 STATE = "results/test/state/co/network/seed0"
-# Look at the queue sooner than is fit for a real cluster.
-IMPATIENT = ["--slurm-init-seconds-before-status-checks=3", "--max-status-checks-per-second=1", "--latency-wait=5"]
+# Look at the queue sooner, and give up sooner, than is fit for a real cluster.
+IMPATIENT = [
+    "--slurm-init-seconds-before-status-checks=3",
+    "--max-status-checks-per-second=1",
+    "--latency-wait=5",
+    "--retries=1",
+]
 RECORDER = """#!{python}
 import json, os, sys
 with open({log!r}, "a") as log:
@@ -27,14 +35,86 @@ os.execv({sbatch!r}, ["sbatch", *sys.argv[1:]])
 """
 
 
-class Clone:
+@pytest.fixture(scope="module")
+def slurm_environment() -> dict[str, str]:
+    """The environment of a login node of the one-machine Slurm; installed and started here, stopped at the end."""
+    if os.environ.get("SKYLOOM_TEST_SLURM") != "1":
+        pytest.skip(
+            "SKYLOOM_TEST_SLURM is not 1: it lets the tests install Debian's Slurm packages and run its daemons"
+        )
+    if os.getuid() != 0:
+        pytest.fail("SKYLOOM_TEST_SLURM=1 needs root: tests/slurm/box.sh installs packages and starts daemons")
+    subprocess.run([BOX, "install"], check=True, timeout=300)
+    try:
+        subprocess.run([BOX, "start"], check=True, timeout=120)
+        shown = subprocess.run(
+            ["bash", "-c", f"eval $({BOX} env) && env -0"], capture_output=True, text=True, check=True
+        )
+        yield dict(line.split("=", 1) for line in shown.stdout.split("\0") if line)
+    finally:
+        subprocess.run([BOX, "stop"], check=True, timeout=120)
+
+
+# --- the site check
+
+
+@pytest.fixture
+def check_site(slurm_environment):
+    """Run scripts/check_site.py on the one-machine Slurm."""
+
+    def run(*arguments, **environment):
+        command = [sys.executable, "scripts/check_site.py", *arguments]
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=slurm_environment | environment, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("profile", ["slurm", "leonardo", "perlmutter"])
+def test_site_with_the_names_of_the_profile_passes(check_site, profile):
+    done = check_site("--profile", f"profiles/{profile}")
+    assert done.returncode == 0, done.stderr
+    assert "MinJobAge 300 s" in done.stdout
+    assert "training    Job" in done.stdout
+
+
+def test_account_that_slurm_does_not_know_is_refused_with_its_name(check_site):
+    done = check_site(SKYLOOM_ACCOUNT="nobody")
+    assert done.returncode == 2
+    assert "--account=nobody" in done.stderr and "Invalid account" in done.stderr
+
+
+def test_unset_account_is_refused_with_the_line_to_type(check_site):
+    done = check_site(SKYLOOM_ACCOUNT="")
+    assert done.returncode == 2
+    assert done.stderr == "error: SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<account to charge>\n"
+
+
+def test_more_gpus_than_a_node_has_are_refused(check_site):
+    done = check_site("--gpus", "9")
+    assert done.returncode == 2
+    assert "--gres=gpu:9" in done.stderr
+
+
+def test_short_min_job_age_is_refused_with_the_value_to_set(check_site, tmp_path):
+    text = (REPOSITORY / "profiles/slurm/config.yaml").read_text()
+    patient = text.replace("before-status-checks: 40", "before-status-checks: 150")  # asks for 450 s of the box's 300 s
+    (tmp_path / "config.yaml").write_text(patient)
+    done = check_site("--profile", str(tmp_path))
+    assert done.returncode == 2
+    assert "slurm-init-seconds-before-status-checks in the profile to 100" in done.stderr
+
+
+# --- the study
+
+
+class Login:
     """A copy of the repository with a user's config, and an sbatch before the real one that notes what it is asked."""
 
-    def __init__(self, repository: Path, folder: Path, environment: dict[str, str]):
-        self.top, self.log = folder / "skyloom", folder / "sbatch.log"
-        unwanted = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "resources", "logs", "*cache*")
-        shutil.copytree(repository, self.top, symlinks=True, ignore=unwanted)
-        sets = yaml.safe_load((repository / "config/co/demo.yaml").read_text())["sets"]
+    def __init__(self, folder: Path, environment: dict[str, str]):
+        self.top, self.log = copy_repository(folder / "skyloom"), folder / "sbatch.log"
+        sets = yaml.safe_load((self.top / "config/co/demo.yaml").read_text())["sets"]
         common = {"set": next(iter(sets)), "runtime": RUNTIME_MINUTES, "mem_mb": MEMORY_MB}
         network = common | {"kind": "network", "module": "res_unet", "width": 4, "steps": 400, "gpus": GPUS}
         models = {"network": network, "baseline": common | {"kind": "baseline", "module": "constant"}}
@@ -80,32 +160,32 @@ class Clone:
 
 
 @pytest.fixture(scope="module")
-def clone(repository, slurm_environment, tmp_path_factory):
-    return Clone(repository, tmp_path_factory.mktemp("login"), slurm_environment)
+def login(slurm_environment, tmp_path_factory):
+    return Login(tmp_path_factory.mktemp("login"), slurm_environment)
 
 
 @pytest.fixture(scope="module")
-def finished(clone):
+def submitted(login):
     """The study, run once: resources of each rule as a dry run prints them, and what was submitted."""
-    printed = clone.run("-n")
+    printed = login.run("-n")
     wanted = {}
     for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", printed, re.MULTILINE):
         resources = re.search(r"resources: (.*)", block)
         wanted.setdefault(rule, []).append(dict(item.split("=", 1) for item in resources.group(1).split(", ")))
-    clone.run()
-    return wanted, clone.submissions()
+    login.run()
+    return wanted, login.submissions()
 
 
-def test_study_of_test_size_finishes_on_slurm_with_its_tables_and_figures(clone, finished):
+def test_study_of_test_size_finishes_on_slurm_with_its_tables_and_figures(login, submitted):
     for product in ("comparison.csv", "metrics.csv", "figures/history.png", "figures/spectra.png"):
-        assert (clone.top / "results/test/co" / product).stat().st_size > 0
-    assert "network" in (clone.top / "results/test/co/comparison.csv").read_text()
+        assert (login.top / "results/test/co" / product).stat().st_size > 0
+    assert "network" in (login.top / "results/test/co/comparison.csv").read_text()
 
 
-def test_every_job_names_account_partition_time_and_memory_of_its_rule(finished):
-    wanted, submitted = finished
-    assert {rule for rule, _ in submitted} >= {"co_simulate_sky", "co_cut_patches", "train_model", "predict_test"}
-    for rule, line in submitted:
+def test_every_job_names_account_partition_time_and_memory_of_its_rule(submitted):
+    wanted, jobs = submitted
+    assert {rule for rule, _ in jobs} >= {"co_simulate_sky", "co_cut_patches", "train_model", "predict_test"}
+    for rule, line in jobs:
         assert line.account == "skyloom_test"
         assert line.partition == "boost_usr_prod"  # the box's default
         assert line.job_name.startswith("skyloom_")
@@ -114,44 +194,44 @@ def test_every_job_names_account_partition_time_and_memory_of_its_rule(finished)
         assert int(line.time) > 0 and int(line.mem) > 0
 
 
-def test_only_the_network_asks_for_gpus_and_all_of_them_on_one_node(finished):
-    _, submitted = finished
-    with_gpus = [(rule, line) for rule, line in submitted if line.gres]
+def test_only_the_network_asks_for_gpus_and_all_of_them_on_one_node(submitted):
+    _, jobs = submitted
+    with_gpus = [(rule, line) for rule, line in jobs if line.gres]
     assert [rule for rule, _ in with_gpus] == ["train_model"]
     line = with_gpus[0][1]
     assert (line.gres, line.nodes) == (f"gpu:{GPUS}", "1")
     assert (line.time, line.mem) == (str(RUNTIME_MINUTES), str(MEMORY_MB))
 
 
-def test_nothing_is_left_to_do_after_the_run(clone, finished):
-    assert "Nothing to be done" in clone.run("-n")
+def test_nothing_is_left_to_do_after_the_run(login, submitted):
+    assert "Nothing to be done" in login.run("-n")
 
 
-def history(clone) -> list[dict[str, str]]:
+def history(login) -> list[dict[str, str]]:
     """The network's history without the columns that are seconds on a clock."""
-    with open(clone.top / CHECKPOINT.replace("best.ckpt", "history.csv")) as file:
+    with open(login.top / CHECKPOINT.replace("best.ckpt", "history.csv")) as file:
         return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
 
 
-def test_cancelled_training_is_retried_and_ends_with_the_history_of_an_undisturbed_one(clone, finished):
-    undisturbed = history(clone)
+def test_cancelled_training_is_retried_and_ends_with_the_history_of_an_undisturbed_one(login, submitted):
+    undisturbed = history(login)
     assert len(undisturbed) > 1
-    process = clone.start("--force", CHECKPOINT)
+    process = login.start("--force", CHECKPOINT)
     end = time.monotonic() + 120
-    while not (clone.top / STATE / "lock").exists() and time.monotonic() < end and process.poll() is None:
+    while not (login.top / STATE / "lock").exists() and time.monotonic() < end and process.poll() is None:
         time.sleep(0.1)
     time.sleep(1)  # some steps
-    subprocess.run(["scancel", "--me"], env=clone.environment, check=True)
+    subprocess.run(["scancel", "--me"], env=login.environment, check=True)
     printed, _ = process.communicate(timeout=240)
     assert process.returncode == 0, printed
-    assert len(clone.submissions()) == 2, printed
-    assert json.loads((clone.top / CHECKPOINT).with_name("run.json").read_text())["resumes"] == 1
-    assert history(clone) == undisturbed  # the same machine: to the last digit
+    assert len(login.submissions()) == 2, printed
+    assert json.loads((login.top / CHECKPOINT).with_name("run.json").read_text())["resumes"] == 1
+    assert history(login) == undisturbed  # the same machine: to the last digit
 
 
-def test_profile_of_perlmutter_puts_the_shards_of_a_set_into_one_job(clone, finished):
-    wanted, _ = finished
-    clone.run("-R", "co_cut_patches", "--until", "co_cut_patches", profile="profiles/perlmutter")
-    [(_, line)] = clone.submissions()
+def test_profile_of_perlmutter_puts_the_shards_of_a_set_into_one_job(login, submitted):
+    wanted, _ = submitted
+    login.run("-R", "co_cut_patches", "--until", "co_cut_patches", profile="profiles/perlmutter")
+    [(_, line)] = login.submissions()
     assert (line.constraint, line.qos, line.nodes) == ("cpu", "shared", None)
     assert int(line.mem) == sum(int(shard["mem_mb"]) for shard in wanted["co_cut_patches"])
