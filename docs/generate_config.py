@@ -14,9 +14,9 @@ HEAD = """\
 Written by `docs/generate_config.py` from `workflow/schemas/`; `make docs` writes it anew.
 
 `config/config.yaml` says which studies run, at which size, under which name. A study's values are, over one another:
-`config/<study>/demo.yaml`, the file of the chosen `size:`, your own `--configfile` (under the study's name), and for what
-none of them says the default below. An unknown key is refused with the nearest known one. Tables are merged key by key,
-lists are replaced.
+`config/<study>/demo.yaml`, the file of the chosen `size:`, your own `--configfile` (under the study's name), and for
+what none of them says the default below. An unknown key is refused with the nearest known one. Tables are merged key by
+key, lists are replaced.
 """
 
 
