@@ -4,8 +4,8 @@ The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D)
 2009, dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them was asked for by the anchors.
 
 Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for;
-how well it is shielded, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there, from
-the shape of the map around a pixel, not from the pixel itself; the inner Galaxy's warmer dust and higher line ratio,
+how well it is shielded, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there,
+from the shape of the map around a pixel, not from the pixel itself; the inner Galaxy's warmer dust and higher line ratio,
 from the large-scale brightness. Not predictable: each cloud's X factor, how many clouds share a line of sight and so
 pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
 """
