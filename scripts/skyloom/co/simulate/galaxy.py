@@ -5,10 +5,12 @@ The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D)
 
 Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for;
 how well it is shielded, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there,
-from the shape of the map around a pixel, not from the pixel itself; the inner Galaxy's warmer dust and higher line ratio,
+from the shape of the map around a pixel, not from that pixel; the inner Galaxy's warmer dust and higher line ratio,
 from the large-scale brightness. Not predictable: each cloud's X factor, how many clouds share a line of sight and so
 pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
 """
+
+import math
 
 import healpy as hp
 import numpy as np
@@ -99,7 +101,7 @@ def turbulence(shell: int, config: dict) -> tuple[np.ndarray, np.ndarray]:
     gas, variance = gaussian_field(f"diffuse {shell}", spectrum, config)
     own, _ = gaussian_field(f"dense {shell}", spectrum, config)
     share = config["dense_correlation"]
-    clouds = share * gas + np.sqrt(1 - share**2) * own
+    clouds = share * gas + math.sqrt(1 - share**2) * own
 
     def lognormal(field: np.ndarray, width: float) -> np.ndarray:
         return np.exp(np.float32(width) * field - np.float32(width**2 * variance / 2))
@@ -144,7 +146,7 @@ def co_lines(bright: np.ndarray, shielded: np.ndarray, config: dict) -> dict[str
         "x factor", lambda ell: (ell**2 + x_scale**2) ** (config["x_factor_slope"] / 2), config
     )
     ratio_scatter, _ = gaussian_field("line ratio", lambda ell: (ell**2 + 50.0**2) ** (-2.4 / 2), config)
-    log_x = config["x_factor_scatter_dex"] * np.log(10) * x_scatter - config["shielding_brightness"] * shielded
+    log_x = config["x_factor_scatter_dex"] * math.log(10) * x_scatter - config["shielding_brightness"] * shielded
     thin = bright / (config["x_factor"] * np.exp(log_x))
     w10 = config["saturation"] * np.log1p(thin / config["saturation"])
     ratio = config["ratio_disc"] + (config["ratio_inner"] - config["ratio_disc"]) * inner_galaxy(config["nside"], 35.0)
