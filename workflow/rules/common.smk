@@ -60,7 +60,9 @@ def complete(value, schema, key, root):
         if missing:
             refuse(key, f"missing key {', '.join(missing)}")
     else:
-        leaf = {k: v for k, v in schema.items() if k not in ("default", "description")} | {"$defs": root.get("$defs", {})}
+        leaf = {k: v for k, v in schema.items() if k not in ("default", "description")} | {
+            "$defs": root.get("$defs", {})
+        }
         for error in jsonschema.Draft202012Validator(leaf).iter_errors(value):
             where = ".".join([key, *map(str, error.absolute_path)])
             refuse(where, f"{error.message} ({schema.get('description', 'see docs/config.md')})")
@@ -225,7 +227,9 @@ def model_code(script):
         learner = f"models/{entry['module']}" if entry["kind"] == "network" else "baselines"
         names = [learner, "data/examples"] + ["evaluate"] * (script == "predict_test.py")
         files = [f"skyloom/{w.study}/{name}" for name in names]
-        return code(script, *(f"{f}.py" if (BASE / "scripts" / f"{f}.py").exists() else f"{f}/__init__.py" for f in files))
+        return code(
+            script, *(f"{f}.py" if (BASE / "scripts" / f"{f}.py").exists() else f"{f}/__init__.py" for f in files)
+        )
 
     return of
 

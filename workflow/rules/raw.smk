@@ -17,9 +17,9 @@ rule download_raw:
         RESOURCES + "/raw/{study}/{file}",
     log:
         f"{RESOURCES}/raw/logs/{{study}}/{{file}}.log",
+    retries: 0
     conda:
         ENV
-    retries: 0
     params:
         script=str(BASE / "scripts" / "download_raw.py"),
         manifest=lambda w: str(BASE / "config" / w.study / "data.yaml"),
