@@ -12,6 +12,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
 def realdata() -> Path:
     """The folder of small real data files; skips where SKYLOOM_REALDATA is unset."""
     folder = os.environ.get("SKYLOOM_REALDATA")

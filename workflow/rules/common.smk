@@ -115,6 +115,16 @@ PYTHON = "python" if any(m.name == "CONDA" for m in workflow.deployment_settings
 ENV = "../../envs/skyloom.yaml"
 
 
+def require_account():
+    """Refuse a cluster profile whose account is not set, before anything is submitted."""
+    asked = (workflow.resource_settings.default_resources or {}).get("slurm_account")
+    if asked is not None and "SKYLOOM_ACCOUNT" in str(asked.raw) and not os.environ.get("SKYLOOM_ACCOUNT"):
+        raise WorkflowError("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<the Slurm account to charge>, then try again")
+
+
+require_account()
+
+
 def growing(amount):
     """A resource that doubles with each attempt (memory and run time of rules that do not resume)."""
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)

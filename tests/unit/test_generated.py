@@ -1,0 +1,41 @@
+"""Files that are generated from one source are in step with it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest import REPOSITORY
+
+
+@pytest.mark.parametrize("script", ["docs/generate_config.py", "envs/generate.py"])
+def test_generated_files_are_in_step_with_their_source(script):
+    done = subprocess.run([sys.executable, REPOSITORY / script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lock_holds_every_pin_and_no_local_build():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lock = {line.lower().replace("_", "-") for line in (REPOSITORY / "envs/lock.txt").read_text().splitlines()}
+    for pin in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        assert pin.lower().replace("_", "-") in lock, pin
+    assert "torch==2.13.0" in lock and not any("+" in line for line in lock if not line.startswith("#"))
+
+
+def test_every_config_key_is_documented():
+    """A key without a description would stand in docs/config.md as an empty cell."""
+    table = (REPOSITORY / "docs/config.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    undocumented = [row for row in rows if re.search(r"\|\s*\|$", row)]
+    assert undocumented == []
+
+
+def test_no_committed_file_names_a_machine_or_leaves_work_undone():
+    """Paths of a developer's machine would be wrong everywhere else."""
+    pattern = r"(^|[^A-Za-z0-9_.}])/(work|farm|root|home)/|\b(TO" + r"DO|FIX" + r"ME|NotImplemented" + r"Error)\b"
+    found = subprocess.run(
+        ["git", "grep", "-nIE", pattern, "--", ":!*.lock"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert found.stdout == ""
