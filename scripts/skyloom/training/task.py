@@ -1,5 +1,6 @@
 """What a study and its config tell the engine: the `Task` (what is learned) and the `Plan` (for how long)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 
@@ -41,7 +42,7 @@ class Plan:
         return replace(self, steps=steps, batch=batch, valid_every=self.valid_every or epoch)
 
 
-class Task(nn.Module):
+class Task(nn.Module, ABC):
     """Networks, and how they learn. A supervised one is:
 
         class Denoise(Task):
@@ -65,9 +66,9 @@ class Task(nn.Module):
 
     plan: Plan  # set by the engine before it calls `optimisers`, with `steps` as a number
 
+    @abstractmethod
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """One optimiser a name; each owns the parameters that its loss trains."""
-        raise NotImplementedError
 
     def schedules(
         self, optimisers: dict[str, torch.optim.Optimizer]
@@ -75,13 +76,13 @@ class Task(nn.Module):
         """Schedules of the learning rate by their optimiser's name, stepped after each step of it; none by default."""
         return {}
 
+    @abstractmethod
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor]]:
         """Yield (name of an optimiser, scalar mean loss over the batch), in the order in which the steps are taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Scores (example,) in evaluation mode; lower is better, and the first one chooses the published weights."""
-        raise NotImplementedError
 
 
 def adamw(parameters: Iterable[nn.Parameter], learning_rate: float, **options) -> torch.optim.AdamW:
