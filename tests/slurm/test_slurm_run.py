@@ -115,8 +115,9 @@ class Login:
     def __init__(self, folder: Path, environment: dict[str, str]):
         self.top, self.log = copy_repository(folder / "skyloom"), folder / "sbatch.log"
         sets = yaml.safe_load((self.top / "config/co/demo.yaml").read_text())["sets"]
-        common = {"set": next(iter(sets)), "runtime": RUNTIME_MINUTES, "mem_mb": MEMORY_MB}
-        network = common | {"kind": "network", "module": "res_unet", "width": 4, "steps": 400, "gpus": GPUS}
+        common = {"set": next(iter(sets)), "runtime": RUNTIME_MINUTES, "mem_mb": MEMORY_MB, "threads": 1}
+        network = common | {"kind": "network", "module": "res_unet", "width": 4, "batch": 8, "gpus": GPUS}
+        network |= {"steps": 800, "valid_every": 200}  # long enough to be cancelled on the way
         models = {"network": network, "baseline": common | {"kind": "baseline", "module": "constant"}}
         co = {"run_models": [*models], "models": models, "seeds": [0], "shards": 2}
         (self.top / "mine.yaml").write_text(
