@@ -61,27 +61,24 @@ def main() -> None:
 def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], records: pd.DataFrame) -> str:
     """The headline table as one self-contained HTML page."""
     units = dict(zip(records["name"], records.unit, strict=True))
-    heads = ["<th>model</th>", "<th>kind</th>"]
+    heads = ["<th>model</th>", "<th>kind</th>", "<th>flag</th>"]
     for item in headline:
         unit = f" [{escape(units[item['name']])}]" if units[item["name"]] else ""
         heads.append(f'<th class="number">{escape(item["name"])}{unit}<br><small>{escape(item["subset"])}</small></th>')
     published = [name for name in table if name.startswith("published_") and name not in SOURCE]
     heads += [f'<th class="number published">{escape(name.replace("_", " ", 1))}</th>' for name in published]
-    heads += ['<th class="published">measured on, source</th>'] * bool(published) + ["<th>flag</th>"]
+    sources = sorted({": ".join(row) for row in table[list(SOURCE)].dropna().values if all(row)}) if published else []
     rows, kind = [], None
     for _, row in table.iterrows():
         cells = [f"<td>{escape(row.model)}</td>", f"<td>{escape(row.kind)}</td>"]
+        cells.append(f'<td class="flag">{escape(row.flag)}</td>')
         cells += [f'<td class="number">{_cell(row, metrics.column(item))}</td>' for item in headline]
         cells += [f'<td class="number published">{_number(row[name])}</td>' for name in published]
-        if published:
-            source = ": ".join(str(row[name]) for name in SOURCE if isinstance(row[name], str) and row[name])
-            cells.append(f'<td class="published"><small>{escape(source)}</small></td>')
-        cells.append(f'<td class="flag">{escape(row.flag)}</td>')
         rows.append(f"<tr{' class=first' if row.kind != kind else ''}>{''.join(cells)}</tr>")
         kind = row.kind
     note = (
         "Intervals are 68 %, a bootstrap over blocks of test examples that share data; ± is the scatter over seeds. "
-        "Published numbers were measured on other data than this table: compare with care."
+        f"Published: {escape('; '.join(sources)) or 'none'}. They were measured on other data: compare with care."
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(study)}: models compared</title>'

@@ -31,12 +31,21 @@ from skyloom import cli
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions
 from skyloom.training import UNFINISHED, Plan, Result, fit
+from skyloom.training.gpus import claimed
 
 STARTED = time.monotonic()
 
 
 def main() -> None:
     args = _arguments()
+    if dist.is_torchelastic_launched():
+        return train(args)
+    with claimed(args.gpus, torch.cuda.device_count()):
+        train(args)
+
+
+def train(args: Namespace) -> None:
+    """Train or fit with the GPUs that are visible, or hand over to torchrun where there are to be several processes."""
     kind = args.config.get("kind", "network")
     processes = _processes(args) if kind == "network" else 1
     if processes > 1 and not dist.is_torchelastic_launched():

@@ -117,9 +117,11 @@ ENV = "../../envs/skyloom.yaml"
 
 def require_account():
     """Refuse a cluster profile whose account is not set, before anything is submitted."""
-    asked = (workflow.resource_settings.default_resources or {}).get("slurm_account")
-    if asked is not None and "SKYLOOM_ACCOUNT" in str(asked.raw) and not os.environ.get("SKYLOOM_ACCOUNT"):
-        raise WorkflowError("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<the Slurm account to charge>, then try again")
+    defaults = workflow.resource_settings.default_resources or {}
+    if workflow.is_main_process and "slurm_account" in defaults:
+        account = os.path.expandvars(str(defaults["slurm_account"].raw))
+        if not account or "$" in account:
+            raise WorkflowError("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<the Slurm account to charge>")
 
 
 require_account()
