@@ -1,0 +1,140 @@
+"""A whole run of test size: what it leaves, what it says, and that a second one does nothing."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+import xarray as xr
+from conftest import TEST_RUN, copy_repository, snakemake
+
+RUN = "results/test"
+MODELS = ["res_unet", "cyclegan", "excess", "constant"]
+
+
+@pytest.fixture(scope="module")
+def mine(finished, tmp_path_factory):
+    """A copy of the finished run to write into."""
+    folder = tmp_path_factory.mktemp("mine") / "skyloom"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder
+
+
+def test_comparison_has_every_model_with_its_interval_and_the_verdict_first(finished):
+    text = (finished / RUN / "co/comparison.csv").read_text()
+    first, *rest = text.splitlines()
+    assert first.startswith("# ") and "network" in first and "simulated" in first
+    rows = {row["model"]: row for row in csv.DictReader(rest)}
+    assert set(MODELS) <= rows.keys() and {"dust", "ceiling"} <= rows.keys()
+    for model in MODELS:
+        low, value, high = (float(rows[model][f"rmse_over_noise_bright{end}"]) for end in ("_lo", "", "_hi"))
+        assert low < value < high
+        assert rows[model]["data"] == "simulated"
+
+
+def test_figures_and_anchors_are_there(finished):
+    for name in ("history", "spectra", "panels_co10", "selection_co10"):
+        for ending in ("png", "pdf"):
+            assert (finished / RUN / f"co/figures/{name}.{ending}").stat().st_size > 10_000
+    anchors = list(csv.DictReader((finished / RUN / "co/raw/anchors.csv").open()))
+    assert {"anchor", "model", "target", "ok", "source"} <= anchors[0].keys()
+
+
+def test_run_json_tells_what_made_a_checkpoint(finished):
+    folder = finished / RUN / "co/models/res_unet/seed0"
+    run = json.loads((folder / "run.json").read_text())
+    assert run["entry"]["width"] == 4 and run["seed"] == 0 and run["data_kind"] == "simulated"
+    assert run["packages"]["torch"].startswith("2.13.0")
+    assert all(len(checksum) >= 32 for checksum in run["inputs"].values())
+    assert not (finished / RUN / "state/co/res_unet/seed0/state.pt").exists()
+    checkpoint = torch.load(folder / "best.ckpt", weights_only=True)
+    assert checkpoint["study"] == "co" and checkpoint["entry"] == run["entry"]
+
+
+def test_patches_are_self_describing(finished):
+    with xr.open_dataset(finished / RUN / "co/sets/co10/patches.nc") as patches:
+        assert patches["target"].attrs["units"] == "K km/s" and patches["dust"].attrs["units"] == "MJy/sr"
+        assert patches.attrs["data_kind"] == "simulated"
+        assert {"asinh_scale", "asinh_mean", "asinh_std"} <= patches["target"].attrs.keys()
+        assert set(patches["split"].values.tolist()) == {0, 1, 2}
+
+
+def test_predictions_are_of_test_tiles_in_physical_units(finished):
+    folder = finished / RUN / "co"
+    with xr.open_dataset(folder / "test/constant/seed0/predictions.nc") as predicted:
+        assert predicted["prediction"].attrs["units"] == "K km/s"
+        with xr.open_dataset(folder / "sets/co10/patches.nc") as patches:
+            test = patches["tile"].values[patches["split"].values == 2]
+            assert predicted["tile"].values.tolist() == test.tolist()
+
+
+def test_second_run_does_nothing(finished):
+    assert "Nothing to be done" in snakemake(finished, *TEST_RUN).stdout
+
+
+def test_summary_says_what_was_made_and_what_to_type_next(finished):
+    summary = (finished / RUN / "summary.md").read_text()
+    assert "# Run test: finished" in summary and "beats" in summary and "--report" in summary
+
+
+def test_report_has_the_study_its_captions_and_the_front_page(mine):
+    done = snakemake(mine, *TEST_RUN, "--report", "report.html")
+    assert done.returncode == 0, done.stdout[-2000:]
+    page = (mine / "report.html").read_text()
+    assert "models compared" in page or "comparison of models" in page
+    assert "The sky is simulated" in page and "Start with the comparison" in page
+
+
+def test_one_rule_again_trains_anew(mine):
+    before = (mine / RUN / "co/models/constant/seed0/run.json").stat().st_mtime
+    target = f"{RUN}/co/models/constant/seed0/best.ckpt"
+    done = snakemake(mine, *TEST_RUN, "-f", target)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (mine / RUN / "co/models/constant/seed0/run.json").stat().st_mtime > before
+
+
+def test_checkpoint_from_another_config_is_refused_by_key(finished, tmp_path):
+    folder = finished / RUN / "co"
+    entry = json.loads((folder / "models/res_unet/seed0/run.json").read_text())["entry"]
+    config = json.dumps({"entry": entry | {"width": 8}, "evaluate": {}})
+    command = [sys.executable, "scripts/predict_test.py", "--study", "co", "--model", "res_unet", "--seed", "0"]
+    command += ["--config", config, "--data", str(folder / "sets/co10/patches.nc")]
+    command += ["--checkpoint", str(folder / "models/res_unet/seed0/best.ckpt")]
+    for name in ("predictions", "metrics", "curves"):
+        command += [f"--{name}", str(tmp_path / name)]
+    done = subprocess.run(command, cwd=finished, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "best.ckpt: entry.width is 4, expected 8 from the config" in done.stderr
+
+
+def test_failed_run_says_why_in_its_summary_and_keeps_what_was_made(tmp_path, finished):
+    folder = tmp_path / "skyloom"
+    shutil.copytree(finished, folder, symlinks=True)
+    (folder / "mine.yaml").write_text("co: {tiles: {snr_threshold: 1.0e+9}}\n")
+    done = snakemake(folder, *TEST_RUN, "--configfile", "mine.yaml")
+    assert done.returncode != 0
+    summary = (folder / RUN / "summary.md").read_text()
+    assert "# Run test: failed" in summary
+    assert re.search(
+        r"`co_select_tiles`: error: config: co.split.train: no tile reaches SNR > 1e\+09|1000000000", summary
+    )
+    assert (folder / RUN / "co/maps.nc").exists()
+
+
+def test_study_runs_from_user_files_in_resources(tmp_path, finished):
+    """Files brought along in the products' format take the place of the simulated ones; nothing downstream knows."""
+    folder = copy_repository(tmp_path / "skyloom")
+    raw = folder / "resources/raw/co"
+    raw.mkdir(parents=True)
+    for file in (finished / RUN / "co/raw").glob("*.fits"):
+        shutil.copy2(file, raw)
+    (folder / "mine.yaml").write_text("co: {train: {source: survey}, run_models: [constant]}\n")
+    target = f"{RUN}/co/test/constant/seed0/metrics.json"
+    done = snakemake(folder, *TEST_RUN, "--configfile", "mine.yaml", target)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "co_simulate_sky" not in done.stdout and "download_raw" not in done.stdout
+    assert json.loads((folder / target).read_text())["data"] == "simulated"  # read from the files, not from the config
