@@ -46,7 +46,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--status", choices=["finished", "failed"], required=True)
     arguments.add_argument("--results", type=Path, required=True)
-    arguments.add_argument("--snakemake-log", type=Path, required=True)
+    arguments.add_argument("--snakemake-log", type=Path, nargs="+", required=True)
     arguments.add_argument("--studies", nargs="+", required=True)
     args = arguments.parse_args()
 
@@ -57,10 +57,10 @@ def main() -> None:
         lines += [f"## {study}", "", *(f"- {line}" for line in verdict(folder))]
         lines += [f"- {len(figures)} figures in `{folder / 'figures'}`"] * bool(figures) + [""]
     if args.status == "failed":
-        log = args.snakemake_log.read_text(errors="replace") if args.snakemake_log.is_file() else ""
+        log = "\n".join(path.read_text(errors="replace") for path in args.snakemake_log if path.is_file())
         lines += ["## What failed", ""]
         lines += [f"- `{rule}`: {why} (log: `{path}`)" for rule, path, why in failures(log)] or [
-            f"- Snakemake stopped before a rule failed: see `{args.snakemake_log}`"
+            f"- Snakemake stopped before a rule failed: see `{args.snakemake_log[0]}`"
         ]
         lines += ["", "Mend that, then type the same command again: what is finished is kept, training resumes."]
     else:

@@ -28,7 +28,7 @@ def prepared(finished, tmp_path):
 
 
 def arguments(target=HISTORY):
-    return [*TEST_RUN, "--configfile", "mine.yaml", target]
+    return [target, *TEST_RUN, "--configfile", "mine.yaml"]
 
 
 def start(folder):
@@ -125,7 +125,7 @@ def test_truncated_raw_map_is_refused_by_name_before_anything_is_trained(finishe
     with open(raw / "NHI_HPX.fits", "rb+") as file:
         file.truncate(file.seek(0, 2) // 2)
     (folder / "mine.yaml").write_text("co: {train: {source: survey}}\n")
-    done = snakemake(folder, *TEST_RUN, "--configfile", "mine.yaml", "co")
+    done = snakemake(folder, "co", *TEST_RUN, "--configfile", "mine.yaml")
     assert done.returncode != 0 and "train_model" not in re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout)
     assert re.search(r"error: \S*NHI_HPX.fits: ", (folder / "results/test/summary.md").read_text())
 
@@ -138,7 +138,7 @@ def test_full_disk_is_said_in_one_line_and_keeps_what_was_finished(prepared, tmp
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(small)], check=True)
     try:
         (prepared / "mine.yaml").write_text(f"paths: {{results: {small}}}\n")
-        done = snakemake(prepared, *TEST_RUN, "--configfile", "mine.yaml", "co")
+        done = snakemake(prepared, "co", *TEST_RUN, "--configfile", "mine.yaml")
         assert done.returncode != 0 and "no space left" in done.stdout.lower()
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -134,7 +134,7 @@ def test_study_runs_from_user_files_in_resources(tmp_path, finished):
         shutil.copy2(file, raw)
     (folder / "mine.yaml").write_text("co: {train: {source: survey}, run_models: [constant]}\n")
     target = f"{RUN}/co/test/constant/seed0/metrics.json"
-    done = snakemake(folder, *TEST_RUN, "--configfile", "mine.yaml", target)
+    done = snakemake(folder, target, *TEST_RUN, "--configfile", "mine.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "co_simulate_sky" not in done.stdout and "download_raw" not in done.stdout
     assert json.loads((folder / target).read_text())["data"] == "simulated"  # read from the files, not from the config

@@ -5,10 +5,10 @@ import subprocess
 report: "../report/workflow.rst"
 
 
-def summarise(status, log):
+def summarise(status, logs):
     """Write results/<run>/summary.md; never let it hide how the run itself ended."""
     command = [sys.executable, str(BASE / "scripts" / "write_summary.py"), "--status", status, "--results", RUN]
-    subprocess.run([*command, "--snakemake-log", str(log), "--studies", *config["studies"]], check=False)
+    subprocess.run([*command, "--snakemake-log", *map(str, logs), "--studies", *config["studies"]], check=False)
 
 
 onsuccess:
