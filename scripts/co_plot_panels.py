@@ -7,7 +7,7 @@ import xarray as xr
 
 from skyloom import cli, plotting
 from skyloom.co import figures
-from skyloom.co.evaluate import flag_names
+from skyloom.patchset import flag_names
 
 
 def main() -> None:

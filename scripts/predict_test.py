@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 
 from skyloom import cli, metrics
+from skyloom.patchset import flag_names
 
 BATCH = 64
 COPIED = ("tile", "glon", "glat", "split", "complex", "bright_fraction")  # coordinates of an example, where it has them
@@ -92,8 +93,7 @@ def differences(found, wanted, where: str):
 def test_rows(path: Path) -> xr.Dataset:
     """The test rows of a patch set, in the file's order."""
     with xr.open_dataset(path, decode_cf=False) as patches:
-        flags = patches["split"].attrs
-        test = dict(zip(str(flags["flag_meanings"]).split(), np.atleast_1d(flags["flag_values"]), strict=True))["test"]
+        test = next(value for value, name in flag_names(patches["split"]).items() if name == "test")
         rows = np.flatnonzero(patches["split"].values == test)
         if not len(rows):
             raise cli.BadInput(

@@ -2,11 +2,16 @@
 
 import argparse
 import contextlib
+import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LEAST_FREE = 1 << 20  # bytes; a failed write on a device with less than this failed for want of space
 
 
 class BadInput(ValueError):
@@ -25,7 +30,7 @@ def run(main: Callable[[], None]) -> None:
     except BadInput as error:
         sys.exit(_fail(str(error)))
     except OSError as error:
-        if error.errno not in (28, 122):  # ENOSPC, EDQUOT
+        if error.errno not in FULL:
             raise
         sys.exit(_fail(f"{error.filename or 'output'}: no space left on the device; what was finished before is kept"))
 
@@ -54,5 +59,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
+    except Exception as error:
+        # HDF5 and astropy say in words of their own, or not at all, that the disk is full
+        full = shutil.disk_usage(path.parent).free < LEAST_FREE or "space on disk" in str(error)
+        if full and not isinstance(error, BadInput):
+            raise OSError(errno.ENOSPC, "no space left on the device", str(path)) from error
+        raise
     finally:
         part.unlink(missing_ok=True)

@@ -67,6 +67,12 @@ def merge(shards: list[str | Path], path: str | Path, dim: str = "example") -> N
             row += size
 
 
+def flag_names(variable: xr.DataArray) -> dict[int, str]:
+    """CF flags of a variable such as `split`: {value: meaning}."""
+    meanings = variable.attrs["flag_meanings"].split()
+    return dict(zip(map(int, np.atleast_1d(variable.attrs["flag_values"])), meanings, strict=True))
+
+
 class PatchSet:
     """A patch set, opened for reading.
 

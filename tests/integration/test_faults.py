@@ -139,6 +139,10 @@ def test_full_disk_is_said_in_one_line_and_keeps_what_was_finished(prepared, tmp
     try:
         (prepared / "mine.yaml").write_text(f"paths: {{results: {small}}}\n")
         done = snakemake(prepared, "co", *TEST_RUN, "--configfile", "mine.yaml")
-        assert done.returncode != 0 and "no space left" in done.stdout.lower()
+        assert done.returncode != 0
+        assert re.search(
+            r"error: \S+\.fits: no space left on the device; what was finished before is kept", done.stdout
+        )
+        assert "no space left" in (small / "test/summary.md").read_text()
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -262,7 +262,7 @@ rule co_plot_spectra:
     input:
         code=code("co_plot_spectra.py"),
         curves=of_all_models("co", TEST + "/curves.nc"),
-        published=str(BASE / "config/co/published.yaml"),
+        published=CONFIG + "/co/published.yaml",
     output:
         png=report(
             CO_R + "/figures/spectra.png",

@@ -136,6 +136,7 @@ def growing(amount):
 
 RUN = f"{config['paths']['results']}/{config['run']}"
 R = RUN + "/{study}"
+CONFIG = os.path.relpath(BASE / "config")
 RESOURCES = config["paths"]["resources"]
 LOG = R + "/logs"
 BENCHMARK = R + "/benchmarks"

@@ -3,7 +3,6 @@
 
 # Not params: another mirror or a moved copy must not fetch a gigabyte again.
 RAW = json.dumps(config["raw"])
-MANIFESTS = str(BASE / "config")
 DOWNLOAD = str(BASE / "scripts" / "download_raw.py")
 
 
@@ -18,5 +17,5 @@ rule download_raw:
     log:
         f"{RESOURCES}/raw/logs/{{study}}/{{file}}.log",
     shell:
-        "{PYTHON} {DOWNLOAD} --name {wildcards.file} --manifest {MANIFESTS}/{wildcards.study}/data.yaml --config {RAW:q}"
+        "{PYTHON} {DOWNLOAD} --name {wildcards.file} --manifest {CONFIG}/{wildcards.study}/data.yaml --config {RAW:q}"
         " --output {output} > {log} 2>&1"

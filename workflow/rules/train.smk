@@ -66,7 +66,7 @@ rule compare_models:
     input:
         code=code("compare_models.py"),
         metrics=lambda w: of_all_models(w.study, TEST + "/metrics.json"),
-        published=str(BASE / "config/{study}/published.yaml"),
+        published=CONFIG + "/{study}/published.yaml",
     output:
         metrics=R + "/metrics.csv",
         comparison=R + "/comparison.csv",

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from astropy.stats import gaussian_fwhm_to_sigma
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
@@ -17,7 +18,6 @@ from matplotlib.patheffects import withStroke
 
 from skyloom import plotting
 from skyloom.cli import BadInput
-from skyloom.co.evaluate.spectra import FWHM_TO_SIGMA
 
 MASKED = "#EADBB5"
 FAINTEST = 3  # signal / noise where the selection map begins; below it is speckle
@@ -214,7 +214,7 @@ def spectra(
 
 def _beam_cut(ax, fwhm_arcmin: float, cut: float, ell: np.ndarray) -> None:
     """Shade the multipoles where B_l^2 is below `cut`."""
-    edge = np.sqrt(-np.log(cut)) / (np.radians(fwhm_arcmin / 60) * FWHM_TO_SIGMA)
+    edge = np.sqrt(-np.log(cut)) / (np.radians(fwhm_arcmin / 60) * gaussian_fwhm_to_sigma)
     ax.axvspan(edge, ell[-1] + 200, color="0.93", zorder=-1, linewidth=0)
     ax.text(edge + 12, 0.02, rf"$B_\ell^2$ < {cut:g}", transform=ax.get_xaxis_transform(), fontsize=7, color="0.35")
 

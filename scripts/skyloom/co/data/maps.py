@@ -5,6 +5,7 @@ from pathlib import Path
 import healpy
 import numpy as np
 import xarray as xr
+from astropy.stats import gaussian_fwhm_to_sigma
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -15,7 +16,6 @@ from skyloom.fits import HealpixTable, check_ordering
 
 HI_UNIT = 1e20  # cm-2
 SAME_SKY = 0.75  # least correlation of dust and N(HI) in check_ordering: 0.97 on the real sky, 0.48 in wrong order
-FWHM_PER_SIGMA = np.sqrt(8 * np.log(2))
 KERNEL_FLOOR = 1e-8  # harmonics that the kernel damps below this are left out
 
 
@@ -73,7 +73,7 @@ def smooth_sphere(values: np.ndarray, from_arcmin: float, to_arcmin: float) -> n
 
 def smooth_flat(image: FlatMap, from_arcmin: float, to_arcmin: float) -> FlatMap:
     """Smooth a flat map (y, x) from one Gaussian FWHM to a wider one, mirrored at the edges; NaN as on the sphere."""
-    sigma = _kernel(from_arcmin, to_arcmin) / FWHM_PER_SIGMA / (60 * proj_plane_pixel_scales(image.wcs)[::-1])
+    sigma = _kernel(from_arcmin, to_arcmin) * gaussian_fwhm_to_sigma / (60 * proj_plane_pixel_scales(image.wcs)[::-1])
     valid = np.isfinite(image.values)
     smooth = gaussian_filter(np.where(valid, image.values, 0), sigma, mode="reflect")
     weight = gaussian_filter(valid.astype(float), sigma, mode="reflect")
@@ -100,7 +100,7 @@ def _kernel(from_arcmin: float, to_arcmin: float) -> float:
 
 def _convolve(values: np.ndarray, kernel_arcmin: float, nside: int) -> np.ndarray:
     fwhm = np.radians(kernel_arcmin / 60)
-    needed = np.sqrt(-2 * np.log(KERNEL_FLOOR)) * FWHM_PER_SIGMA / fwhm
+    needed = np.sqrt(-2 * np.log(KERNEL_FLOOR)) / (gaussian_fwhm_to_sigma * fwhm)
     lmax = min(3 * nside - 1, int(np.ceil(needed)))
     return healpy.smoothing(values, fwhm=fwhm, lmax=lmax, iter=1)
 

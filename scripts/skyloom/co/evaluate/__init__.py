@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from skyloom import metrics
 from skyloom.cli import BadInput
 from skyloom.co.evaluate import minkowski, spectra
+from skyloom.patchset import flag_names
 
 CHUNK = 128  # tiles whose spectra are held at once
 PAIRS = [("prediction", "prediction"), ("target", "target"), ("dust", "dust"), ("null", "null")]
@@ -73,13 +74,6 @@ def evaluate(
     curves.attrs = {name: settings[name] for name in ("beam_arcmin", "beam_cut")}
     curves.attrs |= {"interval": "68 % of a bootstrap over blocks of tiles"}
     return records, curves
-
-
-def flag_names(variable: xr.DataArray) -> dict[int, str]:
-    """CF flags: {value: meaning}."""
-    meanings = variable.attrs["flag_meanings"]
-    meanings = meanings.split() if isinstance(meanings, str) else list(meanings)
-    return dict(zip(map(int, np.atleast_1d(variable.attrs["flag_values"])), meanings, strict=True))
 
 
 def _fields(patches: xr.Dataset, predictions: xr.Dataset) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -12,9 +12,8 @@ beyond the beam they measure that leak.
 """
 
 import numpy as np
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy import fft
-
-FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
 
 def window(n: int, tile_deg: float, taper_deg: float) -> np.ndarray:
@@ -43,7 +42,7 @@ def bands(n: int, tile_deg: float, first: float, width: float, count: int) -> tu
 
 def beam_power(ell: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
     """B_l^2 of a Gaussian beam."""
-    sigma = np.radians(fwhm_arcmin / 60) * FWHM_TO_SIGMA
+    sigma = np.radians(fwhm_arcmin / 60) * gaussian_fwhm_to_sigma
     return np.exp(-ell * (ell + 1) * sigma**2)
 
 
