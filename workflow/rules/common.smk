@@ -47,9 +47,9 @@ def complete(value, schema, key, root):
     """`value` with the schema's defaults filled in; unknown keys and wrong values are refused by name."""
     schema = branch(schema, value, key, root)
     if isinstance(value, dict) and "object" in schema.get("type", ()):
-        known, extra = schema.get("properties", {}), schema.get("additionalProperties")
+        known, extra = schema.get("properties", {}), schema.get("additionalProperties", {})
         for name in value:
-            if name not in known and not isinstance(extra, dict):
+            if name not in known and extra is False:
                 refuse(f"{key}.{name}".lstrip("."), f"unknown key; {nearest(name, known)}known: {', '.join(known)}")
         for name, child in known.items():
             if name not in value and "default" in child:
