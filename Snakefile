@@ -19,6 +19,11 @@ for study in config["studies"]:
     include: f"workflow/rules/{study}.smk"
 
 
+if config["container"]:
+
+    container: config["container"]
+
+
 rule all:
     """Everything of every study in `studies:`."""
     default_target: True

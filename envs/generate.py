@@ -27,7 +27,7 @@ dependencies:
 
 APPTAINER = """\
 # Build: apptainer build skyloom.sif envs/skyloom.def   (from the repository's root)
-# Run:   snakemake --profile profiles/NAME --sdm apptainer --apptainer-args "--nv"
+# Run:   snakemake --profile profiles/NAME --sdm apptainer --apptainer-args "--nv" --config container=skyloom.sif
 Bootstrap: docker
 From: python:3.11-slim-bookworm
 

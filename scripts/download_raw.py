@@ -11,20 +11,16 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="the file's name in the manifest")
     parser.add_argument("--manifest", required=True, type=Path, help="config/<study>/data.yaml")
     parser.add_argument("--output", required=True, type=Path)
-    parser.add_argument(
-        "--config",
-        type=cli.json_argument,
-        default={},
-        help="mirror: base URL that is tried first, as MIRROR/NAME; local: file name -> a copy of it on this machine",
-    )
+    parser.add_argument("--mirror", help="base URL that is tried first, as MIRROR/NAME")
+    parser.add_argument("--local", action="append", default=[], metavar="NAME=PATH", help="a copy on this machine")
     arguments = parser.parse_args()
 
     from skyloom import download
 
     file = download.read_manifest(arguments.manifest, arguments.name)
-    local = arguments.config.get("local", {}).get(arguments.name)
-    local = Path(local) if local else None
-    sha256 = download.fetch(file, arguments.output, mirror=arguments.config.get("mirror"), local=local)
+    copies = dict(text.split("=", 1) for text in arguments.local)
+    local = Path(copies[arguments.name]) if arguments.name in copies else None
+    sha256 = download.fetch(file, arguments.output, mirror=arguments.mirror, local=local)
     print(f"{arguments.output}: {os.path.getsize(arguments.output)} bytes, sha256 {sha256}")
 
 

@@ -3,25 +3,14 @@ CO = config["co"]
 CO_R = R.format(study="co")
 CO_LOG = LOG.format(study="co")
 CO_BENCHMARK = BENCHMARK.format(study="co")
-CO_SET = CO_R + "/sets/{set}"
+CO_SET = f"{CO_R}/sets/{{set}}"
 CO_RAW_FILES = {
     "co": "HFI_CompMap_CO-Type2_2048_R1.10.fits",
     "dust": "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits",
     "hi": "NHI_HPX.fits",
 }
-CO_SOURCE = CO_R + "/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
+CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
-
-
-def co_sets():
-    """The sets that the models of this run use."""
-    return sorted({CO["models"][m]["set"] for m in CO["run_models"]})
-
-
-def co_shown(name, pattern):
-    """`pattern` for the first seed of each model of set `name`: what the panels show."""
-    models = [m for m in CO["run_models"] if CO["models"][m]["set"] == name]
-    return [f for m in models for f in expand(pattern, study="co", model=m, seed=CO["seeds"][0])]
 
 
 localrules:
@@ -31,11 +20,11 @@ localrules:
 rule co:
     """Everything of the CO study: tables and figures."""
     input:
-        CO_R + "/comparison.csv",
-        CO_R + "/figures/history.png",
-        CO_R + "/figures/spectra.png",
-        expand(CO_R + "/figures/{figure}_{set}.png", figure=["panels", "selection"], set=co_sets()),
-        [CO_R + "/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
+        f"{CO_R}/comparison.csv",
+        f"{CO_R}/figures/history.png",
+        f"{CO_R}/figures/spectra.png",
+        expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),
+        [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
 
 
 rule co_simulate_sky:
@@ -45,9 +34,9 @@ rule co_simulate_sky:
     output:
         **{name: f"{CO_R}/raw/{file}" for name, file in CO_RAW_FILES.items()},
     log:
-        CO_LOG + "/co_simulate_sky.log",
+        f"{CO_LOG}/co_simulate_sky.log",
     benchmark:
-        CO_BENCHMARK + "/co_simulate_sky.tsv"
+        f"{CO_BENCHMARK}/co_simulate_sky.tsv"
     conda:
         ENV
     threads: 4
@@ -57,7 +46,8 @@ rule co_simulate_sky:
     params:
         config=json.dumps(CO["sky"], sort_keys=True),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q}"
         " --co-map {output.co} --dust-map {output.dust} --hi-map {output.hi} > {log} 2>&1"
 
 
@@ -70,13 +60,13 @@ rule co_check_sky:
         hi=f"{CO_R}/raw/{CO_RAW_FILES['hi']}",
     output:
         report(
-            CO_R + "/raw/anchors.csv",
+            f"{CO_R}/raw/anchors.csv",
             category="co",
             labels={"result": "stand-in sky beside the real one"},
             caption="../report/co/anchors.rst",
         ),
     log:
-        CO_LOG + "/co_check_sky.log",
+        f"{CO_LOG}/co_check_sky.log",
     conda:
         ENV
     threads: 2
@@ -84,7 +74,8 @@ rule co_check_sky:
         runtime=growing(60),
         mem_mb=growing(8000),
     shell:
-        "{PYTHON} {input.code[0]} --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
+        f"{PYTHON} "
+        "{input.code[0]} --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
         " --output {output} > {log} 2>&1"
 
 
@@ -96,11 +87,11 @@ rule co_prepare_maps:
         dust=ancient(CO_RAW["dust"]) if CO["train"]["source"] == "survey" else CO_RAW["dust"],
         hi=ancient(CO_RAW["hi"]) if CO["train"]["source"] == "survey" else CO_RAW["hi"],
     output:
-        CO_R + "/maps.nc",
+        f"{CO_R}/maps.nc",
     log:
-        CO_LOG + "/co_prepare_maps.log",
+        f"{CO_LOG}/co_prepare_maps.log",
     benchmark:
-        CO_BENCHMARK + "/co_prepare_maps.tsv"
+        f"{CO_BENCHMARK}/co_prepare_maps.tsv"
     conda:
         ENV
     threads: 4
@@ -110,7 +101,8 @@ rule co_prepare_maps:
     params:
         config=json.dumps(CO["maps"], sort_keys=True),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q}"
         " --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi} --output {output} > {log} 2>&1"
 
 
@@ -118,11 +110,11 @@ rule co_select_tiles:
     """Choose the tiles of a set, and the split of each by its place on the sky."""
     input:
         code=code("co_select_tiles.py"),
-        maps=CO_R + "/maps.nc",
+        maps=f"{CO_R}/maps.nc",
     output:
-        CO_SET + "/tiles.csv",
+        f"{CO_SET}/tiles.csv",
     log:
-        CO_LOG + "/co_select_tiles/{set}.log",
+        f"{CO_LOG}/co_select_tiles/{{set}}.log",
     conda:
         ENV
     resources:
@@ -131,21 +123,21 @@ rule co_select_tiles:
     params:
         config=lambda w: as_json(tiles=CO["tiles"], split=CO["split"], set=CO["sets"][w.set]),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
+        f"{PYTHON} " "{input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
 
 
 rule co_cut_patches:
     """Cut one shard of a set's patches from the sphere, all maps with one set of interpolation weights."""
     input:
         code=code("co_cut_patches.py"),
-        maps=CO_R + "/maps.nc",
-        tiles=CO_SET + "/tiles.csv",
+        maps=f"{CO_R}/maps.nc",
+        tiles=f"{CO_SET}/tiles.csv",
     output:
-        temp(CO_SET + "/shards/{shard}.nc"),
+        temp(f"{CO_SET}/shards/{{shard}}.nc"),
     log:
-        CO_LOG + "/co_cut_patches/{set}_{shard}.log",
+        f"{CO_LOG}/co_cut_patches/{{set}}_{{shard}}.log",
     benchmark:
-        CO_BENCHMARK + "/co_cut_patches/{set}_{shard}.tsv"
+        f"{CO_BENCHMARK}/co_cut_patches/{{set}}_{{shard}}.tsv"
     conda:
         ENV
     resources:
@@ -155,7 +147,8 @@ rule co_cut_patches:
         config=lambda w: as_json(tiles=CO["tiles"], set=CO["sets"][w.set], complexes=[*CO["split"]["complexes"]]),
         shards=CO["shards"],
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
         " --shard {wildcards.shard} --shards {params.shards} --output {output} > {log} 2>&1"
 
 
@@ -163,31 +156,31 @@ rule co_merge_patches:
     """Join a set's shards and fit its normalisation on the training split."""
     input:
         code=code("co_merge_patches.py"),
-        shards=expand(CO_SET + "/shards/{shard}.nc", shard=range(CO["shards"]), allow_missing=True),
+        shards=expand(f"{CO_SET}/shards/{{shard}}.nc", shard=range(CO["shards"]), allow_missing=True),
     output:
-        ensure(CO_SET + "/patches.nc", non_empty=True),
+        ensure(f"{CO_SET}/patches.nc", non_empty=True),
     log:
-        CO_LOG + "/co_merge_patches/{set}.log",
+        f"{CO_LOG}/co_merge_patches/{{set}}.log",
     conda:
         ENV
     resources:
         runtime=growing(30),
         mem_mb=growing(8000),
     shell:
-        "{PYTHON} {input.code[0]} --shards {input.shards} --output {output} > {log} 2>&1"
+        f"{PYTHON} " "{input.code[0]} --shards {input.shards} --output {output} > {log} 2>&1"
 
 
 rule co_denoise_patches:
     """Denoise the CO patches of a set; they train, they never score."""
     input:
         code=code("co_denoise_patches.py"),
-        patches=CO_SET + "/patches.nc",
+        patches=f"{CO_SET}/patches.nc",
     output:
-        ensure(CO_SET + "/denoised.nc", non_empty=True),
+        ensure(f"{CO_SET}/denoised.nc", non_empty=True),
     log:
-        CO_LOG + "/co_denoise_patches/{set}.log",
+        f"{CO_LOG}/co_denoise_patches/{{set}}.log",
     benchmark:
-        CO_BENCHMARK + "/co_denoise_patches/{set}.tsv"
+        f"{CO_BENCHMARK}/co_denoise_patches/{{set}}.tsv"
     conda:
         ENV
     resources:
@@ -196,25 +189,26 @@ rule co_denoise_patches:
     params:
         config=lambda w: as_json(method=CO["sets"][w.set]["denoiser"], **CO["denoisers"][CO["sets"][w.set]["denoiser"]]),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches} --output {output} > {log} 2>&1"
 
 
 rule co_plot_selection:
     """The sky with the tiles of a set, coloured by split, over the signal-to-noise of CO."""
     input:
         code=code("co_plot_selection.py"),
-        maps=CO_R + "/maps.nc",
-        tiles=CO_SET + "/tiles.csv",
+        maps=f"{CO_R}/maps.nc",
+        tiles=f"{CO_SET}/tiles.csv",
     output:
         png=report(
-            CO_R + "/figures/selection_{set}.png",
+            f"{CO_R}/figures/selection_{{set}}.png",
             category="co",
             labels={"result": "selection of tiles", "set": "{set}"},
             caption="../report/co/selection.rst",
         ),
-        pdf=CO_R + "/figures/selection_{set}.pdf",
+        pdf=f"{CO_R}/figures/selection_{{set}}.pdf",
     log:
-        CO_LOG + "/co_plot_selection/{set}.log",
+        f"{CO_LOG}/co_plot_selection/{{set}}.log",
     conda:
         ENV
     resources:
@@ -223,7 +217,8 @@ rule co_plot_selection:
     params:
         config=as_json(snr=CO["tiles"]["snr_threshold"]),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -231,19 +226,19 @@ rule co_plot_panels:
     """Dust, HI, CO, denoised CO, every model and its residual on test tiles."""
     input:
         code=code("co_plot_panels.py"),
-        patches=CO_SET + "/patches.nc",
+        patches=f"{CO_SET}/patches.nc",
         denoised=lambda w: training_set_of("co", w.set)[1:],
-        predictions=lambda w: co_shown(w.set, TEST + "/predictions.nc"),
+        predictions=lambda w: one_seed_of("co", w.set, f"{TEST}/predictions.nc"),
     output:
         png=report(
-            CO_R + "/figures/panels_{set}.png",
+            f"{CO_R}/figures/panels_{{set}}.png",
             category="co",
             labels={"result": "predicted and observed CO", "set": "{set}"},
             caption="../report/co/panels.rst",
         ),
-        pdf=CO_R + "/figures/panels_{set}.pdf",
+        pdf=f"{CO_R}/figures/panels_{{set}}.pdf",
     log:
-        CO_LOG + "/co_plot_panels/{set}.log",
+        f"{CO_LOG}/co_plot_panels/{{set}}.log",
     conda:
         ENV
     resources:
@@ -253,7 +248,8 @@ rule co_plot_panels:
         config=as_json(tiles=CO["panels"]["tiles"], bright_fraction=CO["tiles"]["bright_fraction"]),
         denoised=lambda w, input: f"--denoised {input.denoised}" if input.denoised else "",
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} {params.denoised}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches} {params.denoised}"
         " --predictions {input.predictions} --output {output.png} > {log} 2>&1"
 
 
@@ -261,18 +257,18 @@ rule co_plot_spectra:
     """Correlation with the observed CO and ratio of power against multipole, one line a model."""
     input:
         code=code("co_plot_spectra.py"),
-        curves=of_all_models("co", TEST + "/curves.nc"),
-        published=CONFIG + "/co/published.yaml",
+        curves=of_all_models("co", f"{TEST}/curves.nc"),
+        published=f"{CONFIG}/co/published.yaml",
     output:
         png=report(
-            CO_R + "/figures/spectra.png",
+            f"{CO_R}/figures/spectra.png",
             category="co",
             labels={"result": "correlation and power against scale"},
             caption="../report/co/spectra.rst",
         ),
-        pdf=CO_R + "/figures/spectra.pdf",
+        pdf=f"{CO_R}/figures/spectra.pdf",
     log:
-        CO_LOG + "/co_plot_spectra.log",
+        f"{CO_LOG}/co_plot_spectra.log",
     conda:
         ENV
     resources:
@@ -281,5 +277,6 @@ rule co_plot_spectra:
     params:
         config=as_json(subset="bright"),
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
         " --output {output.png} > {log} 2>&1"

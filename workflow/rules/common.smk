@@ -110,8 +110,8 @@ house_config()
 
 # --- where things run -----------------------------------------------------------------------------------------------
 
-# The interpreter that runs Snakemake runs the scripts, unless `--sdm conda` brings its own.
-PYTHON = "python" if any(m.name == "CONDA" for m in workflow.deployment_settings.deployment_method) else sys.executable
+# The interpreter that runs Snakemake runs the scripts, unless `--sdm conda` or `--sdm apptainer` brings its own.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 ENV = "../../envs/skyloom.yaml"
 
 
@@ -135,13 +135,13 @@ def growing(amount):
 # --- file names -----------------------------------------------------------------------------------------------------
 
 RUN = f"{config['paths']['results']}/{config['run']}"
-R = RUN + "/{study}"
+R = f"{RUN}/{{study}}"
 CONFIG = os.path.relpath(BASE / "config")
 RESOURCES = config["paths"]["resources"]
-LOG = R + "/logs"
-BENCHMARK = R + "/benchmarks"
-MODEL = R + "/models/{model}/seed{seed}"
-TEST = R + "/test/{model}/seed{seed}"
+LOG = f"{R}/logs"
+BENCHMARK = f"{R}/benchmarks"
+MODEL = f"{R}/models/{{model}}/seed{{seed}}"
+TEST = f"{R}/test/{{model}}/seed{{seed}}"
 
 
 wildcard_constraints:
@@ -189,6 +189,17 @@ def of_all_networks(study, pattern):
     """`pattern` for every network (not the baselines) and seed of the study's `run_models`."""
     models = [m for m in config[study]["run_models"] if config[study]["models"][m]["kind"] == "network"]
     return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+
+
+def one_seed_of(study, name, pattern):
+    """`pattern` for the first seed of each model of set `name`: what a figure of single patches shows."""
+    models = [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
+    return expand(pattern, study=study, model=models, seed=config[study]["seeds"][0])
+
+
+def sets_of(study):
+    """The sets that the models of this run use."""
+    return sorted({config[study]["models"][m]["set"] for m in config[study]["run_models"]})
 
 
 # --- code as input --------------------------------------------------------------------------------------------------

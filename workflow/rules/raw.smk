@@ -1,9 +1,12 @@
 # Survey files: downloaded or linked once, checked, read-only afterwards.
+import shlex
 
-
-# Not params: another mirror or a moved copy must not fetch a gigabyte again.
-RAW = json.dumps(config["raw"])
-DOWNLOAD = str(BASE / "scripts" / "download_raw.py")
+# Not params or code inputs: another mirror, a moved copy or an edit must not fetch a gigabyte again.
+DOWNLOAD = shlex.join(
+    [PYTHON, os.path.relpath(BASE / "scripts" / "download_raw.py")]
+    + (["--mirror", config["raw"]["mirror"]] if config["raw"]["mirror"] else [])
+    + [f"--local={name}={path}" for name, path in config["raw"]["local"].items()]
+)
 
 
 localrules:
@@ -13,9 +16,11 @@ localrules:
 rule download_raw:
     """Fetch one survey file: resumable, its size and checksum verified, its sha256 recorded; or link the user's own copy."""
     output:
-        RESOURCES + "/raw/{study}/{file}",
+        f"{RESOURCES}/raw/{{study}}/{{file}}",
     log:
         f"{RESOURCES}/raw/logs/{{study}}/{{file}}.log",
+    conda:
+        ENV
     shell:
-        "{PYTHON} {DOWNLOAD} --name {wildcards.file} --manifest {CONFIG}/{wildcards.study}/data.yaml --config {RAW:q}"
+        f"{DOWNLOAD} --manifest {CONFIG}/{{wildcards.study}}/data.yaml --name {{wildcards.file}}"
         " --output {output} > {log} 2>&1"

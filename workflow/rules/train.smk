@@ -7,13 +7,13 @@ rule train_model:
         code=model_code("train_model.py"),
         data=training_set,
     output:
-        checkpoint=ensure(MODEL + "/best.ckpt", non_empty=True),
-        history=MODEL + "/history.csv",
-        run=MODEL + "/run.json",
+        checkpoint=ensure(f"{MODEL}/best.ckpt", non_empty=True),
+        history=f"{MODEL}/history.csv",
+        run=f"{MODEL}/run.json",
     log:
-        LOG + "/train_model/{model}_seed{seed}.log",
+        f"{LOG}/train_model/{{model}}_seed{{seed}}.log",
     benchmark:
-        BENCHMARK + "/train_model/{model}_seed{seed}.tsv"
+        f"{BENCHMARK}/train_model/{{model}}_seed{{seed}}.tsv"
     conda:
         ENV
     threads: lambda w: model_entry(w)["threads"]
@@ -26,7 +26,8 @@ rule train_model:
     params:
         config=lambda w: json.dumps(science(model_entry(w)), sort_keys=True),
     shell:
-        "{PYTHON} {input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --config {params.config:q} --data {input.data} --code {input.code}"
         f" --state {RUN}/state/{{wildcards.study}}/{{wildcards.model}}/seed{{wildcards.seed}}"
         " --checkpoint {output.checkpoint} --history {output.history} --run-json {output.run}"
@@ -38,15 +39,15 @@ rule predict_test:
     input:
         code=model_code("predict_test.py"),
         data=training_set,
-        checkpoint=MODEL + "/best.ckpt",
+        checkpoint=f"{MODEL}/best.ckpt",
     output:
-        predictions=TEST + "/predictions.nc",
-        metrics=TEST + "/metrics.json",
-        curves=TEST + "/curves.nc",
+        predictions=f"{TEST}/predictions.nc",
+        metrics=f"{TEST}/metrics.json",
+        curves=f"{TEST}/curves.nc",
     log:
-        LOG + "/predict_test/{model}_seed{seed}.log",
+        f"{LOG}/predict_test/{{model}}_seed{{seed}}.log",
     benchmark:
-        BENCHMARK + "/predict_test/{model}_seed{seed}.tsv"
+        f"{BENCHMARK}/predict_test/{{model}}_seed{{seed}}.tsv"
     conda:
         ENV
     threads: 2
@@ -56,7 +57,8 @@ rule predict_test:
     params:
         config=lambda w: as_json(entry=science(model_entry(w)), evaluate=config[w.study]["evaluate"]),
     shell:
-        "{PYTHON} {input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
         " --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
         " --predictions {output.predictions} --metrics {output.metrics} --curves {output.curves} > {log} 2>&1"
 
@@ -65,19 +67,19 @@ rule compare_models:
     """One table of all models of a study, baselines and published numbers beside them."""
     input:
         code=code("compare_models.py"),
-        metrics=lambda w: of_all_models(w.study, TEST + "/metrics.json"),
-        published=CONFIG + "/{study}/published.yaml",
+        metrics=lambda w: of_all_models(w.study, f"{TEST}/metrics.json"),
+        published=f"{CONFIG}/{{study}}/published.yaml",
     output:
-        metrics=R + "/metrics.csv",
-        comparison=R + "/comparison.csv",
+        metrics=f"{R}/metrics.csv",
+        comparison=f"{R}/comparison.csv",
         html=report(
-            R + "/comparison.html",
+            f"{R}/comparison.html",
             category="{study}",
             labels={"result": "comparison of models"},
             caption="../report/comparison.rst",
         ),
     log:
-        LOG + "/compare_models.log",
+        f"{LOG}/compare_models.log",
     conda:
         ENV
     resources:
@@ -86,7 +88,8 @@ rule compare_models:
     params:
         config=lambda w: json.dumps(config[w.study]["comparison"], sort_keys=True),
     shell:
-        "{PYTHON} {input.code[0]} --study {wildcards.study} --config {params.config:q} --metrics {input.metrics}"
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --config {params.config:q} --metrics {input.metrics}"
         " --published {input.published} --output-metrics {output.metrics} --output-comparison {output.comparison}"
         " --output-html {output.html} > {log} 2>&1"
 
@@ -95,22 +98,23 @@ rule plot_history:
     """Training and validation scores of every network against the step."""
     input:
         code=code("plot_history.py"),
-        history=lambda w: of_all_networks(w.study, MODEL + "/history.csv"),
+        history=lambda w: of_all_networks(w.study, f"{MODEL}/history.csv"),
         data=lambda w: training_set_of(w.study, config[w.study]["models"][config[w.study]["run_models"][0]]["set"])[:1],
     output:
         png=report(
-            R + "/figures/history.png",
+            f"{R}/figures/history.png",
             category="{study}",
             labels={"result": "loss curves"},
             caption="../report/history.rst",
         ),
-        pdf=R + "/figures/history.pdf",
+        pdf=f"{R}/figures/history.pdf",
     log:
-        LOG + "/plot_history.log",
+        f"{LOG}/plot_history.log",
     conda:
         ENV
     resources:
         runtime=growing(10),
         mem_mb=growing(2000),
     shell:
-        "{PYTHON} {input.code[0]} --history {input.history} --data-kind {input.data} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --history {input.history} --data-kind {input.data} --output {output.png} > {log} 2>&1"
