@@ -106,6 +106,21 @@ def test_no_sky_pixel_lies_in_two_splits():
     assert {"train", "valid", "test", "orion", "ophiuchus"} <= set(owner)
 
 
+@pytest.mark.parametrize(
+    ("tiles", "split", "chosen", "message"),
+    [
+        ({"size_deg": 5.0}, {}, {}, "guard_deg: 3.5 deg, but views of 5 deg shifted by 0.75 deg reach 4.60 deg"),
+        ({}, {}, {"shift_deg": 1.5}, "reach 4.24 deg from a tile's centre"),
+        ({}, {"test_blocks": [1, 12]}, {}, "test_blocks: there is no block 12; expected 0 to 11"),
+        ({}, {"test_blocks": [3]}, {}, "block 3 is both in valid_blocks and in test_blocks"),
+    ],
+)
+def test_settings_that_would_mix_the_splits_are_refused(tiles, split, chosen, message):
+    chosen = {"selection": "published", "shift_deg": 0.75} | chosen
+    with pytest.raises(BadInput, match=message):
+        select_tiles({}, TILES | tiles, SPLIT | split, chosen)
+
+
 def test_held_out_complex_crosses_longitude_zero():
     labels = sky_labels(SPLIT)
     assert labels[hp.ang2pix(256, 350.0, 17.0, lonlat=True)] == labels[hp.ang2pix(256, 5.0, 17.0, lonlat=True)] == 4
@@ -120,7 +135,7 @@ def sky_with_bright_plane(nside=64):
 
 @pytest.mark.parametrize("selection", ["published", "weighted"])
 def test_selection_takes_bright_tiles_and_weights_a_sample_of_the_faint(selection):
-    chosen = {"selection": selection, "faint_share": 0.5}
+    chosen = {"selection": selection, "faint_share": 0.5, "shift_deg": 0.75}
     table = select_tiles(sky_with_bright_plane(), TILES, SPLIT, chosen)
     bright = table["bright_fraction"] >= 0.25
     assert (table.loc[bright, "sampling_weight"] == 1).all()
@@ -139,14 +154,14 @@ def test_mask_that_removes_a_complex_is_refused_by_name():
     lon, lat = hp.pix2ang(64, np.arange(len(maps["signal"])), lonlat=True)
     maps["signal"][(lon > 190) & (lon < 230) & (lat > -40) & (lat < 0)] = np.nan
     with pytest.raises(BadInput, match="complexes.orion: no tile with valid sky"):
-        select_tiles(maps, TILES, SPLIT, {"selection": "published"})
+        select_tiles(maps, TILES, SPLIT, {"selection": "published", "shift_deg": 0.75})
 
 
 def test_sky_without_bright_tiles_is_refused_with_the_keys_to_change():
     maps = sky_with_bright_plane()
     maps["signal"][:] = 0.1
     with pytest.raises(BadInput, match="snr_threshold"):
-        select_tiles(maps, TILES, SPLIT, {"selection": "published"})
+        select_tiles(maps, TILES, SPLIT, {"selection": "published", "shift_deg": 0.75})
 
 
 def test_cut_patches_carry_units_flags_and_masked_sky():

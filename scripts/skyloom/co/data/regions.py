@@ -38,8 +38,10 @@ def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: 
 
     Raises
     ------
-    BadInput : a split or a held-out complex has no valid sky.
+    BadInput : guard bands too narrow for the views, blocks that are not there or in two splits, a split or a held-out
+        complex without valid sky.
     """
+    require_disjoint(tiles, split, chosen)
     table = label_tiles(tiles["nside"], split)
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = (maps["signal"] / maps["error"]).astype(np.float32)
@@ -61,6 +63,32 @@ def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: 
                 " co.tiles.snr_threshold or co.tiles.bright_fraction"
             )
     return table.reset_index(drop=True)
+
+
+def require_disjoint(tiles: dict, split: dict, chosen: dict) -> None:
+    """Refuse settings with which a pixel of sky could come to lie in two splits, or a block in none."""
+    reach = (tiles["size_deg"] / 2 + chosen["shift_deg"]) * np.sqrt(2)  # to the corner of the farthest view
+    if split["guard_deg"] < reach:
+        raise BadInput(
+            f"config: co.split.guard_deg: {split['guard_deg']:g} deg, but views of {tiles['size_deg']:g} deg shifted by"
+            f" {chosen['shift_deg']:g} deg reach {reach:.2f} deg from a tile's centre; expected at least that"
+        )
+    n_blocks = count_blocks(split)
+    for name in SPLITS[1:]:
+        beyond = [block for block in split[f"{name}_blocks"] if not 0 <= block < n_blocks]
+        if beyond:
+            raise BadInput(
+                f"config: co.split.{name}_blocks: there is no block {beyond[0]}; expected 0 to {n_blocks - 1}, since"
+                f" co.split.block_deg is {split['block_deg']:g}"
+            )
+    shared = set(split["valid_blocks"]) & set(split["test_blocks"])
+    if shared:
+        raise BadInput(f"config: co.split: block {min(shared)} is both in valid_blocks and in test_blocks")
+
+
+def count_blocks(split: dict) -> int:
+    """Blocks of longitude on the whole circle."""
+    return max(1, round(360 / split["block_deg"]))
 
 
 def label_tiles(nside: int, split: dict) -> pd.DataFrame:
@@ -89,7 +117,7 @@ def label_tiles(nside: int, split: dict) -> pd.DataFrame:
 def sky_labels(split: dict) -> np.ndarray:
     """For each RING pixel of `LABEL_NSIDE`: 0 train, 1 valid, 2 test, 3 and on the held-out complexes."""
     glon, glat = hp.pix2ang(LABEL_NSIDE, np.arange(hp.nside2npix(LABEL_NSIDE)), lonlat=True)
-    blocks = np.zeros(int(round(360 / split["block_deg"])), int)
+    blocks = np.zeros(count_blocks(split), int)
     for code, name in enumerate(SPLITS[1:], 1):
         blocks[split[f"{name}_blocks"]] = code
     labels = blocks[(glon // split["block_deg"]).astype(int) % len(blocks)]
