@@ -16,12 +16,17 @@ from pathlib import Path
 from skyloom.cli import BadInput
 
 HEARTBEAT_SECONDS = 20
-STALE_SECONDS = 600  # a holder on another host is given up after this; its pid cannot be asked for
+STALE_SECONDS = 300  # a holder on another host is given up after this, since its pid cannot be asked for; below the ten
+# minutes after which NCCL gives up the processes that wait for the first one
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one lives."""
+    """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one lives.
+
+    A retry may start on another node seconds after its predecessor was killed (out of memory, node failure). It waits
+    for the old heart to beat or to stay still, up to `STALE_SECONDS`: a refusal at once would use up the retries.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     me = {
@@ -45,7 +50,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _take(path: Path, mine: str) -> None:
-    for _ in range(3):  # a holder may leave, or be replaced, while we look
+    for _ in range(4):  # a holder may leave, or be replaced, while we look
         with contextlib.suppress(FileExistsError):
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
             with os.fdopen(handle, "w") as file:
@@ -55,13 +60,14 @@ def _take(path: Path, mine: str) -> None:
         if theirs is None:
             continue
         holder = _holder(theirs)
-        if not _is_stale(holder, silence):
+        if _is_stale(holder, silence):
+            _set_aside(path, theirs)
+            print(f"lock of {_name(holder)} taken over: that trainer is gone", file=sys.stderr)
+        elif _is_here(holder) or _beats(path, theirs, silence):
             raise BadInput(
                 f"{path.parent}: another trainer works here, {_name(holder)}, last sign of life {silence:.0f} s ago; "
                 f"wait for it or cancel it"
             )
-        _set_aside(path, theirs)
-        print(f"lock of {_name(holder)} taken over: that trainer is gone", file=sys.stderr)
     raise BadInput(f"{path}: several trainers compete for this folder; start one only")
 
 
@@ -82,6 +88,20 @@ def _look(path: Path) -> tuple[str | None, float]:
         probe.unlink(missing_ok=True)
 
 
+def _beats(path: Path, theirs: str, silence: float) -> bool:
+    """Watch a lock of another host: True at its next heartbeat, False when it is stale, gone or another's by then."""
+    print(f"{path.parent}: the lock of {_name(_holder(theirs))} is watched for a sign of life", file=sys.stderr)
+    while silence <= STALE_SECONDS:
+        time.sleep(HEARTBEAT_SECONDS / 4)
+        before = silence
+        text, silence = _look(path)
+        if text != theirs:
+            return False
+        if silence < before:
+            return True
+    return False
+
+
 def _set_aside(path: Path, judged: str) -> None:
     """Remove the lock that was judged stale, and no other: a rename is atomic, a look and an unlink are not."""
     aside = path.with_name(f".stale.{socket.gethostname()}.{os.getpid()}")
@@ -100,8 +120,12 @@ def _holder(text: str) -> dict:
         return {"host": "an unknown host", "pid": 0}
 
 
+def _is_here(holder: dict) -> bool:
+    return (holder["host"], holder.get("boot")) == (socket.gethostname(), _boot())
+
+
 def _is_stale(holder: dict, silence: float) -> bool:
-    if (holder["host"], holder.get("boot")) == (socket.gethostname(), _boot()):
+    if _is_here(holder):
         # The birth time guards against a pid that was given to another process: in a container ours is often 7.
         return _born(holder["pid"]) is None or _born(holder["pid"]) != holder.get("born")
     return silence > STALE_SECONDS
