@@ -168,6 +168,8 @@ rule toy_make_patches:
     planned = counts(dry_run(clone, "--config", "studies=[co,toy]"))
     assert planned["toy_make_patches"] == 1 and planned["compare_models"] == 2
     assert counts(dry_run(clone, "--config", "studies=[toy]"))["train_model"] == 1
+    refused = snakemake(clone, "-n", "--config", "studies=[toy]", "size=survey")
+    assert refused.returncode != 0 and "the study toy has no survey" in refused.stdout
     assert all(path.read_bytes() == content for path, content in before.items())
 
 

@@ -5,6 +5,7 @@ import difflib
 import functools
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 BASE = Path(workflow.basedir)
-SIZES = ["demo", "workstation", "survey", "test"]
+NAME = "[a-z0-9_]+"  # of a set or a model
 
 
 # --- config: demo.yaml, then the size's file, then the user's values, then the schema's defaults ------------------
@@ -77,13 +78,20 @@ def read_yaml(path):
 def study_config(study, user):
     """The study's config: its demo.yaml, the size's file and the user's values over one another, and the defaults."""
     folder = BASE / "config" / study
+    if not isinstance(user, dict):
+        refuse(study, f"{user!r} is not a table of keys")
     merged = {}
     for size in dict.fromkeys(["demo", config["size"]]):
-        if (folder / f"{size}.yaml").exists():
-            update_config(merged, read_yaml(folder / f"{size}.yaml"))
+        if not (folder / f"{size}.yaml").exists():
+            refuse("size", f"the study {study} has no {size}: config/{study}/{size}.yaml not found")
+        update_config(merged, read_yaml(folder / f"{size}.yaml"))
     update_config(merged, user)
     schema = read_yaml(BASE / "workflow" / "schemas" / f"{study}.schema.yaml")
     complete(merged, schema, study, schema)
+    for section in ("sets", "models"):
+        for name in merged[section]:
+            if not re.fullmatch(NAME, str(name)):
+                refuse(f"{study}.{section}.{name}", f"a name that stands in file names, expected {NAME}")
     for model in merged["run_models"]:
         if model not in merged["models"]:
             known = merged["models"]
@@ -102,7 +110,12 @@ def house_config():
     for study in config["studies"]:
         if study not in available:
             refuse("studies", f"unknown study '{study}'; {nearest(study, available)}known: {', '.join(available)}")
-        config[study] = study_config(study, config.get(study, {}))
+        config[study] = study_config(study, config.get(study) or {})
+    manifests = [BASE / "config" / study / "data.yaml" for study in config["studies"]]
+    files = [name for path in manifests if path.exists() for name in read_yaml(path)["files"]]
+    for name in config["raw"]["local"]:
+        if name not in files:
+            refuse(f"raw.local.{name}", f"unknown file; {nearest(name, files)}known: {', '.join(files)}")
 
 
 house_config()
@@ -146,8 +159,8 @@ TEST = f"{R}/test/{{model}}/seed{{seed}}"
 
 wildcard_constraints:
     study="|".join(config["studies"]),
-    set="[a-z0-9_]+",
-    model="[a-z0-9_]+",
+    set=NAME,
+    model=NAME,
     seed="[0-9]+",
     shard="[0-9]+",
 
