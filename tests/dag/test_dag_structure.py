@@ -78,6 +78,13 @@ def test_overlay_replaces_lists_and_merges_tables(demo, tmp_path):
     assert section["epochs"] == 7 and section["set"] == "co10"
 
 
+def test_run_of_baselines_alone_plans_no_loss_curves(demo, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"co": {"run_models": ["excess"]}}))
+    planned = counts(dry_run(demo, "--configfile", str(mine)))
+    assert planned["train_model"] == planned["compare_models"] == 1 and "plot_history" not in planned
+
+
 def test_each_rule_has_a_script_and_a_log_of_its_name(demo):
     output = dry_run(demo, "-p", "--forceall")
     for block in re.split(r"\n(?=(?:local)?rule \w+:)", output)[1:]:
