@@ -12,22 +12,25 @@ from skyloom.co import figures
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"snr": 8}')
+    parser.add_argument("--config", type=cli.json_argument, required=True, help="snr, line, size_deg")
     parser.add_argument("--maps", type=Path, required=True)
     parser.add_argument("--tiles", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 
+    line = args.config["line"]
+    co = f"co{line}"
     with xr.open_dataset(args.maps, decode_cf=False) as maps:
-        figures.require(maps, ("co10", "co10_error"), args.maps)
+        figures.require(maps, (co, f"{co}_error"), args.maps)
         with np.errstate(divide="ignore", invalid="ignore"):
-            snr = maps["co10"].values / maps["co10_error"].values
+            snr = maps[co].values / maps[f"{co}_error"].values
         data_kind = maps.attrs["data_kind"]
     tiles = pd.read_csv(args.tiles)
     missing = [name for name in ("glon", "glat", "split", "complex") if name not in tiles]
     if missing:
         raise cli.BadInput(f"{args.tiles}: columns {', '.join(missing)} not found (columns: {', '.join(tiles)})")
-    plotting.save(figures.selection(snr, tiles, args.config["snr"]), args.output, data_kind)
+    figure = figures.selection(snr, tiles, args.config["snr"], f"CO {line[0]}-{line[1]}", args.config["size_deg"])
+    plotting.save(figure, args.output, data_kind)
 
 
 if __name__ == "__main__":

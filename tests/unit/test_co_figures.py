@@ -80,13 +80,14 @@ def test_selection_is_drawn(tmp_path, monkeypatch):
     pixels = healpy.nside2npix(32)
     co = np.random.default_rng(0).lognormal(0, 2, pixels)
     co[:50] = np.nan
-    maps = {"co10": ("pixel", co), "co10_error": ("pixel", np.full(pixels, 0.45))}
+    maps = {"co21": ("pixel", co), "co21_error": ("pixel", np.full(pixels, 0.45))}
     xr.Dataset(maps, attrs={"data_kind": "simulated"}).to_netcdf(tmp_path / "maps.nc")
     tiles = {"tile": [1, 2, 3], "glon": [10.0, 200.0, 180.0], "glat": [0.0, -30.0, 89.0]}
     tiles |= {"split": ["train", "test", "test"], "complex": ["", "orion", "pole"]}
     pd.DataFrame(tiles).to_csv(tmp_path / "tiles.csv", index=False)
     files = f"--maps={tmp_path}/maps.nc", f"--tiles={tmp_path}/tiles.csv"
-    draw(monkeypatch, co_plot_selection, tmp_path / "selection.png", '--config={"snr": 8}', *files)
+    config = '--config={"snr": 8, "line": "21", "size_deg": 3}'
+    draw(monkeypatch, co_plot_selection, tmp_path / "selection.png", config, *files)
 
 
 def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path, monkeypatch):

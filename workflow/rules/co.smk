@@ -215,7 +215,9 @@ rule co_plot_selection:
         runtime=growing(15),
         mem_mb=growing(8000),
     params:
-        config=as_json(snr=CO["tiles"]["snr_threshold"]),
+        config=lambda w: as_json(
+            snr=CO["tiles"]["snr_threshold"], line=CO["sets"][w.set]["line"], size_deg=CO["tiles"]["size_deg"]
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"

@@ -52,7 +52,8 @@ def panels(patches: xr.Dataset, predictions: dict[str, np.ndarray], denoised: np
     half = n_pixel * patches.attrs["pixel_arcmin"] / 120  # degrees from centre to edge
     measured = ["dust", "hi", "target"] + ["denoised"] * (denoised is not None)
     columns = [*measured, *predictions]
-    titles = {"dust": "dust 857 GHz", "hi": "N(HI)", "target": "CO 1-0 (truth)", "denoised": "CO denoised"}
+    line = patches.attrs.get("line", "CO").replace("J=", "")
+    titles = {"dust": "dust 857 GHz", "hi": "N(HI)", "target": f"{line} (truth)", "denoised": "CO denoised"}
     with plotting.style():
         size = (1.35 * len(columns) + 0.5, 2.95 * n_tile + 0.35)
         figure, axes = plt.subplots(2 * n_tile, len(columns), figsize=size, squeeze=False)
@@ -197,7 +198,7 @@ def spectra(
         rho.axhline(0, color="0.7", linewidth=0.6, zorder=0)
         ratio.axhline(1, color="0.7", linewidth=0.6, zorder=0)
         tiles = int(first.n_tiles.sel(subset=subset))
-        rho.set(ylabel=r"$\rho_\ell$ with CO 1-0", ylim=(min(-0.1, rho.get_ylim()[0]), 1.03))
+        rho.set(ylabel=r"$\rho_\ell$ with observed CO", ylim=(min(-0.1, rho.get_ylim()[0]), 1.03))
         rho.set_title(
             f"Test tiles, {subset} (n = {tiles}): median over tiles, 68 % of a bootstrap over blocks", loc="left"
         )
@@ -236,10 +237,10 @@ def _published_points(ax, published: dict | None, styles: dict) -> None:
 # --- the selection on the sky ----------------------------------------------------------------------------------------
 
 
-def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: float = 3.0) -> Figure:
+def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, line: str, tile_deg: float) -> Figure:
     """Mollweide map of the CO signal-to-noise, the tiles of each split, the outlines of the held-out complexes.
 
-    snr : (pixel,) HEALPix RING, Galactic, NaN where masked; tiles : tiles.csv.
+    snr : (pixel,) of the line named `line`, HEALPix RING, Galactic, NaN where masked; tiles : tiles.csv.
     """
     nside = healpy.npix2nside(len(snr))
     lon, lat = np.linspace(180, -180, 1081), np.linspace(-90, 90, 541)
@@ -283,7 +284,7 @@ def selection(snr: np.ndarray, tiles: pd.DataFrame, threshold: float, tile_deg: 
         signed = [f"{b:+d}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}") for b in degrees]
         ax.set_yticks(np.radians(degrees), signed, fontsize=7)
         bar = figure.colorbar(image, orientation="horizontal", shrink=0.45, aspect=40, pad=0.03, extend="both")
-        bar.set_label(f"CO 1-0 signal / noise (selection: > {threshold:g}; beige: masked)")
+        bar.set_label(f"{line} signal / noise (selection: > {threshold:g}; beige: masked)")
         bar.ax.axvline(threshold, color="#D55E00", linewidth=2)
         figure.legend(loc="outside upper right", markerscale=2, ncols=3)
     return figure
