@@ -128,7 +128,8 @@ def comparison(records: pd.DataFrame, headline: list[dict], reference: str, publ
 
     headline : `{"name", "subset"}`, with `"label"` where flag and verdict use another name and `"decides": False`
     where the verdict leaves it out. reference : the `of` below which a network is flagged, in every deciding
-    headline that has it. Intervals are the mean of the seeds' intervals, since the seeds share their test examples.
+    headline that has it, by its value on that network's own test examples. Intervals are the mean of the seeds'
+    intervals, since the seeds share their test examples.
     published : `{"beside", "metric", "value", "measured_on", "source"}`; their values get columns of their own.
     """
     rows = []
@@ -141,7 +142,8 @@ def comparison(records: pd.DataFrame, headline: list[dict], reference: str, publ
         rows.append({"model": of, "kind": kind, "data": _joined(group.data)} | _cells(group, headline))
     table = pd.DataFrame(rows)
     better = _better(records)
-    flags = [_flags(row, table, headline, reference, better) for _, row in table.iterrows()]
+    beside = records[records["of"] == reference]
+    flags = [_flags(row, beside[beside.model == row.model], headline, reference, better) for _, row in table.iterrows()]
     table.insert(2, "flag", flags)
     for entry in published:
         table = _beside(table, entry)
@@ -196,12 +198,15 @@ def _cells(group: pd.DataFrame, headline: list[dict]) -> dict:
     return cells
 
 
-def _flags(row: pd.Series, table: pd.DataFrame, headline: list[dict], reference: str, better: dict) -> str:
-    """`rho_l below dust`: a network that the reference itself beats, or that has no value to compare."""
-    beside = table[(table.kind == "reference") & (table.model == reference)]
+def _flags(row: pd.Series, beside: pd.DataFrame, headline: list[dict], reference: str, better: dict) -> str:
+    """`rho_l below dust`: a network that the reference itself beats, or that has no value to compare.
+
+    beside : the reference's records on the test examples of this model, whose set may be another than its neighbours'.
+    """
     flags = []
     for item in headline if row.kind == "network" else ():
-        if not item.get("decides", True) or beside.empty or np.isnan(known := beside.iloc[0][column(item)]):
+        known = beside[(beside["name"] == item["name"]) & (beside.subset == item["subset"])].value.mean()
+        if not item.get("decides", True) or np.isnan(known):
             continue
         loss = LOSS[better[item["name"]]]
         if not loss(row[column(item)]) <= loss(known):  # NaN is flagged

@@ -164,6 +164,15 @@ def test_network_below_the_dust_map_is_flagged_and_a_baseline_is_not(tmp_path):
     assert table.kind["dust"] == "reference" and table.rho_l_beam_bright["dust"] == pytest.approx(0.7)
 
 
+def test_network_is_flagged_by_the_dust_map_on_its_own_test_tiles(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "line21", "network", 0.5, 1.2, dust=0.4),
+        write_metrics(tmp_path, "line10", "network", 0.8, 1.2, dust=0.9),
+        write_metrics(tmp_path, "constant", "baseline", 0.6, 5.0),
+    ]
+    assert tables(paths)[0].flag[["line21", "line10"]].to_dict() == {"line21": "", "line10": "rho_l below dust"}
+
+
 def test_network_without_a_finite_score_is_flagged_and_never_wins(tmp_path):
     paths = [
         write_metrics(tmp_path, "broken", "network", np.nan, np.nan),
