@@ -1,7 +1,7 @@
 """Predict the test split with a trained model and measure the prediction.
 
 Nothing is learned here: weights, normalisation and thresholds come from the checkpoint, and the metrics' settings from
-the config. A checkpoint of another study, model or config is refused.
+the config. A checkpoint of another study, model, config or normalisation is refused.
 """
 
 import importlib
@@ -36,6 +36,7 @@ def main() -> None:
     entry = args.config["entry"]
     checkpoint = load_checkpoint(args.checkpoint, {"study": args.study, "model": args.model, "entry": entry})
     examples = importlib.import_module(f"skyloom.{args.study}.data.examples").load(args.data, entry)
+    refuse_differences(args.checkpoint, checkpoint["meta"], examples.meta, "meta", "the training set")
     patches = test_rows(args.data[0])
     if len(examples.test) != patches.sizes["example"]:
         found = len(examples.test)
@@ -71,11 +72,14 @@ def load_checkpoint(path: Path, expected: dict) -> dict:
     for key, wanted in expected.items():
         if key not in checkpoint:
             raise cli.BadInput(f"{path}: key {key} not found; expected a checkpoint that train_model wrote")
-        for where, found, value in differences(checkpoint[key], wanted, key):
-            raise cli.BadInput(
-                f"{path}: {where} is {found!r}, expected {value!r} from the config; train the model anew"
-            )
+        refuse_differences(path, checkpoint[key], wanted, key, "the config")
     return checkpoint
+
+
+def refuse_differences(path: Path, found, wanted, where: str, source: str) -> None:
+    """Refuse a checkpoint that was made from another config, or from a set with another normalisation."""
+    for key, old, new in differences(found, wanted, where):
+        raise cli.BadInput(f"{path}: {key} is {old!r}, expected {new!r} from {source}; train the model anew")
 
 
 def differences(found, wanted, where: str):

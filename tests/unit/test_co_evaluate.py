@@ -240,8 +240,9 @@ def toy(tmp_path, monkeypatch):
     patches, _ = fake_patches()
     patches.to_netcdf(tmp_path / "patches.nc")
 
-    def arguments(kind, entry, model="toy_model"):
-        checkpoint = {"study": "toy", "model": "toy_model", "kind": kind, "module": "scale", "meta": {}, "digest": ""}
+    def arguments(kind, entry, model="toy_model", meta=None):
+        checkpoint = {"study": "toy", "model": "toy_model", "kind": kind, "module": "scale", "digest": ""}
+        checkpoint["meta"] = meta or {}
         state = {"factor": torch.tensor(0.25)}
         saved = {"kind": kind, "module": "scale", "set": "bright", "batch": 4, "widths": [8, 16]}
         torch.save(checkpoint | {"entry": saved, "state": state}, tmp_path / "best.ckpt")
@@ -289,6 +290,8 @@ def test_checkpoint_of_another_config_or_model_is_refused_by_its_key(toy):
         toy("network", {"depth": 2})
     with pytest.raises(BadInput, match=r"model is 'toy_model', expected 'other'"):
         toy("network", {}, model="other")
+    with pytest.raises(BadInput, match=r"meta\.scale is 2, expected 'nothing' from the training set"):
+        toy("network", {}, meta={"scale": 2})
 
 
 def test_file_that_is_no_checkpoint_is_refused(tmp_path):
