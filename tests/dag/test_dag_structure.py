@@ -42,6 +42,12 @@ def test_every_profile_plans_the_demo(demo, profile):
     assert counts(done.stdout)["train_model"] == counts(done.stdout)["predict_test"] == len(models)
 
 
+@pytest.mark.parametrize("profile", ["local", "perlmutter-node"])
+def test_training_stops_for_no_time_limit_where_nothing_ends_a_job(demo, profile):
+    output = dry_run(demo, "--profile", f"profiles/{profile}", "-p")
+    assert {int(minutes) for minutes in re.findall(r"--runtime (\d+)", output)} == {365 * 24 * 60}
+
+
 def test_profile_slurm_is_found_by_its_bare_name(demo):
     assert "train_model" in dry_run(demo, "--profile", "slurm", environment=ACCOUNT)
 
