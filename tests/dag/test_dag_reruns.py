@@ -86,3 +86,10 @@ def test_gpu_count_and_run_time_retrain_nothing(done):
     overlay.write_text("co: {models: {res_unet: {gpus: 4, runtime: 240, mem_mb: 64000, threads: 1}}}\n")
     output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
     assert "Nothing to be done" in output, output[-2000:]
+
+
+def test_other_denoiser_cuts_no_patch_again(done):
+    overlay = done / "mine.yaml"
+    overlay.write_text("co: {denoisers: {nlm_patch: {h: 0.5}}, sets: {co10: {denoiser: none}}}\n")
+    output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
+    assert "rule train_model:" in output and "rule co_cut_patches:" not in output, output[-2000:]

@@ -121,7 +121,11 @@ rule co_select_tiles:
         runtime=growing(30),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(tiles=CO["tiles"], split=CO["split"], set=CO["sets"][w.set]),
+        config=lambda w: as_json(
+            tiles=CO["tiles"],
+            split=CO["split"],
+            set=keys_of_set("co", w.set, "line", "selection", "faint_share", "shift_deg"),
+        ),
     shell:
         f"{PYTHON} " "{input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
 
@@ -144,7 +148,11 @@ rule co_cut_patches:
         runtime=growing(60),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(tiles=CO["tiles"], set=CO["sets"][w.set], complexes=[*CO["split"]["complexes"]]),
+        config=lambda w: as_json(
+            tiles=CO["tiles"],
+            set=keys_of_set("co", w.set, "line", "views", "shift_deg"),
+            complexes=[*CO["split"]["complexes"]],
+        ),
         shards=CO["shards"],
     shell:
         f"{PYTHON} "

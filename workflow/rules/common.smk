@@ -215,6 +215,11 @@ def sets_of(study):
     return sorted({config[study]["models"][m]["set"] for m in config[study]["run_models"]})
 
 
+def keys_of_set(study, name, *keys):
+    """These keys of set `name`: what a rule does not read must not make it run again."""
+    return {key: config[study]["sets"][name][key] for key in keys}
+
+
 # --- code as input --------------------------------------------------------------------------------------------------
 
 
