@@ -132,6 +132,24 @@ def test_loss_that_turns_nan_stops_with_the_last_good_state_kept(tmp_path, capsy
     assert f"STOPPED: the loss 'net' is nan at step {MID_EPOCH}; the state of step {state['step']} is kept" in said
 
 
+class BrokenGradient(Supervised):
+    """Gives a finite loss at each step, whose gradient is not a number at one of them."""
+
+    def losses(self, batch, step):
+        for name, loss in super().losses(batch, step):
+            yield name, loss + (0 * loss).sqrt() if step == MID_EPOCH else loss
+
+
+def test_weights_that_turn_nan_never_replace_the_last_good_state(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train(BrokenGradient, tmp_path, dataclasses.replace(PLAN, save_minutes=0))
+    assert stopped.value.code == 1
+    state = saved(tmp_path)
+    assert state["step"] == MID_EPOCH
+    assert all(value.isfinite().all() for value in state["parts"]["task"].values())
+    assert "STOPPED: the weight 'net.0.weight' is not finite after step" in capsys.readouterr().err
+
+
 def test_full_disc_leaves_the_last_good_state_from_which_the_run_goes_on(uninterrupted, tmp_path, monkeypatch):
     fsync, writes = os.fsync, []
 

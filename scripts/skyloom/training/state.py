@@ -60,9 +60,15 @@ class Run:
         return [path for path in self.folder.glob("state-*.pt") if path != self.path]
 
     def save(self) -> None:
-        """Write the state; where the disc is full, the one before stays and `BadInput` says so."""
+        """Write the state; where the disc is full, the one before stays and `BadInput` says so.
+
+        Raises `Diverged` instead of replacing a good state by weights that are not finite.
+        """
         if self.team.rank:
             return
+        for name, value in self.parts["task"].named_parameters():  # a finite loss can have a gradient that is not
+            if not value.isfinite().all():
+                raise Diverged(f"the weight '{name}' is not finite after step {self.step}")
         begin = time.monotonic()
         self.seconds, self.since = self.seconds + begin - self.since, begin
         state = {key: getattr(self, key) for key in self.KEPT}
