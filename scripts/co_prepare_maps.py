@@ -20,8 +20,7 @@ def main() -> None:
     from skyloom.co.data import maps
 
     dataset = maps.prepare(arguments.co_map, arguments.dust_map, arguments.hi_map, arguments.config)
-    with cli.atomic(arguments.output) as part:
-        patchset.write(dataset, part)
+    patchset.write(dataset, arguments.output)
     print(
         f"{arguments.output}: {dataset.attrs['data_kind']} sky at NSIDE {dataset.attrs['nside']}, "
         f"median CO(1-0) error {float(dataset['co10_error'].median()):.3f} K km/s (Type 2 at 15 arcmin: about 0.45)"
