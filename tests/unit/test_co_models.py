@@ -49,7 +49,10 @@ def data():
         "valid": np.ones_like(truth),
         "sampling_weight": np.ones(4),
     }
-    return {k: torch.tensor(v, dtype=torch.float32) for k, v in batch.items()}, {"normalisation": constants}
+    return {k: torch.tensor(v, dtype=torch.float32) for k, v in batch.items()}, {
+        "normalisation": constants,
+        "pixel_arcmin": 5.0,
+    }
 
 
 def make(name, data, seed=0, **changes):
@@ -79,6 +82,13 @@ def test_eight_symmetries_are_those_of_the_square():
     expected = {np.rot90(t, k).tobytes() for t in (tile, tile[:, ::-1]) for k in range(4)}
     found = blocks.symmetry({"x": torch.tensor(tile).expand(8, 1, 3, 3)}, torch.arange(8))["x"]
     assert {np.ascontiguousarray(t).tobytes() for t in found[:, 0].numpy()} == expected
+
+
+def test_inverse_symmetry_brings_a_tile_back():
+    x = torch.arange(9.0).reshape(1, 1, 3, 3)
+    for element in range(8):
+        turned = blocks.symmetry({"x": x}, torch.tensor([element]))
+        assert torch.equal(blocks.symmetry(turned, torch.tensor([blocks.inverse(element)]))["x"], x)
 
 
 def test_random_symmetry_moves_all_planes_alike_and_draws_every_element(data):
@@ -140,6 +150,27 @@ def test_spread_stays_within_its_bounds_for_any_input(data):
         mean, log_spread = task(10 * torch.randn(2, 2, SIDE, SIDE))
     low, high = res_unet.LOG_SPREAD
     assert log_spread.min() >= low and log_spread.max() <= high and torch.isfinite(mean).all()
+
+
+def test_contrasts_know_no_scale_and_slope_of_an_exponential_ramp_is_its_rate(data):
+    task = make("res_unet", data)
+    bright = torch.full((1, 2, SIDE, SIDE), 3.0) + 0.05 * torch.arange(SIDE)  # in asinh space, ln where it is bright
+    seen, brighter = task.contrasts(bright), task.contrasts(bright + 1)
+    torch.testing.assert_close(seen[:, 2:], brighter[:, 2:], atol=1e-4, rtol=0)  # single precision of a sum over 32
+    std = data[1]["normalisation"]["dust"]["asinh_std"]
+    # a step of 0.05 std a pixel of 5 arcmin is 0.15 std a beam of 15; the 1e-8 under the root is nothing beside it
+    torch.testing.assert_close(seen[:, 8], torch.full_like(seen[:, 8], 0.15 * std), atol=1e-3, rtol=0)
+
+
+def test_prediction_turns_with_the_tile(data):
+    task = make("res_unet", data, width=4).eval()
+    with torch.no_grad():
+        task.net.head[-1].weight *= 30
+    element = torch.full((4,), 5)
+    turned = res_unet.predict(task, {"input": blocks.symmetry({"x": data[0]["input"]}, element)["x"]})
+    expected = blocks.symmetry(res_unet.predict(task, data[0]), element)
+    for name, value in turned.items():  # sums of eight terms in another order
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-2)
 
 
 # --- masks and weights -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 GROUPS = 8
+WIDEST = 4  # times the channels at full resolution, beyond which a level grows no wider
 
 
 def norm(channels: int) -> nn.GroupNorm:
@@ -37,14 +38,14 @@ class ResidualBlock(nn.Module):
 
 
 class ResUNet(nn.Module):
-    """Residual U-Net: `depth` halvings, channels `width * 2**level`, one block a level on either side.
+    """Residual U-Net: `depth` halvings, channels `width * min(2**level, 4)`, one block a level on either side.
 
     (n, n_in, y, x) -> (n, n_out, y, x); y and x must be multiples of `2**depth`.
     """
 
     def __init__(self, n_in: int, n_out: int, width: int, depth: int, dropout: float = 0.0):
         super().__init__()
-        channels = [width * 2**level for level in range(depth + 1)]
+        channels = [width * min(2**level, WIDEST) for level in range(depth + 1)]
         steps = list(zip(channels[:-1], channels[1:], strict=True))
         self.stem = conv(n_in, width)
         self.down = nn.ModuleList(ResidualBlock(c, c) for c in channels[:-1])
@@ -68,7 +69,7 @@ class ResUNet(nn.Module):
         return self.head(x)
 
 
-# --- augmentation --------------------------------------------------------------------------------------------------
+# --- symmetries ---------------------------------------------------------------------------------------------------
 
 
 def random_symmetry(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -91,3 +92,8 @@ def symmetry(batch: dict[str, Tensor], element: Tensor) -> dict[str, Tensor]:
     x = torch.where(swap, x.transpose(-1, -2), x)
     parts = x.split([plane.shape[1] for plane in planes.values()], 1)
     return batch | dict(zip(planes, parts, strict=True))
+
+
+def inverse(element: int) -> int:
+    """The D4 element that undoes `element`: itself, but for the two quarter turns."""
+    return {5: 6, 6: 5}.get(element, element)

@@ -1,11 +1,15 @@
 """Paired residual U-Net: (dust, HI) -> the distribution of CO in every pixel.
 
-The successor of the presentation's Res-UNet. Three physical ingredients:
+The successor of the presentation's Res-UNet. Four physical ingredients:
 
+- Whether gas shines in CO hangs on its shielding: on how far a cloud's core stands out of its surroundings and how
+  steep its edges are. The network sees each map as it is and as these contrasts: ln(map) less its smoothings, and the
+  slope of ln(map). It could form them itself; given them, it learns them from a few hundred tiles.
 - The network does not draw the clouds, it gives the coefficients of the relation that draws them: in each pixel
   `W = softplus(gain exp(p) dust - q HI - r)`, dust excess above a threshold (Planck 2011 XIX), with the maps p, q, r
-  and the spread from a residual U-Net. Small scales come from the dust map, with its phases; what the network adds is
-  how emissivity, HI and X(CO) vary. The start, p = q = r = 0, is a constant times the dust.
+  and the spread from a residual U-Net beside a linear map of the contrasts, which no norm has freed of their
+  amplitude. Small scales come from the dust map, with its phases; what the network adds is how emissivity, HI and
+  X(CO) vary. The start, p = q = r = 0, is a constant times the dust.
 - The target's noise is known. The loss is the likelihood of a Gaussian in the normalised asinh of W (Nix & Weigend
   1994) of variance `spread**2 + noise**2`, the noise carried from K km/s to asinh space at the predicted mean (at the
   noisy target it would favour pixels that fluctuated low), so that `spread` is what dust and HI leave open, not the
@@ -13,18 +17,22 @@ The successor of the presentation's Res-UNet. Three physical ingredients:
 - The prediction is the mean in K km/s, closed form for the asinh-normal distribution, and not the median, which is
   biased low by the spread. A second term ties it on the linear scale, in which maps are judged: its squared error over
   the variance that the network itself expects, which leaves the mean as the optimum (an absolute error would not).
+
+A square tile may be seen from eight sides: the prediction is the mean of all eight.
 """
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle, softplus
 
 from skyloom.co.data.examples import INPUTS
-from skyloom.co.models.blocks import ResUNet, random_symmetry
+from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, symmetry
 from skyloom.training import Task
 
+SURROUNDINGS_ARCMIN = (30.0, 60.0, 120.0)  # FWHM of the smoothings: from twice the beam to most of a tile
+BEAM_ARCMIN = 15.0  # length over which slopes are taken, so that they are of order one
 LOG_SPREAD = (-4.0, 0.0)  # bounds of ln(spread): 1 is the target's own standard deviation, all that can be unknown
 W_MAX = 1e6  # scales of the target; keeps an input far off the training range finite
 P_MAX = 6.0  # bound of the logarithm of the dust coefficient: four hundred times the typical one
@@ -40,9 +48,19 @@ def make_task(entry: dict, meta: dict) -> "ResUNetTask":
 
 @torch.no_grad()
 def predict(task: "ResUNetTask", batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`prediction`, the mean, and `spread`, the intrinsic standard deviation, both (n, 1, y, x) [K km/s]."""
-    mean, log_spread = task(batch["input"])
-    return dict(zip(("prediction", "spread"), asinh_normal(mean, log_spread.exp(), task.constants), strict=True))
+    """`prediction`, the mean, and `spread`, the intrinsic standard deviation, both (n, 1, y, x) [K km/s].
+
+    Of the mixture of the tile's eight symmetries, so that `spread` grows where they disagree.
+    """
+    first, second = 0, 0  # moments
+    for element in range(8):
+        seen = symmetry({"x": batch["input"]}, torch.full((len(batch["input"]),), element))["x"]
+        mean, log_spread = task(seen)
+        w, spread = asinh_normal(mean, log_spread.exp(), task.constants)
+        moments = {"first": w, "second": w.square() + spread.square()}
+        moments = symmetry(moments, torch.full((len(w),), inverse(element)))
+        first, second = first + moments["first"] / 8, second + moments["second"] / 8
+    return {"prediction": first, "spread": (second - first.square()).clamp(min=0).sqrt()}
 
 
 def asinh_normal(mean: Tensor, spread: Tensor, constants: dict[str, float]) -> tuple[Tensor, Tensor]:
@@ -67,24 +85,38 @@ class ResUNetTask(Task):
         super().__init__()
         self.entry = entry
         self.dust, self.hi, self.constants = (meta["normalisation"][name] for name in (*INPUTS, "target"))
+        self.pixel_arcmin = meta["pixel_arcmin"]
         w, dust = (math.sinh(max(c["asinh_mean"], MIN_MEAN)) for c in (self.constants, self.dust))
         self.gain = w / dust  # of typical tiles, both in their scales
         self.coarse = entry["coarse"]
-        self.net = ResUNet(len(INPUTS) * self.coarse**2, 4, entry["width"], entry["depth"], entry["dropout"])
+        channels = len(INPUTS) * (2 + len(SURROUNDINGS_ARCMIN))
+        self.linear = nn.Conv2d(channels, 4, 1)
+        self.net = ResUNet(channels * self.coarse**2, 4, entry["width"], entry["depth"], entry["dropout"])
         with torch.no_grad():
             self.net.head[-1].weight *= HEAD_START
-            self.net.head[-1].bias.zero_()
+            for parameter in (self.net.head[-1].bias, *self.linear.parameters()):
+                parameter.zero_()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 2, y, x) -> mean and ln(spread), each (n, 1, y, x), of the normalised target."""
-        maps = self.net(pixel_unshuffle(x, self.coarse)).float()  # (n, 4, y / coarse, x / coarse)
-        maps = interpolate(maps, size=x.shape[-2:], mode="bilinear")
+        seen = self.contrasts(x)  # (n, 10, y, x)
+        maps = self.net(pixel_unshuffle(seen, self.coarse)).float()  # (n, 4, y / coarse, x / coarse)
+        maps = interpolate(maps, size=x.shape[-2:], mode="bilinear") + self.linear(seen)
         p, q, r, spread = maps.split(1, 1)
         dust, hi = (in_scales(z.float(), c) for z, c in zip(x.split(1, 1), (self.dust, self.hi), strict=True))
         w = softplus(self.gain * (dust * p.clamp(-P_MAX, P_MAX).exp() - hi * q) - r)  # in scales of the target
         mean = (w.clamp(max=W_MAX).asinh() - self.constants["asinh_mean"]) / self.constants["asinh_std"]
         low, high = LOG_SPREAD
         return mean, low + (high - low) * spread.sigmoid()
+
+    def contrasts(self, x: Tensor) -> Tensor:
+        """The maps, ln(map) less its surroundings, and how much ln(map) changes within a beam: (n, 10, y, x)."""
+        stds = x.new_tensor([self.dust["asinh_std"], self.hi["asinh_std"]])
+        log = x * stds[:, None, None]  # asinh, ln where a map is bright
+        pixels = (smoothing(log.shape, fwhm / self.pixel_arcmin, x) for fwhm in SURROUNDINGS_ARCMIN)
+        contrasts = [log - along_y @ log @ along_x.T for along_y, along_x in pixels]
+        slopes = sum(slope.square() for slope in torch.gradient(log, dim=(2, 3))) + 1e-8  # sqrt has a slope at 0
+        return torch.cat([x, *contrasts, slopes.sqrt() * (BEAM_ARCMIN / self.pixel_arcmin)], 1)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
@@ -105,12 +137,16 @@ class ResUNetTask(Task):
         yield "net", average(loss, batch).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What is judged in the end chooses the weights: each tile's rmse over noise, which no one bright tile rules.
+
+        The likelihood would prefer weights that know little and say so.
+        """
         mean, log_spread = self(batch["input"])
         prediction, _ = asinh_normal(mean, log_spread.exp(), self.constants)
-        chi2 = ((prediction - batch["target_physical"]) / batch["error"].clamp(min=1e-6)).square()
+        chi2 = ((prediction - batch["target_physical"]) / batch["error"].clamp(min=1e-6)).square() * batch["valid"]
         return {
+            "rmse_over_noise": (chi2.sum((1, 2, 3)) / batch["valid"].sum((1, 2, 3)).clamp(min=1)).sqrt(),
             "nll": average(self.nll(mean, log_spread, batch), batch),
-            "chi2": average(chi2, batch),
         }
 
     def nll(self, mean: Tensor, log_spread: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -124,6 +160,17 @@ class ResUNetTask(Task):
         prediction, spread = asinh_normal(mean, log_spread.detach().exp(), self.constants)
         variance = (spread.detach().square() + batch["error"].square()).clamp(min=1e-12)
         return (prediction - batch["target_physical"]).square() / variance / 2
+
+
+def smoothing(shape: torch.Size, fwhm: float, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices (y, y) and (x, x) of a Gaussian [pixels] whose rows sum to one: at an edge it averages what there is."""
+
+    def matrix(n: int) -> Tensor:
+        i = torch.arange(n, device=like.device, dtype=like.dtype)
+        weights = torch.exp(-4 * math.log(2) * ((i[:, None] - i) / fwhm).square())
+        return weights / weights.sum(1, keepdim=True)
+
+    return matrix(shape[-2]), matrix(shape[-1])
 
 
 def in_scales(z: Tensor, constants: dict[str, float]) -> Tensor:
