@@ -21,6 +21,7 @@ def house(tmp_path_factory):
         ({"co": {"run_models": ["resunet"]}}, "co.run_models: unknown model 'resunet'; did you mean 'res_unet'?"),
         ({"co": {"models": {"x": {"module": "cycelgan", "set": "co10"}}}}, "did you mean 'cyclegan'?"),
         ({"co": {"models": {"res_unet": {"set": "co_10"}}}}, "co.models.res_unet.set: unknown set; known: co10"),
+        ({"co": {"sets": {"co10": {"denoiser": "none"}}}}, "co.models.cyclegan.target: 'denoised', but its set has no"),
         ({"co": {"tiles": {"pixels": 50}}}, "co.tiles.pixels: 50 is not a multiple of 16"),
         ({"co": {"sets": {"Faint": {}}}}, "co.sets.Faint: a name that stands in file names"),
         ({"co": "res_unet"}, "co: 'res_unet' is not a table of keys"),

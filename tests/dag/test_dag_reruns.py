@@ -90,6 +90,7 @@ def test_gpu_count_and_run_time_retrain_nothing(done):
 
 def test_other_denoiser_cuts_no_patch_again(done):
     overlay = done / "mine.yaml"
-    overlay.write_text("co: {denoisers: {nlm_patch: {h: 0.5}}, sets: {co10: {denoiser: none}}}\n")
+    overlay.write_text("co: {denoisers: {nlm_patch: {h: 0.5}}}\n")
     output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
-    assert "rule train_model:" in output and "rule co_cut_patches:" not in output, output[-2000:]
+    assert "rule co_denoise_patches:" in output and "rule co_cut_patches:" not in output, output[-2000:]
+    assert re.findall(r"rule train_model:.*?wildcards: (.*?)\n", output, re.S) == ["study=co, model=cyclegan, seed=0"]

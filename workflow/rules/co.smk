@@ -237,7 +237,7 @@ rule co_plot_panels:
     input:
         code=code("co_plot_panels.py"),
         patches=f"{CO_SET}/patches.nc",
-        denoised=lambda w: training_set_of("co", w.set)[1:],
+        denoised=lambda w: denoised_of("co", w.set),
         predictions=lambda w: one_seed_of("co", w.set, f"{TEST}/predictions.nc"),
     output:
         png=report(

@@ -98,6 +98,9 @@ def study_config(study, user):
             refuse(f"{study}.run_models", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
         if merged["models"][model]["set"] not in merged["sets"]:
             refuse(f"{study}.models.{model}.set", f"unknown set; known: {', '.join(merged['sets'])}")
+        used = merged["sets"][merged["models"][model]["set"]]
+        if merged["models"][model].get("target") == "denoised" and used.get("denoiser", "none") == "none":
+            refuse(f"{study}.models.{model}.target", "'denoised', but its set has no denoiser")
     return merged
 
 
@@ -175,16 +178,21 @@ def science(entry):
     return {k: v for k, v in entry.items() if k not in ("gpus", "threads", "runtime", "mem_mb")}
 
 
-def training_set_of(study, name):
-    """The files of set `name`: its patches, and the denoised ones where it has a denoiser."""
-    folder = f"{RUN}/{study}/sets/{name}"
-    denoised = config[study]["sets"][name].get("denoiser", "none") != "none"
-    return [f"{folder}/patches.nc"] + [f"{folder}/denoised.nc"] * denoised
+def patches_of(study, name):
+    """The patches of set `name`."""
+    return f"{RUN}/{study}/sets/{name}/patches.nc"
+
+
+def denoised_of(study, name):
+    """The denoised patches of set `name`, where it has a denoiser."""
+    return [f"{RUN}/{study}/sets/{name}/denoised.nc"] * (config[study]["sets"][name].get("denoiser", "none") != "none")
 
 
 def training_set(w):
-    """The files of the training set of model `{model}`."""
-    return training_set_of(w.study, model_entry(w)["set"])
+    """The files that model `{model}` learns from: its set's patches, and the denoised ones where they are its target."""
+    entry = model_entry(w)
+    denoised = denoised_of(w.study, entry["set"]) if entry.get("target") == "denoised" else []
+    return [patches_of(w.study, entry["set"]), *denoised]
 
 
 def seeds(study, model):

@@ -99,7 +99,7 @@ rule plot_history:
     input:
         code=code("plot_history.py"),
         history=lambda w: of_all_networks(w.study, f"{MODEL}/history.csv"),
-        data=lambda w: training_set_of(w.study, config[w.study]["models"][config[w.study]["run_models"][0]]["set"])[:1],
+        data=lambda w: patches_of(w.study, sets_of(w.study)[0]),
     output:
         png=report(
             f"{R}/figures/history.png",
