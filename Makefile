@@ -16,8 +16,8 @@ help:
 demo: $(VENV)/.installed
 	$(SNAKEMAKE)
 	@if [ ! -e $(RUN)/report.zip ] || [ $(RUN)/summary.md -nt $(RUN)/report.zip ]; then \
-	    $(SNAKEMAKE) --report $(RUN)/report.zip --quiet all && rm -rf $(RUN)/report \
-	    && $(BIN)/python -m zipfile -e $(RUN)/report.zip $(RUN); fi
+	    $(SNAKEMAKE) --report $(RUN)/report.zip >$(RUN)/report.log 2>&1 || { cat $(RUN)/report.log; exit 1; }; \
+	    rm -rf $(RUN)/report && $(BIN)/python -m zipfile -e $(RUN)/report.zip $(RUN); fi
 	@cat $(RUN)/summary.md
 	@echo "Report: $(RUN)/report/report.html (one file to pass on: $(RUN)/report.zip)"
 
