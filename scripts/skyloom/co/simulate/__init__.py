@@ -14,9 +14,8 @@ import numpy as np
 from skyloom.cli import BadInput
 from skyloom.co.simulate.galaxy import emission
 from skyloom.co.simulate.instrument import observe
-from skyloom.co.simulate.write import write_sky
 
-__all__ = ["DEFAULTS", "emission", "observe", "simulate_sky", "write_sky"]
+__all__ = ["DEFAULTS", "emission", "observe", "simulate_sky"]
 
 DEFAULTS = {
     "nside": 512,

@@ -8,20 +8,6 @@ from astropy.io import fits
 
 from skyloom.cli import atomic
 
-CO_FILE = "HFI_CompMap_CO-Type2_2048_R1.10.fits"
-DUST_FILE = "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits"
-HI_FILE = "NHI_HPX.fits"
-
-
-def write_sky(sky: dict[str, np.ndarray], folder: str | Path, config: dict) -> list[Path]:
-    """Write `sky` (of `simulate_sky`) as the three products' files, with their names, into `folder`."""
-    folder = Path(folder)
-    paths = [folder / CO_FILE, folder / DUST_FILE, folder / HI_FILE]
-    write_co(sky, paths[0], config)
-    write_dust(sky, paths[1], config)
-    write_hi(sky, paths[2], config)
-    return paths
-
 
 def write_co(sky: dict[str, np.ndarray], path: str | Path, config: dict) -> None:
     """Planck Type 2 CO: eight columns [K_RJ km/s; the masks are bytes], NESTED."""
