@@ -18,6 +18,7 @@ from matplotlib.patheffects import withStroke
 
 from skyloom import plotting
 from skyloom.cli import BadInput
+from skyloom.co.data.tiles import frame, tile_vectors
 
 MASKED = "#EADBB5"
 FAINTEST = 3  # signal / noise where the selection map begins; below it is speckle
@@ -128,7 +129,8 @@ def _beam(ax, half: float, fwhm_arcmin: float, colour: str = "white") -> None:
 def _graticule(ax, glon: float, glat: float, half: float, label: bool) -> None:
     """Lines of Galactic longitude and latitude over a tangent plane, exact also near the poles."""
     offset = np.linspace(-half, half, 61)
-    lon, lat = tangent_to_galactic(offset[None, :], offset[:, None], glon, glat)
+    directions = tile_vectors(glon, glat, 0.0, 2 * half * 61 / 60, 61)[..., ::-1]  # its pixels' centres are `offset`
+    lon, lat = (v.reshape(61, 61) for v in healpy.vec2ang(directions.reshape(3, -1).T, lonlat=True))
     lon = (lon - glon + 180) % 360 - 180 + glon
     if np.ptp(lon) > 180:  # the pole lies on the tile
         return
@@ -148,16 +150,6 @@ def _graticule(ax, glon: float, glat: float, half: float, label: bool) -> None:
             else:
                 text = f"{level:{'+' if level else ''}.0f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
                 ax.text(0.98 * half, along, text, ha="left", **look)
-
-
-def tangent_to_galactic(xi: np.ndarray, eta: np.ndarray, glon: float, glat: float) -> tuple[np.ndarray, np.ndarray]:
-    """(l, b) [deg] of tangent-plane offsets east and north [deg] of a centre."""
-    lon, lat = np.radians(glon), np.radians(glat)
-    xi, eta = np.radians(xi), np.radians(eta)
-    towards = np.cos(lat) - eta * np.sin(lat)  # component along the centre's meridian, in the equatorial plane
-    height = np.sin(lat) + eta * np.cos(lat)
-    l_out = lon + np.arctan2(xi, towards)
-    return np.degrees(l_out) % 360, np.degrees(np.arctan2(height, np.hypot(xi, towards)))
 
 
 # --- structure against scale -----------------------------------------------------------------------------------------
@@ -296,11 +288,9 @@ def _covered(lon: np.ndarray, lat: np.ndarray, tiles: pd.DataFrame, tile_deg: fl
     grid = healpy.ang2vec(grid_lon.ravel(), grid_lat.ravel(), lonlat=True).reshape(*grid_lon.shape, 3)
     half = np.tan(np.radians(tile_deg / 2))
     covered = np.zeros(grid.shape[:2], bool)
-    for glon, glat in zip(np.radians(tiles.glon), np.radians(tiles.glat), strict=True):
-        rows = np.abs(np.radians(lat) - glat) < np.radians(tile_deg)
-        centre = np.array([np.cos(glat) * np.cos(glon), np.cos(glat) * np.sin(glon), np.sin(glat)])
-        east = np.array([-np.sin(glon), np.cos(glon), 0])
-        north = np.array([-np.sin(glat) * np.cos(glon), -np.sin(glat) * np.sin(glon), np.cos(glat)])
+    for glon, glat in zip(tiles.glon, tiles.glat, strict=True):
+        rows = np.abs(lat - glat) < tile_deg
+        centre, east, north = frame(glon, glat)
         ahead = grid[rows] @ centre
         with np.errstate(divide="ignore", invalid="ignore"):
             near = (
