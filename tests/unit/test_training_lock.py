@@ -107,6 +107,20 @@ def test_heart_beats_while_held(tmp_path, monkeypatch):
         assert time.time() - (tmp_path / "lock").stat().st_mtime < 5
 
 
+def test_holder_that_was_taken_over_leaves_the_new_lock_alone_and_learns_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.02)
+    with locked(tmp_path) as lost:
+        time.sleep(0.1)
+        assert not lost.is_set()
+        (tmp_path / "lock").unlink()
+        leave_lock(tmp_path, age=60, host="node17")
+        before = (tmp_path / "lock").stat().st_mtime
+        assert lost.wait(5)
+        time.sleep(0.1)
+        assert (tmp_path / "lock").stat().st_mtime == before
+    assert json.loads((tmp_path / "lock").read_text())["host"] == "node17"
+
+
 def contend(folder, start, winners):
     start.wait()
     try:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from toy_training import PLAN, Adversarial, Supervised, train
 
 import skyloom.cli
 from skyloom.cli import BadInput
-from skyloom.training import UNFINISHED
+from skyloom.training import UNFINISHED, lock
 
 HERE = Path(__file__).parent
 MID_EPOCH = 25  # an epoch is 6 steps, a row of the history 7
@@ -166,6 +167,21 @@ def test_full_disc_leaves_the_last_good_state_from_which_the_run_goes_on(uninter
     monkeypatch.undo()
     train(Supervised, tmp_path, dataclasses.replace(PLAN, save_minutes=0))
     assert_same(tmp_path, uninterrupted[Supervised])
+
+
+def test_trainer_whose_lock_was_taken_over_ends_at_once_and_leaves_state_and_lock_to_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.02)
+    held = tmp_path / "state" / "lock"
+
+    def taken_over(step):
+        if step == 10:
+            held.write_text("another")
+            time.sleep(0.5)
+
+    with pytest.raises(BadInput, match="another trainer has taken this folder over .* ends at step 11"):
+        train(Supervised, tmp_path, dataclasses.replace(PLAN, valid_every=11), at_step=taken_over)
+    assert held.read_text() == "another"
+    assert list((tmp_path / "state").glob("state-*.pt")) == []  # the row of step 11 would have saved one
 
 
 def test_kill_between_the_last_save_and_publishing_only_publishes(uninterrupted, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ saved state and gives the history of an uninterrupted one, byte for byte (same d
 import contextlib
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from skyloom.cli import BadInput
 from skyloom.training.feed import Examples, batches, on_device, rows, seed_of
 from skyloom.training.lock import locked
 from skyloom.training.log import Log
@@ -52,7 +54,7 @@ def fit(
     that must be the same for a resume (configuration, code, data). The state in the folder `state` is removed after
     `publish` returned, on rank 0. A loss that is not finite ends the run with exit code 1 and the last state kept.
     """
-    with Team() as team, _one_trainer(state, team), Stop(budget_minutes, team.device) as stop:
+    with Team() as team, _one_trainer(state, team) as lost, Stop(budget_minutes, team.device) as stop:
         plan = plan.resolved(len(train), team.world)
         torch.manual_seed(plan.seed)
         task = make_task().to(team.device, memory_format=torch.channels_last).train()
@@ -77,6 +79,11 @@ def fit(
                 if not row and run.step % team.check_every:
                     continue
                 run.take_stock()
+                if lost.is_set():
+                    raise BadInput(
+                        f"{state}: another trainer has taken this folder over since this one stood still; "
+                        f"this one ends at step {run.step} and saves nothing more"
+                    )
                 if row:
                     log.row(_row(run, average.module, optimisers, train, valid, team))
                 log.progress()
@@ -110,11 +117,11 @@ def fit(
 
 
 @contextlib.contextmanager
-def _one_trainer(state: Path, team: Team) -> Iterator[None]:
+def _one_trainer(state: Path, team: Team) -> Iterator[threading.Event]:
     """The lock is rank 0's; the others wait for it, still without signal handlers, so that a refusal ends them too."""
-    with locked(state) if team.rank == 0 else contextlib.nullcontext():
+    with locked(state) if team.rank == 0 else contextlib.nullcontext(threading.Event()) as lost:
         team.barrier()
-        yield
+        yield lost
 
 
 def _step(task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run, team: Team, stop: Stop) -> None:

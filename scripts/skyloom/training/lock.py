@@ -21,8 +21,11 @@ STALE_SECONDS = 300  # a holder on another host is given up after this, since it
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[threading.Event]:
     """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one lives.
+
+    The event that it gives is set where the lock is no longer ours: a process that stood still for `STALE_SECONDS`
+    (suspended, or its file system was) is taken over, and must leave the folder and the new lock alone.
 
     A retry may start on another node seconds after its predecessor was killed (out of memory, node failure). It waits
     for the old heart to beat or to stay still, up to `STALE_SECONDS`: a refusal at once would use up the retries.
@@ -37,16 +40,19 @@ def locked(folder: Path) -> Iterator[None]:
         "job": os.environ.get("SLURM_JOB_ID", ""),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
-    _take(path, json.dumps(me))
-    done = threading.Event()
-    heart = threading.Thread(target=_beat, args=(path, done), daemon=True)
+    mine = json.dumps(me)
+    _take(path, mine)
+    done, lost = threading.Event(), threading.Event()
+    heart = threading.Thread(target=_beat, args=(path, mine, done, lost), daemon=True)
     heart.start()
     try:
-        yield
+        yield lost
     finally:
         done.set()
         heart.join()
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text() == mine:
+                path.unlink()
 
 
 def _take(path: Path, mine: str) -> None:
@@ -165,7 +171,14 @@ def _name(holder: dict) -> str:
     return f"host {holder['host']}, pid {holder['pid']}{job}, since {holder.get('since', 'an unknown time')}"
 
 
-def _beat(path: Path, done: threading.Event) -> None:
+def _beat(path: Path, mine: str, done: threading.Event, lost: threading.Event) -> None:
     while not done.wait(HEARTBEAT_SECONDS):
-        with contextlib.suppress(OSError):
-            os.utime(path)
+        try:
+            with open(path) as file:
+                if file.read() != mine:
+                    return lost.set()
+                os.utime(file.fileno())  # the very file that was read, whatever has come into its place since
+        except FileNotFoundError:
+            return lost.set()
+        except OSError:  # the file system may come back
+            continue
