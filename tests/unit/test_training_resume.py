@@ -72,6 +72,8 @@ def test_signal_saves_and_the_second_attempt_finishes(number, uninterrupted, tmp
     assert f"NOT FINISHED: {number.name} received. The state is saved at step 26 of 40" in said
     train(Supervised, tmp_path)
     assert "going on from step 26 of 40" in capsys.readouterr().err
+    both = (tmp_path / "state" / "train.log").read_text()
+    assert both.index("NOT FINISHED") < both.index("going on from step 26 of 40") < both.index("FINISHED: 40 steps")
     assert_same(tmp_path, uninterrupted[Supervised])
 
 

@@ -15,7 +15,7 @@ LINE_SECONDS = 60  # between two lines in a log file
 
 
 class Log:
-    """Speaks on rank 0 only. TensorBoard's files stay in the state folder after the run."""
+    """Speaks on rank 0 only. TensorBoard's files and train.log, all attempts' lines, stay in the state folder."""
 
     def __init__(self, run: Run, quiet: bool = False):
         self.run, self.plan, self.quiet = run, run.plan, quiet
@@ -61,9 +61,13 @@ class Log:
             )
 
     def say(self, text: str) -> None:
-        if not self.quiet:
-            tqdm.write(text, file=sys.stderr)
-            sys.stderr.flush()
+        """A line to stderr, and with the time to train.log: Snakemake deletes its own log when it tries again."""
+        if self.quiet:
+            return
+        tqdm.write(text, file=sys.stderr)
+        sys.stderr.flush()
+        with contextlib.suppress(OSError), open(self.run.folder / "train.log", "a") as file:  # a full disc: see close
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
 
     def close(self) -> None:
         if not self.quiet:
