@@ -24,12 +24,11 @@ MIN_WEIGHT = 0.5  # a pixel interpolated mostly from masked sky is not used
 # --- normalisation -----------------------------------------------------------------------------------------------
 
 
-def fit_normalisation(values: np.ndarray, floor: float = 0.0) -> dict[str, float]:
+def fit_normalisation(values: np.ndarray) -> dict[str, float]:
     """The asinh constants of training values, as the attributes that the patch set stores.
 
     The scale is the first quartile of |x|, which outliers do not move: three quarters of the pixels lie on the
-    logarithmic side. `floor` bounds it from below; three times the noise for a noisy map, since the asinh of noise
-    that is wide against the scale is biased.
+    logarithmic side.
 
     values : any shape, physical units, NaN where masked; training split only.
     Raises BadInput where no finite value is left or all are equal.
@@ -39,7 +38,7 @@ def fit_normalisation(values: np.ndarray, floor: float = 0.0) -> dict[str, float
     if values.size == 0 or np.ptp(values) == 0:
         found = "no finite value" if values.size == 0 else f"only the value {values[0]:g}"
         raise BadInput(f"normalisation: {found} in the training split; expected a varying map")
-    scale = max(float(np.percentile(np.abs(values), 25)), floor) or float(np.std(values))
+    scale = float(np.percentile(np.abs(values), 25)) or float(np.std(values))
     stretched = np.arcsinh(values / scale)
     return dict(zip(NORMALISATION, (scale, float(stretched.mean()), float(stretched.std())), strict=True))
 
