@@ -31,6 +31,8 @@ def main() -> None:
 
     dataset = xr.Dataset(
         {"target": (("example", "y", "x"), smooth, patches.attrs_of("target"))},
+        # training compares these with the patches' own
+        coords={name: ("example", patches.array(name), patches.attrs_of(name)) for name in ("tile", "view")},
         attrs={**patches.attrs, "denoiser": json.dumps(arguments.config, sort_keys=True)},
     )
     patchset.write(dataset, arguments.output)

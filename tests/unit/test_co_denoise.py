@@ -78,6 +78,8 @@ def test_script_writes_the_same_examples_in_the_same_order(clouds, tmp_path, rep
     target = clouds.astype(np.float32)
     dims = "example", "y", "x"
     dataset = xr.Dataset({"target": (dims, target, {"units": "K km/s"}), "error": (dims, np.full_like(target, NOISE))})
+    dataset["tile"] = "example", np.arange(len(target), dtype=np.int32)[::-1].copy()
+    dataset["view"] = "example", np.zeros(len(target), np.int8)
     dataset.attrs["data_kind"] = "simulated"
     patchset.write(dataset, tmp_path / "patches.nc")
     command = [sys.executable, repository / "scripts/co_denoise_patches.py", "--config", json.dumps(SETTINGS)]
@@ -86,4 +88,6 @@ def test_script_writes_the_same_examples_in_the_same_order(clouds, tmp_path, rep
     with xr.open_dataset(tmp_path / "denoised.nc") as out:
         np.testing.assert_array_equal(out["target"], denoise(target, np.full_like(target, NOISE), SETTINGS))
         assert out["target"].attrs["units"] == "K km/s" and out.attrs["data_kind"] == "simulated"
+        np.testing.assert_array_equal(out["tile"], dataset["tile"])
+        np.testing.assert_array_equal(out["view"], dataset["view"])
         assert json.loads(out.attrs["denoiser"]) == SETTINGS

@@ -11,6 +11,7 @@ from skyloom.co.data import examples
 
 N, SIDE = 12, 16
 SPLIT = np.array([0] * 6 + [1] * 3 + [2] * 3, np.int8)
+TILE, VIEW = np.arange(N, dtype=np.int32) // 2, np.arange(N, dtype=np.int8) % 2
 
 
 def make_patches(path, **changes):
@@ -27,6 +28,8 @@ def make_patches(path, **changes):
     dataset = xr.Dataset({k: (("example", "y", "x"), v.astype(np.float32)) for k, v in maps.items()})
     dataset["split"] = "example", SPLIT.copy()
     dataset["sampling_weight"] = "example", random.uniform(1, 20, N).astype(np.float32)
+    dataset["tile"] = "example", TILE
+    dataset["view"] = "example", VIEW
     dataset["glat"] = "example", np.linspace(-40, 40, N).astype(np.float32)
     dataset.attrs = {"data_kind": "simulated", "pixel_arcmin": 2.8125}
     for name, values in changes.items():
@@ -120,23 +123,35 @@ def test_sampling_weights_are_capped_and_have_mean_one_on_train(tmp_path):
     np.testing.assert_allclose(found, np.array([1, 2, 4, 8, 10, 10]) / (35 / 6), rtol=1e-6)
 
 
-def test_denoised_target_trains_and_validates_but_is_never_scored(tmp_path):
+def make_denoised(path, target, tile=TILE, view=VIEW):
+    n = len(target)
+    coords = {"tile": ("example", tile[:n]), "view": ("example", view[:n])}
+    patchset.write(xr.Dataset({"target": (("example", "y", "x"), target.astype(np.float32))}, coords), path)
+    return path
+
+
+def test_denoised_target_trains_but_validates_and_tests_nothing(tmp_path):
     path = make_patches(tmp_path / "patches.nc")
-    smooth = np.full((N, SIDE, SIDE), 7, np.float32)
-    patchset.write(xr.Dataset({"target": (("example", "y", "x"), smooth)}), tmp_path / "denoised.nc")
-    raw, denoised = load(path), load(path, tmp_path / "denoised.nc")
+    smooth = make_denoised(tmp_path / "denoised.nc", np.full((N, SIDE, SIDE), 7))
+    raw, denoised = load(path), load(path, smooth)
     assert (denoised.train[np.arange(6)]["target_physical"] == 7).all()
-    assert (denoised.valid[np.arange(3)]["target_physical"] == 7).all()
-    index = np.arange(3)
-    assert torch.equal(denoised.test[index]["target_physical"], raw.test[index]["target_physical"])
+    for split in ("valid", "test"):
+        mine, theirs = (getattr(each, split)[np.arange(3)]["target_physical"] for each in (denoised, raw))
+        assert torch.equal(mine, theirs), split
+
+
+def test_denoised_maps_of_other_examples_are_refused(tmp_path):
+    path, target = make_patches(tmp_path / "patches.nc"), np.zeros((N, SIDE, SIDE))
+    with pytest.raises(BadInput, match=r"denoised.nc: target has shape \(11, 16, 16\); expected \(12, 16, 16\)"):
+        load(path, make_denoised(tmp_path / "denoised.nc", target[:-1]))
+    with pytest.raises(BadInput, match=r"denoised.nc: tile of example 0 is 5; expected 0, as in .*patches.nc"):
+        load(path, make_denoised(tmp_path / "denoised.nc", target, tile=TILE[::-1].copy()))
+    with pytest.raises(BadInput, match=r"denoised.nc: view of example 3 is 0; expected 1"):
+        load(path, make_denoised(tmp_path / "denoised.nc", target, view=VIEW * (np.arange(N) < 3)))
 
 
 def test_what_does_not_fit_is_refused_by_name(tmp_path):
     path = make_patches(tmp_path / "patches.nc")
-    short = xr.Dataset({"target": (("example", "y", "x"), np.zeros((N - 1, SIDE, SIDE), np.float32))})
-    patchset.write(short, tmp_path / "denoised.nc")
-    with pytest.raises(BadInput, match=r"denoised.nc: target has shape \(11, 16, 16\); expected \(12, 16, 16\)"):
-        load(path, tmp_path / "denoised.nc")
     with pytest.raises(BadInput, match="no example has split 'valid'"):
         load(make_patches(tmp_path / "bare.nc", split=np.where(SPLIT == 1, 0, SPLIT)))
     with xr.open_dataset(path) as dataset:

@@ -130,8 +130,8 @@ class Examples:
 def load(paths: list[Path], entry: dict) -> Examples:
     """Open a patch set for training, with the denoised target where a second file is given.
 
-    paths : `patches.nc`, and optionally `denoised.nc`, whose `target` stands in for the raw one in train and valid.
-        The test split is raw whatever is given, since a score against a filtered map rewards matching the filter.
+    paths : `patches.nc`, and optionally `denoised.nc`, whose `target` stands in for the raw one in train alone.
+        Validation and test are raw whatever is given: a score against a filtered map rewards matching the filter.
     entry : `weight_cap`, the largest sampling weight that is believed.
     Raises BadInput where a constant is missing, a split is empty, or the two files do not match.
     """
@@ -146,7 +146,7 @@ def load(paths: list[Path], entry: dict) -> Examples:
     cap = float(entry["weight_cap"])
     mean = float(np.minimum(patches.coords["sampling_weight"][rows["train"]], cap).mean())
     splits = {
-        name: Split(patches, raw if name == "test" else smooth, rows[name], cap, mean, meta["normalisation"])
+        name: Split(patches, smooth if name == "train" else raw, rows[name], cap, mean, meta["normalisation"])
         for name in SPLITS
     }
     return Examples(**splits, meta=meta)
@@ -175,4 +175,12 @@ def _denoised(denoised: PatchSet, patches: PatchSet) -> np.ndarray:
         raise BadInput(
             f"{denoised.path}: target has shape {target.shape}; expected {shape}, the examples of {patches.path}"
         )
+    for name in ("tile", "view"):
+        found, expected = denoised.array(name), patches.array(name)
+        other = np.flatnonzero(found != expected)
+        if other.size:
+            k = other[0]
+            raise BadInput(
+                f"{denoised.path}: {name} of example {k} is {found[k]}; expected {expected[k]}, as in {patches.path}"
+            )
     return target
