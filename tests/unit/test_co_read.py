@@ -194,3 +194,21 @@ def test_excess_inverts_the_dust_that_known_gas_would_emit():
 def test_threshold_is_where_the_line_meets_zero():
     x = np.linspace(1, 6, 50)
     assert fit_threshold(x, 0.87 * (x - 0.8)) == pytest.approx((0.87, 0.8), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "found"),
+    [
+        ([1, 2], [0, 1], "2 finite pixels, x 1 to 2, y 0 to 1"),
+        ([1, 2, np.nan, 4], [np.nan, 1, 2, np.nan], "1 finite pixels, x 2 to 2, y 1 to 1"),
+        ([3, 3, 3], [0, 1, 2], "3 finite pixels, x 3 to 3, y 0 to 2"),
+        ([1, 2, 3], [0, 0, 0], "3 finite pixels, x 1 to 3, y 0 to 0"),
+        ([], [], "0 finite pixels; expected at least 3"),
+    ],
+)
+def test_pixels_through_which_no_line_goes_are_refused_with_what_was_found(x, w, found):
+    x, w = np.array(x, float), np.array(w, float)
+    with pytest.raises(BadInput, match=f"line of CO against column: {found}"):
+        fit_threshold(x, w)
+    with pytest.raises(BadInput, match="line of dust against N"):
+        fit_emissivity(w, x, np.ones(len(x), bool))

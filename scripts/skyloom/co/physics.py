@@ -6,6 +6,8 @@ excess of it (Planck 2011 XIX), and CO appears above a threshold in column densi
 
 import numpy as np
 
+from skyloom.cli import BadInput
+
 
 def fit_emissivity(dust: np.ndarray, hi: np.ndarray, select: np.ndarray) -> tuple[float, float, float]:
     """Least-squares line `dust = eps * hi + offset` over the pixels in `select`.
@@ -17,9 +19,12 @@ def fit_emissivity(dust: np.ndarray, hi: np.ndarray, select: np.ndarray) -> tupl
     Returns
     -------
     eps [MJy/sr per 1e20 cm-2], offset [MJy/sr], Pearson correlation of the pixels used
+
+    Raises
+    ------
+    BadInput : fewer than three finite pixels, or dust or HI the same in all of them
     """
-    eps, offset, correlation = _line(hi[select], dust[select])
-    return eps, offset, correlation
+    return _line(hi[select], dust[select], "dust against N(HI)")
 
 
 def excess_co(dust: np.ndarray, hi: np.ndarray, eps: float, offset: float, x_factor: float, w0: float) -> np.ndarray:
@@ -36,16 +41,20 @@ def excess_co(dust: np.ndarray, hi: np.ndarray, eps: float, offset: float, x_fac
 
 
 def fit_threshold(x: np.ndarray, w: np.ndarray) -> tuple[float, float]:
-    """Least-squares line `w = slope * (x - threshold)` over finite pairs; the threshold is in the units of x."""
-    slope, intercept, _ = _line(np.ravel(x), np.ravel(w))
+    """Least-squares line `w = slope * (x - threshold)` over finite pairs; the threshold is in the units of x.
+
+    Raises BadInput as `fit_emissivity` does.
+    """
+    slope, intercept, _ = _line(np.ravel(x), np.ravel(w), "CO against column")
     return slope, -intercept / slope
 
 
-def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+def _line(x: np.ndarray, y: np.ndarray, what: str) -> tuple[float, float, float]:
     """Slope, intercept and correlation; in float64, since float32 sums over a sky of 5e7 pixels lose the digits."""
     valid = np.isfinite(x) & np.isfinite(y)
     x, y = x[valid].astype(np.float64), y[valid].astype(np.float64)
-    if x.size < 3 or np.ptp(x) == 0:
-        raise ValueError(f"a line needs three points at two places; {x.size} finite pairs were given")
+    if x.size < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        found = "".join(f", {name} {v.min():g} to {v.max():g}" for name, v in (("x", x), ("y", y)) if v.size)
+        raise BadInput(f"line of {what}: {x.size} finite pixels{found}; expected at least 3 in which both vary")
     slope, intercept = np.polyfit(x, y, 1)
     return float(slope), float(intercept), float(np.corrcoef(x, y)[0, 1])
