@@ -26,7 +26,22 @@ SBATCH_OPTIONS = {
     "nodes": "--nodes",
     "gres": "--gres",
 }
+INTERVAL = "slurm-init-seconds-before-status-checks"  # of a profile: between two looks at the queue [s]
 POLLS_BEFORE_FORGOTTEN = 3  # the plugin warns below three times the first interval (its validation.py)
+
+
+def read_profile(path: Path) -> dict:
+    """The settings of a Slurm profile; BadInput with the first one that is missing."""
+    if not path.exists():
+        raise cli.BadInput(f"{path}: not found; expected the folder of a profile")
+    profile = yaml.safe_load(path.read_text()) or {}
+    if profile.get("executor") != "slurm":
+        raise cli.BadInput(f"{path}: executor is {profile.get('executor')}, expected slurm")
+    if not isinstance(profile.get(INTERVAL), int):
+        raise cli.BadInput(f"{path}: {INTERVAL} is {profile.get(INTERVAL)}, expected a number of seconds, such as 40")
+    if "slurm_account" not in (profile.get("default-resources") or {}):
+        raise cli.BadInput(f"{path}: default-resources has no slurm_account, expected $SKYLOOM_ACCOUNT")
+    return profile
 
 
 def slurm(*command: str) -> str:
@@ -44,11 +59,11 @@ def check_min_job_age(profile: dict) -> str:
     """Compare the site's MinJobAge [s] with the profile's interval between two looks at the queue [s]."""
     found = re.search(r"MinJobAge\s*=\s*(\d+)", slurm("scontrol", "show", "config"))
     age = int(found.group(1)) if found else 0
-    interval = profile["slurm-init-seconds-before-status-checks"]
-    if age < POLLS_BEFORE_FORGOTTEN * interval:
+    least = POLLS_BEFORE_FORGOTTEN * profile[INTERVAL]
+    if age < least:
         raise cli.BadInput(
-            f"MinJobAge is {age} s, expected at least {POLLS_BEFORE_FORGOTTEN * interval} s: set"
-            f" slurm-init-seconds-before-status-checks in the profile to {max(1, age // POLLS_BEFORE_FORGOTTEN)}"
+            f"MinJobAge is {age} s, expected at least {least} s: set"
+            f" {INTERVAL} in the profile to {max(1, age // POLLS_BEFORE_FORGOTTEN)}"
         )
     return f"MinJobAge {age} s"
 
@@ -67,12 +82,7 @@ def main() -> None:
     parser.add_argument("--profile", type=Path, default=Path("profiles/slurm"), help="folder of the profile")
     parser.add_argument("--gpus", type=int, default=1, help="of one training job, 0 for a cluster without")
     arguments = parser.parse_args()
-    path = arguments.profile / "config.yaml"
-    if not path.exists():
-        raise cli.BadInput(f"{path}: not found; expected the folder of a profile")
-    profile = yaml.safe_load(path.read_text())
-    if profile["executor"] != "slurm":
-        raise cli.BadInput(f"{path}: executor is {profile['executor']}, expected slurm")
+    profile = read_profile(arguments.profile / "config.yaml")
 
     defaults = profile["default-resources"]
     training = defaults | profile.get("set-resources", {}).get("train_model", {}) | {"nodes": 1}
@@ -80,8 +90,8 @@ def main() -> None:
     print(f"status      {check_min_job_age(profile)}")
     print(f"CPU rules   {check_job(defaults)}")
     print(f"training    {check_job(training)}")
-    if "resources" in profile:
-        limit = {"runtime": profile["resources"]["runtime"]}
+    limit = {key: value for key, value in profile.get("resources", {}).items() if key == "runtime"}
+    if limit:
         print(f"time limit  {check_job(training | limit)}")
 
 
