@@ -121,6 +121,13 @@ def test_settings_that_would_mix_the_splits_are_refused(tiles, split, chosen, me
         select_tiles({}, TILES | tiles, SPLIT | split, chosen)
 
 
+@pytest.mark.parametrize("name", ["taurus perseus", "Orion", "none"])
+def test_complex_whose_name_the_flags_cannot_hold_is_refused(name):
+    split = SPLIT | {"complexes": {name: {"glon": [200, 218], "glat": [-24, -8]}}}
+    with pytest.raises(BadInput, match=f"co.split.complexes: '{name}' cannot name a complex"):
+        select_tiles({}, TILES, split, {})
+
+
 def test_held_out_complex_crosses_longitude_zero():
     labels = sky_labels(SPLIT)
     assert labels[hp.ang2pix(256, 350.0, 17.0, lonlat=True)] == labels[hp.ang2pix(256, 5.0, 17.0, lonlat=True)] == 4

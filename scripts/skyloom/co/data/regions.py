@@ -5,6 +5,7 @@ as tests of their own. A tile is used only if everything within `guard_deg` of i
 no sky pixel, recentred views included, lies in two.
 """
 
+import re
 from pathlib import Path
 
 import healpy as hp
@@ -15,6 +16,8 @@ from skyloom.cli import BadInput
 from skyloom.co.data.tiles import recentre, tile_centres, tile_vectors
 
 SPLITS = ("train", "valid", "test")
+COMPLEX_NAME = "[a-z0-9_]+"
+RESERVED = (*SPLITS, "none", "bright", "faint")
 LABEL_NSIDE = 256  # 14 arcmin: the resolution at which borders between splits are drawn
 PROBES = 16  # bright and valid sky is counted on a grid of 16 x 16 points per tile
 
@@ -38,9 +41,10 @@ def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: 
 
     Raises
     ------
-    BadInput : guard bands too narrow for the views, blocks that are not there or in two splits, a split or a held-out
-        complex without valid sky.
+    BadInput : guard bands too narrow for the views, blocks that are not there or in two splits, a complex whose name
+        no file can hold, a split or a held-out complex without valid sky.
     """
+    require_names(split)
     require_disjoint(tiles, split, chosen)
     table = label_tiles(tiles["nside"], split)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -63,6 +67,16 @@ def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: 
                 " co.tiles.snr_threshold or co.tiles.bright_fraction"
             )
     return table.reset_index(drop=True)
+
+
+def require_names(split: dict) -> None:
+    """Refuse complexes whose names are no words of `flag_meanings`, or stand for something else there or in a table."""
+    for name in split["complexes"]:
+        if not re.fullmatch(COMPLEX_NAME, name) or name in RESERVED:
+            raise BadInput(
+                f"config: co.split.complexes: {name!r} cannot name a complex; expected {COMPLEX_NAME}, and none of"
+                f" {', '.join(RESERVED)}"
+            )
 
 
 def require_disjoint(tiles: dict, split: dict, chosen: dict) -> None:
