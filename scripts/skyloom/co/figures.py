@@ -54,7 +54,7 @@ def panels(patches: xr.Dataset, predictions: dict[str, np.ndarray], denoised: np
     measured = ["dust", "hi", "target"] + ["denoised"] * (denoised is not None)
     columns = [*measured, *predictions]
     line = patches.attrs.get("line", "CO").replace("J=", "")
-    titles = {"dust": "dust 857 GHz", "hi": "N(HI)", "target": f"{line} (truth)", "denoised": "CO denoised"}
+    titles = {"dust": "dust 857 GHz", "hi": "N(HI)", "target": f"{line} (observed)", "denoised": "CO denoised"}
     with plotting.style():
         size = (1.35 * len(columns) + 0.5, 2.95 * n_tile + 0.35)
         figure, axes = plt.subplots(2 * n_tile, len(columns), figsize=size, squeeze=False)
@@ -86,7 +86,7 @@ def panels(patches: xr.Dataset, predictions: dict[str, np.ndarray], denoised: np
                 image = _map(ax, residuals[name], Normalize(-limit, limit), half, plotting.DIVERGING)
                 _beam(ax, half, float(patches.attrs.get("beam_arcmin", 15)), "0.2")
             _bar(
-                figure, image, below[len(measured) - 1], "model \N{MINUS SIGN} truth\n" + r"K km s$^{-1}$", beside=True
+                figure, image, below[len(measured) - 1], "model \N{MINUS SIGN} observed\n" + r"K km s$^{-1}$", beside=True
             )
             about = f"tile {int(row.tile)}\n$l$ = {float(row.glon):.1f}\N{DEGREE SIGN}\n"
             about += f"$b$ = {float(row.glat):+.1f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
@@ -194,7 +194,7 @@ def spectra(
         rho.set_title(
             f"Test tiles, {subset} (n = {tiles}): median over tiles, 68 % of a bootstrap over blocks", loc="left"
         )
-        ratio.set(ylabel=r"$C_\ell$ predicted / $C_\ell$ truth", xlabel=r"multipole $\ell$", yscale="log")
+        ratio.set(ylabel=r"$C_\ell$ predicted / $C_\ell$ observed", xlabel=r"multipole $\ell$", yscale="log")
         ratio.set_xlim(ell[0] - 60, ell[-1] + 60)
         low, high = ratio.get_ylim()
         ratio.set_ylim(max(low, 1e-3), min(high, 1e2))
