@@ -52,6 +52,7 @@ def data():
     return {k: torch.tensor(v, dtype=torch.float32) for k, v in batch.items()}, {
         "normalisation": constants,
         "pixel_arcmin": 5.0,
+        "pixels": SIDE,
     }
 
 
@@ -332,3 +333,10 @@ def test_copied_identity_vanishes_for_generators_that_copy():
     dust_hi, co, mask = torch.randn(2, 2, 8, 8), torch.randn(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
     assert cyclegan.copy_error(lambda x: x[:, :1], dust_hi, co, mask) == 0
     assert cyclegan.copy_error(lambda x: x.expand(-1, 2, -1, -1), co, dust_hi, mask) == 0
+
+
+def test_tiles_that_cannot_be_halved_so_often_are_refused_before_training(data):
+    with pytest.raises(BadInput, match=r"res_unet: coarse and depth ask for tiles of a multiple of 512 pixels"):
+        make("res_unet", data, coarse=2, depth=8)
+    with pytest.raises(BadInput, match=r"cyclegan: generator_depth ask for tiles of a multiple of 512 pixels"):
+        make("cyclegan", data, generator="unet", generator_depth=9)

@@ -86,7 +86,11 @@ def panels(patches: xr.Dataset, predictions: dict[str, np.ndarray], denoised: np
                 image = _map(ax, residuals[name], Normalize(-limit, limit), half, plotting.DIVERGING)
                 _beam(ax, half, float(patches.attrs.get("beam_arcmin", 15)), "0.2")
             _bar(
-                figure, image, below[len(measured) - 1], "model \N{MINUS SIGN} observed\n" + r"K km s$^{-1}$", beside=True
+                figure,
+                image,
+                below[len(measured) - 1],
+                "model \N{MINUS SIGN} observed\n" + r"K km s$^{-1}$",
+                beside=True,
             )
             about = f"tile {int(row.tile)}\n$l$ = {float(row.glon):.1f}\N{DEGREE SIGN}\n"
             about += f"$b$ = {float(row.glat):+.1f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")

@@ -165,6 +165,7 @@ def _meta(patches: PatchSet) -> dict:
     return {
         "normalisation": normalisation,
         "units": {name: str(patches.attrs_of(name).get("units", "")) for name in (*INPUTS, "target")},
+        "pixels": int(patches.array("target").shape[-1]),
         "pixel_arcmin": float(patches.attrs["pixel_arcmin"]),
     }
 

@@ -8,6 +8,8 @@ amplitude of a tile, which is what is predicted, reaches the output.
 import torch
 from torch import Tensor, nn
 
+from skyloom.cli import BadInput
+
 GROUPS = 8
 WIDEST = 4  # times the channels at full resolution, beyond which a level grows no wider
 
@@ -67,6 +69,12 @@ class ResUNet(nn.Module):
             x = grow(nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"))
             x = block(torch.cat([x, skips.pop()], 1))
         return self.head(x)
+
+
+def require_multiple(meta: dict, model: str, keys: str, least: int) -> None:
+    """Raise BadInput where a tile's side is no multiple of what the network's halvings, `keys` of its entry, ask for."""
+    if meta["pixels"] % least:
+        raise BadInput(f"{model}: {keys} ask for tiles of a multiple of {least} pixels, found {meta['pixels']}")
 
 
 # --- symmetries ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 
 from skyloom.cli import BadInput
 from skyloom.co.data.examples import INPUTS, to_physical
-from skyloom.co.models.blocks import ResidualBlock, conv, norm, random_symmetry
+from skyloom.co.models.blocks import ResidualBlock, conv, norm, random_symmetry, require_multiple
 from skyloom.training import Task
 
 BETAS = (0.5, 0.999)
@@ -42,6 +42,8 @@ def make_task(entry: dict, meta: dict) -> "CycleGANTask":
             raise BadInput(f"cyclegan: {key} is {entry[key]!r}; expected one of {', '.join(known)}")
     if entry["identity"] == "paired_l1" and not entry["paired"]:
         raise BadInput("cyclegan: identity is 'paired_l1' and paired is false; a paired loss needs pairs")
+    if entry["generator"] == "unet":
+        require_multiple(meta, "cyclegan", "generator_depth", 2 ** entry["generator_depth"])
     return CycleGANTask(entry, meta)
 
 

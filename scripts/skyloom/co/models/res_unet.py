@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle, softplus
 
 from skyloom.co.data.examples import INPUTS
-from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, symmetry
+from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, require_multiple, symmetry
 from skyloom.training import Task
 
 SURROUNDINGS_ARCMIN = (30.0, 60.0, 120.0)  # FWHM of the smoothings: from twice the beam to most of a tile
@@ -43,6 +43,7 @@ WARM_UP = 0.15  # share of the steps in which the learning rate rises
 
 def make_task(entry: dict, meta: dict) -> "ResUNetTask":
     """The network and its losses from a model entry and the examples' `meta`."""
+    require_multiple(meta, "res_unet", "coarse and depth", entry["coarse"] * 2 ** entry["depth"])
     return ResUNetTask(entry, meta)
 
 
