@@ -17,7 +17,6 @@ from skyloom.cli import BadInput
 from skyloom.co.evaluate import evaluate
 
 SETTINGS = {
-    "beam_arcmin": 15.0,
     "beam_cut": 0.05,
     "taper_deg": 0.5,
     "l_first": 398,
@@ -83,7 +82,7 @@ def fake_patches(n=60, size=32, seed=0):
             "complex": flags(held_out, NAMES),
             "bright_fraction": ("example", (co > 3.6).mean((1, 2)).astype(np.float32)),
         },
-        attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "bright_fraction": 0.5},
+        attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "beam_arcmin": 15.0, "bright_fraction": 0.5},
     )
     return patches, co
 
@@ -177,6 +176,16 @@ def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
     model = curves.sel(of="model")
     assert ((model.rho_l_lo <= model.rho_l) & (model.rho_l <= model.rho_l_hi)).sel(subset="bright").all()
     assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
+
+
+def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
+    patches, co = tiles
+    wide = patches.assign_attrs(beam_arcmin=30.0)
+    (_, sharp), (records, blurred) = measured(co, patches), measured(co, wide)
+    np.testing.assert_allclose(blurred.beam, sharp.beam**4, rtol=1e-12)  # a Gaussian twice as wide
+    assert blurred.attrs["beam_arcmin"] == 30
+    first = blurred.rho_l.sel(of="model", subset="bright").values[0]  # l = 398 alone is left within 30'
+    assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first, rel=1e-12)
 
 
 def test_pearson_and_spearman_equal_scipy_on_the_pooled_pixels(tiles):

@@ -36,9 +36,10 @@ def evaluate(
 
     patches : the test rows of patches.nc; predictions : `prediction`, where there is one `spread` (example, y, x)
     [K km/s], the same rows. entry : the model's section of the config, unused here.
-    settings : `beam_arcmin`, `beam_cut` (bands with B_l^2 above it make the `_beam` scalars); `taper_deg`; `l_first`,
-    `l_width`, `l_count`; `threshold_min`, `threshold_max`, `threshold_count` [tile standard deviations];
-    `block_nside`, `draws`, `seed` (bootstrap). What divides bright from faint is the patch set's `bright_fraction`.
+    settings : `beam_cut` (bands with B_l^2 above it make the `_beam` scalars); `taper_deg`; `l_first`, `l_width`,
+    `l_count`; `threshold_min`, `threshold_max`, `threshold_count` [tile standard deviations]; `block_nside`, `draws`,
+    `seed` (bootstrap). The beam, and what divides bright from faint, are the patch set's `beam_arcmin` and
+    `bright_fraction`.
     Returns the records for metrics.json and the curves: `rho_l`, `cl_ratio (of, subset, l)` with `_lo`, `_hi`, `beam`,
     and `v0 v1 v2 (field, subset, threshold)` with `_sigma`.
     Errors: BadInput where the prediction has another shape or is not finite on valid sky.
@@ -49,7 +50,8 @@ def evaluate(
     ell, matrix = spectra.bands(n, tile_deg, settings["l_first"], settings["l_width"], settings["l_count"])
     if not len(ell):
         raise BadInput(f"evaluate: no band of l fits {n} pixels over {tile_deg:g} deg; expected a smaller l_first")
-    beam = spectra.beam_power(ell, settings["beam_arcmin"])
+    beam_arcmin = float(patches.attrs["beam_arcmin"])
+    beam = spectra.beam_power(ell, beam_arcmin)
     thresholds = np.linspace(settings["threshold_min"], settings["threshold_max"], settings["threshold_count"])
     taper = spectra.window(n, tile_deg, settings["taper_deg"])
     tiles = _spectra(fields, weight, matrix, taper, tile_deg) | _functionals(fields, weight, thresholds, tile_deg / n)
@@ -70,8 +72,8 @@ def evaluate(
     curves = xr.concat(
         curves, dim=xr.IndexVariable("subset", [c.attrs["subset"] for c in curves]), combine_attrs="drop"
     )
-    curves["beam"] = ("l", beam, {"long_name": f"B_l^2 of {settings['beam_arcmin']} arcmin FWHM"})
-    curves.attrs = {name: settings[name] for name in ("beam_arcmin", "beam_cut")}
+    curves["beam"] = ("l", beam, {"long_name": f"B_l^2 of {beam_arcmin:g} arcmin FWHM"})
+    curves.attrs = {"beam_arcmin": beam_arcmin, "beam_cut": settings["beam_cut"]}
     curves.attrs |= {"interval": "68 % of a bootstrap over blocks of tiles"}
     return records, curves
 
