@@ -130,7 +130,8 @@ def comparison(records: pd.DataFrame, headline: list[dict], reference: str, publ
     where the verdict leaves it out. reference : the `of` below which a network is flagged, in every deciding
     headline that has it, by its value on that network's own test examples. Intervals are the mean of the seeds'
     intervals, since the seeds share their test examples.
-    published : `{"beside", "metric", "value", "measured_on", "source"}`; their values get columns of their own.
+    published : `{"beside", "metric", "value", "measured_on", "source"}`; their values get columns of their own, in the
+    row of the model `beside`, or of each model of the list `beside` that is here; where none is, in one more row.
     """
     rows = []
     order = {"network": 0, "baseline": 1}
@@ -187,6 +188,11 @@ def column(item: dict) -> str:
     return f"{item['name']}_{item['subset']}"
 
 
+def names_beside(entry: dict) -> list[str]:
+    """The models or references that a published value stands beside: `beside` is one name or a list of them."""
+    return [entry["beside"]] if isinstance(entry["beside"], str) else entry["beside"]
+
+
 def _cells(group: pd.DataFrame, headline: list[dict]) -> dict:
     cells = {"seeds": group.seed.nunique()}
     for item in headline:
@@ -235,13 +241,12 @@ def _with_interval(row: pd.Series, key: str) -> str:
 
 
 def _beside(table: pd.DataFrame, entry: dict) -> pd.DataFrame:
-    """The table with one published number in columns of its own, beside its model or in a row of its own."""
-    if not (table.model == entry["beside"]).any():
-        table = pd.concat(
-            [table, pd.DataFrame([{"model": entry["beside"], "kind": "published", "flag": "", "seeds": 0}])]
-        )
-        table = table.reset_index(drop=True)
-    row = table.index[table.model == entry["beside"]]
+    """The table with one published number in columns of its own, beside its models or in a row of its own."""
+    names = names_beside(entry)
+    if not table.model.isin(names).any():
+        added = {"model": names[0], "kind": "published", "flag": "", "seeds": 0}
+        table = pd.concat([table, pd.DataFrame([added])]).reset_index(drop=True)
+    row = table.index[table.model.isin(names)]
     cells = (f"published_{entry['metric']}", entry["value"]), ("published_on", entry["measured_on"])
     for name, value in (*cells, ("published_source", entry["source"])):
         if name not in table:

@@ -76,6 +76,18 @@ def test_spectra_are_drawn_and_a_subset_without_tiles_is_refused(files, tmp_path
         draw(monkeypatch, co_plot_spectra, tmp_path / "none.png", '--config={"subset": "ophiuchus"}', *rest)
 
 
+def test_published_points_take_the_colour_of_the_first_of_their_models_that_was_run():
+    number = {"with": "CO 1-0", "values": [0.7, 0.2]}
+    rho_l = [{"beside": name} | number for name in ("dust", "hi", ["cyclegan", "cyclegan_as_presented"], "other")]
+    rho_l.append({"beside": "dust", "with": "CO 2-1", "values": [0, 0]})
+    figure, ax = plt.subplots()
+    published = {"l": [398, 632], "measured_on": "real sky", "rho_l": rho_l}
+    figures._published_points(ax, published, {"res_unet": {"color": "C0"}, "cyclegan_as_presented": {"color": "C3"}})
+    drawn = {line.get_label().split(",")[0]: line.get_color() for line in ax.lines}
+    assert drawn == {"dust": "black", "cyclegan": "C3", "other": "0.4"}
+    plt.close(figure)
+
+
 def test_selection_is_drawn(tmp_path, monkeypatch):
     pixels = healpy.nside2npix(32)
     co = np.random.default_rng(0).lognormal(0, 2, pixels)

@@ -202,6 +202,22 @@ def test_published_numbers_stand_in_columns_of_their_own_with_what_they_were_mea
     assert np.isnan(table.published_rho_l_beam["res_unet"])
 
 
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        (["res_unet", "cyclegan", "cyclegan_as_presented"], ["cyclegan", "cyclegan_as_presented"]),
+        (["res_unet", "cyclegan_as_presented"], ["cyclegan_as_presented"]),
+        (["res_unet"], ["cyclegan"]),  # a row of its own, under the first name
+    ],
+)
+def test_published_number_stands_beside_each_model_of_its_list_that_was_run(tmp_path, models, expected):
+    number = {"metric": "rho_l_beam", "value": 0.33, "measured_on": "real sky", "source": "COnet"}
+    published = [number | {"beside": ["cyclegan", "cyclegan_as_presented"]}]
+    table, _ = tables([write_metrics(tmp_path, model, "network", 0.9, 1.2) for model in models], published)
+    found = table.published_rho_l_beam.dropna()
+    assert sorted(found.index) == expected and (found == 0.33).all()
+
+
 def test_comparison_csv_begins_with_its_verdict_and_reads_back(tmp_path):
     table = pd.DataFrame({"model": ["a"], "rho": [0.5]})
     metrics.write_csv(table, tmp_path / "c.csv", "nothing\nis won")

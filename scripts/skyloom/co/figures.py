@@ -19,6 +19,7 @@ from matplotlib.patheffects import withStroke
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.data.tiles import frame, tile_vectors
+from skyloom.metrics import names_beside
 
 MASKED = "#EADBB5"
 FAINTEST = 3  # signal / noise where the selection map begins; below it is speckle
@@ -222,10 +223,12 @@ def _published_points(ax, published: dict | None, styles: dict) -> None:
         return
     markers = iter("sDv^")
     for curve in published["rho_l"]:
-        if curve["with"] != "CO 1-0" or curve["beside"] not in ("dust", *styles, "cyclegan"):
+        names = names_beside(curve)
+        if curve["with"] != "CO 1-0" or "hi" in names:  # HI's is zero at all l
             continue
-        colour = "black" if curve["beside"] == "dust" else styles.get(curve["beside"], {}).get("color", "0.4")
-        label = f"{curve['beside']}, published ({published['measured_on']})"
+        drawn = [styles[name]["color"] for name in names if name in styles]  # grey where its model was not run
+        colour = "black" if "dust" in names else (drawn or ["0.4"])[0]
+        label = f"{names[0].replace('_', ' ')}, published ({published['measured_on']})"
         look = {"marker": next(markers), "linestyle": "none", "markerfacecolor": "none", "markersize": 6}
         ax.plot(published["l"], curve["values"], color=colour, label=label, **look)
 
