@@ -38,3 +38,11 @@ def test_typo_is_refused_with_the_nearest_known_key(house, tmp_path, overlay, me
     done = snakemake(house, "-n", "--configfile", str(mine))
     assert done.returncode != 0
     assert f"config: {message}" in done.stdout or message in done.stdout, done.stdout[-2000:]
+
+
+def test_container_that_is_asked_for_but_not_named_is_refused(house):
+    done = snakemake(house, "-n", "--sdm", "apptainer")
+    assert done.returncode != 0
+    assert "config: container: not set, but --sdm apptainer is" in done.stdout, done.stdout[-2000:]
+    named = snakemake(house, "-n", "--quiet", "--sdm", "apptainer", "--config", "container=skyloom.sif")
+    assert "config: container" not in named.stdout

@@ -6,12 +6,14 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import jsonschema
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import update_config
 
 BASE = Path(workflow.basedir)
@@ -127,8 +129,17 @@ house_config()
 # --- where things run -----------------------------------------------------------------------------------------------
 
 # The interpreter that runs Snakemake runs the scripts, unless `--sdm conda` or `--sdm apptainer` brings its own.
-PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 ENV = "../../envs/skyloom.yaml"
+
+
+def require_container():
+    """Refuse to run jobs in a container where none is named: they would run in the bare shell instead."""
+    if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method and not config["container"]:
+        refuse("container", "not set, but --sdm apptainer is: name the image built from envs/skyloom.def")
+
+
+require_container()
 
 
 def require_account():

@@ -1,9 +1,8 @@
 # Survey files: downloaded or linked once, checked, read-only afterwards.
-import shlex
 
 # Not params or code inputs: another mirror, a moved copy or an edit must not fetch a gigabyte again.
-DOWNLOAD = shlex.join(
-    [PYTHON, os.path.relpath(BASE / "scripts" / "download_raw.py")]
+DOWNLOAD = f"{PYTHON} " + shlex.join(
+    [os.path.relpath(BASE / "scripts" / "download_raw.py")]
     + (["--mirror", config["raw"]["mirror"]] if config["raw"]["mirror"] else [])
     + [f"--local={name}={path}" for name, path in config["raw"]["local"].items()]
 )
