@@ -72,7 +72,7 @@ class ResUNet(nn.Module):
 
 
 def require_multiple(meta: dict, model: str, keys: str, least: int) -> None:
-    """Raise BadInput where a tile's side is no multiple of what the network's halvings, `keys` of its entry, ask for."""
+    """Raise BadInput where a tile's side is no multiple of what the halvings (`keys` of the entry) ask for."""
     if meta["pixels"] % least:
         raise BadInput(f"{model}: {keys} ask for tiles of a multiple of {least} pixels, found {meta['pixels']}")
 
