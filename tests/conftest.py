@@ -1,5 +1,6 @@
 """Fixtures that all tests share: a copy of the repository, Snakemake on it, a finished run of test size."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -23,6 +24,21 @@ def realdata() -> Path:
     if not folder:
         pytest.skip("SKYLOOM_REALDATA is unset: it names the folder of small real data files")
     return Path(folder)
+
+
+@pytest.fixture
+def toy_study(monkeypatch):
+    """`toy_study(folder)` lets `skyloom` find the study `toy` in a folder; afterwards it is forgotten."""
+    import skyloom
+
+    def add(folder: Path) -> None:
+        monkeypatch.setattr(skyloom, "__path__", [*skyloom.__path__, str(folder)])
+        importlib.invalidate_caches()
+
+    yield add
+    vars(skyloom).pop("toy", None)
+    for name in [name for name in sys.modules if f"{name}.".startswith("skyloom.toy.")]:
+        del sys.modules[name]
 
 
 def copy_repository(target: Path) -> Path:

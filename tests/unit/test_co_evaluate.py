@@ -1,6 +1,5 @@
 """The evaluation of known predictions, and the entry point that makes and measures them."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import yaml
 
 import compare_models
 import predict_test
-import skyloom
 from skyloom.cli import BadInput
 from skyloom.co.evaluate import evaluate
 
@@ -238,14 +236,13 @@ def predict(task, batch): return {"prediction": task.factor * batch["dust"]}
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
+def toy(tmp_path, toy_study, monkeypatch):
     """A study `toy` with a one-weight network and the same as a baseline; returns the arguments of predict_test."""
     for name, text in STUDY.items():
         file = tmp_path / "library" / "toy" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    monkeypatch.setattr(skyloom, "__path__", [*skyloom.__path__, str(tmp_path / "library")])
-    importlib.invalidate_caches()
+    toy_study(tmp_path / "library")
     patches, _ = fake_patches()
     patches.to_netcdf(tmp_path / "patches.nc")
 

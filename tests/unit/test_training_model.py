@@ -16,7 +16,6 @@ import pytest
 import torch
 import xarray as xr
 
-import skyloom
 import train_model
 from skyloom import cli
 from skyloom.patchset import write
@@ -114,9 +113,9 @@ def by_torchrun(scripts, folder, entry, **environment):
 
 
 @pytest.fixture
-def here(scripts, monkeypatch, capsys):
+def here(scripts, toy_study, monkeypatch, capsys):
     """Run the entry point in this process, as one process: (exit code, what it said)."""
-    monkeypatch.setattr(skyloom, "__path__", [*skyloom.__path__, str(scripts / "skyloom")])  # its toy study
+    toy_study(scripts / "skyloom")
     threads = torch.get_num_threads()
 
     def run(folder, entry=NETWORK_ENTRY, *options):
