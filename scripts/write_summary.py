@@ -39,7 +39,7 @@ def verdict(study: Path) -> list[str]:
     lines = table.read_text().splitlines()
     said = [line.removeprefix("# ") for line in lines if line.startswith("#")]
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    return [*said, f"{len(rows)} models in `{table}`"]
+    return [*said, f"{len(rows)} rows in `{table}`"]
 
 
 def main() -> None:
