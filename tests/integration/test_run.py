@@ -36,10 +36,12 @@ def test_comparison_has_every_model_with_its_interval_and_the_verdict_first(fini
         assert rows[model]["data"] == "simulated"
 
 
-def test_figures_and_anchors_are_there(finished):
+def test_figures_anchors_and_costs_are_there(finished):
     for name in ("history", "spectra", "panels_co10", "selection_co10"):
         for ending in ("png", "pdf"):
             assert (finished / RUN / f"co/figures/{name}.{ending}").stat().st_size > 10_000
+    costs = {row["model"]: row for row in csv.DictReader((finished / RUN / "co/training.csv").open())}
+    assert set(costs) == set(MODELS) and costs["res_unet"]["steps"] == "24" and costs["constant"]["steps"] == ""
     anchors = list(csv.DictReader((finished / RUN / "co/raw/anchors.csv").open()))
     assert {"anchor", "model", "target", "ok", "source"} <= anchors[0].keys()
 

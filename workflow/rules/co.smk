@@ -21,6 +21,7 @@ rule co:
     """Everything of the CO study: tables and figures."""
     input:
         f"{CO_R}/comparison.csv",
+        f"{CO_R}/training.csv",
         [f"{CO_R}/figures/history.png"] * bool(of_all_networks("co", MODEL)),
         f"{CO_R}/figures/spectra.png",
         expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),

@@ -118,3 +118,26 @@ rule plot_history:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --history {input.history} --data-kind {input.data} --output {output.png} > {log} 2>&1"
+
+
+rule tabulate_training:
+    """What each training cost, in wall time and device hours."""
+    input:
+        code=code("tabulate_training.py"),
+        runs=lambda w: of_all_models(w.study, f"{MODEL}/run.json"),
+    output:
+        report(
+            f"{R}/training.csv",
+            category="{study}",
+            labels={"result": "cost of training"},
+            caption="../report/training.rst",
+        ),
+    log:
+        f"{LOG}/tabulate_training.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    shell:
+        f"{PYTHON} " "{input.code[0]} --runs {input.runs} --output {output} > {log} 2>&1"
