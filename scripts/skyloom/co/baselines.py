@@ -14,6 +14,7 @@ minimise the same squared error in units of the noise on which they are scored.
 import numpy as np
 import skops.io
 import torch
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import least_squares
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -148,7 +149,7 @@ def features(batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
     for name in ("dust", "hi"):
         columns.append(batch[name])
         for fwhm in SMOOTHINGS_ARCMIN:
-            sigma = (0, 0, *(fwhm / meta["pixel_arcmin"] / np.sqrt(8 * np.log(2)),) * 2)
+            sigma = (0, 0, *(fwhm / meta["pixel_arcmin"] * gaussian_fwhm_to_sigma,) * 2)
             share = gaussian_filter(valid, sigma, mode="nearest")
             columns.append(gaussian_filter(batch[name] * valid, sigma, mode="nearest") / np.maximum(share, 1e-3))
         columns.append(np.hypot(*np.gradient(batch[name], axis=(-2, -1))))

@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate, pixel_unshuffle, softplus
 
 from skyloom.co.data.examples import INPUTS
 from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, require_multiple, symmetry
-from skyloom.training import Task
+from skyloom.training import Task, adamw
 
 SURROUNDINGS_ARCMIN = (30.0, 60.0, 120.0)  # FWHM of the smoothings: from twice the beam to most of a tile
 BEAM_ARCMIN = 15.0  # length over which slopes are taken, so that they are of order one
@@ -121,7 +121,7 @@ class ResUNetTask(Task):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
-        return {"net": torch.optim.AdamW(self.parameters(), rate, weight_decay=decay, fused=True)}
+        return {"net": adamw(self.parameters(), rate, weight_decay=decay)}
 
     def schedules(self, optimisers):
         cycle = torch.optim.lr_scheduler.OneCycleLR(
