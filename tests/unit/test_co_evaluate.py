@@ -11,6 +11,7 @@ import yaml
 
 import compare_models
 import predict_test
+import skyloom.checkpoint
 from skyloom.cli import BadInput
 from skyloom.co.evaluate import evaluate
 
@@ -303,7 +304,7 @@ def test_checkpoint_of_another_config_or_model_is_refused_by_its_key(toy):
 def test_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "best.ckpt").write_text("<html>not found</html>")
     with pytest.raises(BadInput, match=r"best\.ckpt: not a checkpoint that train_model wrote"):
-        predict_test.load_checkpoint(tmp_path / "best.ckpt", {})
+        skyloom.checkpoint.load(tmp_path / "best.ckpt", {})
 
 
 # --- the comparison --------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def model_entry(w):
 
 def science(entry):
     """A model's config without what only says where and how long it runs: changing that must not retrain."""
-    return {k: v for k, v in entry.items() if k not in ("gpus", "threads", "runtime", "mem_mb")}
+    return {k: v for k, v in entry.items() if k not in ("seeds", "gpus", "threads", "runtime", "mem_mb")}
 
 
 def patches_of(study, name):
@@ -207,8 +207,10 @@ def training_set(w):
 
 
 def seeds(study, model):
-    """The seeds of a model: a baseline has no random start and runs once."""
-    return config[study]["seeds"] if config[study]["models"][model]["kind"] == "network" else config[study]["seeds"][:1]
+    """The seeds of a model: its own where it names some; a baseline has no random start and runs once."""
+    entry = config[study]["models"][model]
+    chosen = entry.get("seeds") or config[study]["seeds"]
+    return chosen if entry["kind"] == "network" else chosen[:1]
 
 
 def of_all_models(study, pattern):
@@ -226,7 +228,7 @@ def of_all_networks(study, pattern):
 def one_seed_of(study, name, pattern):
     """`pattern` for the first seed of each model of set `name`: what a figure of single patches shows."""
     models = [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
-    return expand(pattern, study=study, model=models, seed=config[study]["seeds"][0])
+    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[0])]
 
 
 def sets_of(study):

@@ -160,13 +160,15 @@ def _meta(patches: PatchSet) -> dict:
         if absent:
             raise BadInput(f"{patches.path}: {name} lacks {', '.join(absent)}; expected constants fitted on train")
         normalisation[name] = {key: float(attributes[key]) for key in NORMALISATION}
-    if "pixel_arcmin" not in patches.attrs:
-        raise BadInput(f"{patches.path}: no attribute pixel_arcmin (found {', '.join(patches.attrs)})")
+    for name in ("pixel_arcmin", "line"):
+        if name not in patches.attrs:
+            raise BadInput(f"{patches.path}: no attribute {name} (found {', '.join(patches.attrs)})")
     return {
         "normalisation": normalisation,
         "units": {name: str(patches.attrs_of(name).get("units", "")) for name in (*INPUTS, "target")},
         "pixels": int(patches.array("target").shape[-1]),
         "pixel_arcmin": float(patches.attrs["pixel_arcmin"]),
+        "line": str(patches.attrs["line"]),
     }
 
 
