@@ -19,6 +19,9 @@ for study in config["studies"]:
     include: f"workflow/rules/{study}.smk"
 
 
+include: "workflow/rules/estimate.smk"
+
+
 if config["container"]:
 
     container: config["container"]

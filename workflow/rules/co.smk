@@ -24,6 +24,8 @@ rule co:
         f"{CO_R}/training.csv",
         [f"{CO_R}/figures/history.png"] * bool(of_all_networks("co", MODEL)),
         f"{CO_R}/figures/spectra.png",
+        [f"{CO_R}/figures/saturation.png"] * (set(CO["saturation"].values()) <= set(CO["run_models"])),
+        expand(f"{CO_R}/figures/latent_{{model}}.png", model=[m for m in CO["latent"] if m in CO["run_models"]]),
         expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
 
@@ -239,7 +241,7 @@ rule co_plot_panels:
         code=code("co_plot_panels.py"),
         patches=f"{CO_SET}/patches.nc",
         denoised=lambda w: denoised_of("co", w.set),
-        predictions=lambda w: one_seed_of("co", w.set, f"{TEST}/predictions.nc"),
+        predictions=lambda w: one_seed_of("co", w.set, f"{TEST}/predictions.nc", CO["panels"]["models"]),
     output:
         png=report(
             f"{CO_R}/figures/panels_{{set}}.png",
@@ -291,3 +293,66 @@ rule co_plot_spectra:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
         " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_saturation:
+    """Learning curves of the same network on raw and on denoised CO."""
+    input:
+        code=code("co_plot_saturation.py"),
+        history=lambda w: [
+            f
+            for m in CO["saturation"].values()
+            for f in expand(f"{MODEL}/history.csv", study="co", model=m, seed=seeds("co", m))
+        ],
+        patches=lambda w: patches_of("co", CO["models"][CO["saturation"]["raw"]]["set"]),
+    output:
+        png=report(
+            f"{CO_R}/figures/saturation.png",
+            category="co",
+            labels={"result": "learning from raw and from denoised CO"},
+            caption="../report/co/saturation.rst",
+        ),
+        pdf=f"{CO_R}/figures/saturation.pdf",
+    log:
+        f"{CO_LOG}/co_plot_saturation.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        config=as_json(**CO["saturation"]),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --history {input.history} --patches {input.patches}"
+        " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_latent:
+    """The bottleneck features of a network against dust, N(HI), W(CO), latitude and complex."""
+    input:
+        code=in_study("co", model_code("co_plot_latent.py")),
+        data=in_study("co", training_set),
+        checkpoint=lambda w: f"{CO_R}/models/{w.model}/seed{seeds('co', w.model)[0]}/best.ckpt",
+    output:
+        png=report(
+            f"{CO_R}/figures/latent_{{model}}.png",
+            category="co",
+            labels={"result": "latent space", "model": "{model}"},
+            caption="../report/co/latent.rst",
+        ),
+        pdf=f"{CO_R}/figures/latent_{{model}}.pdf",
+        table=f"{CO_R}/figures/latent_{{model}}.csv",
+    log:
+        f"{CO_LOG}/co_plot_latent/{{model}}.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(entry=science(CO["models"][w.model])),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
+        " --output-table {output.table} --output {output.png} > {log} 2>&1"

@@ -1,6 +1,7 @@
 # File-name patterns, config, code as input, resources: what every rule file uses.
 # Standard library, yaml and jsonschema only: each Slurm job parses this file again.
 import ast
+import csv
 import difflib
 import functools
 import json
@@ -9,6 +10,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import yaml
@@ -184,6 +186,11 @@ def model_entry(w):
     return config[w.study]["models"][w.model]
 
 
+def in_study(study, function):
+    """An input function of `{study}` and `{model}` where files have no wildcard `{study}`, being of one study."""
+    return lambda w: function(SimpleNamespace(study=study, **dict(w.items())))
+
+
 def science(entry):
     """A model's config without what only says where and how long it runs: changing that must not retrain."""
     return {k: v for k, v in entry.items() if k not in ("seeds", "gpus", "threads", "runtime", "mem_mb")}
@@ -225,9 +232,10 @@ def of_all_networks(study, pattern):
     return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
 
 
-def one_seed_of(study, name, pattern):
-    """`pattern` for the first seed of each model of set `name`: what a figure of single patches shows."""
+def one_seed_of(study, name, pattern, chosen=None):
+    """`pattern` for the first seed of each model of set `name`, or of those `chosen`: what a figure of patches shows."""
     models = [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
+    models = [m for m in models if m in chosen] if chosen else models
     return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[0])]
 
 

@@ -64,6 +64,11 @@ def predict(task: "ResUNetTask", batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return {"prediction": first, "spread": (second - first.square()).clamp(min=0).sqrt()}
 
 
+def bottleneck(task: "ResUNetTask") -> nn.Module:
+    """The module whose output is the narrowest view of a tile, (n, channel, y, x)."""
+    return task.net.bottom
+
+
 def asinh_normal(mean: Tensor, spread: Tensor, constants: dict[str, float]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation in physical units of a normal distribution in normalised asinh space.
 
