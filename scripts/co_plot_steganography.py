@@ -10,6 +10,7 @@ from skyloom import cli, plotting
 from skyloom.patchset import PatchSet
 
 COLUMNS = ("amplitude", "score", "control")
+LINEAR = 0.01  # rises below one per cent are drawn to a linear scale, those of a hidden code to a logarithmic one
 
 
 def main() -> None:
@@ -38,13 +39,14 @@ def figure(scores: dict[str, pd.DataFrame]) -> Figure:
         fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
         for ax, (column, title) in zip(axes, panels.items(), strict=True):
             for model, table in scores.items():
-                ax.plot(table.amplitude, table[column], marker=".", label=model.replace("_", " "), **looks[model])
-            ax.axhline(1, color="0.7", linewidth=0.6, zorder=0)
-            ax.set(xscale="log", yscale="log", xlabel="noise on CO [standard deviations of its asinh]")
+                look = looks[model] | {"marker": ".", "label": model.replace("_", " ")}
+                ax.plot(table.amplitude, table[column] - 1, **look)
+            ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
+            ax.set(xscale="log", xlabel="noise on CO [standard deviations of its asinh]")
+            ax.set_yscale("symlog", linthresh=LINEAR)
             ax.set_title(title, loc="left")
             ax.yaxis.set_major_formatter("{x:g}")
-            ax.yaxis.set_minor_formatter("{x:g}")
-        axes[0].set_ylabel("error of (dust, HI) brought back,\nwith noise / without")
+        axes[0].set_ylabel("rise of the error of (dust, HI) brought back,\nwith noise / without, less 1")
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return fig
 

@@ -47,7 +47,7 @@ def main() -> None:
         row |= steganography(hidden[path.parent], args.config["score_at"]) if path.parent in hidden else {}
         rows.append(row)
     with cli.atomic(args.output) as part:
-        pd.DataFrame(rows).to_csv(part, index=False, float_format="%.4g")
+        pd.DataFrame(rows).to_csv(part, index=False, float_format="%.5g")
 
 
 def failures(path: Path, patches: PatchSet, settings: dict) -> dict[str, float]:

@@ -289,6 +289,23 @@ def test_buffer_neither_loses_nor_doubles_an_image():
     assert sorted(v for v in seen + kept if v >= 5) == [float(v) for v in range(5, 240)]
 
 
+def test_processes_share_one_buffer_and_take_their_images_out_of_it(monkeypatch):
+    """Two processes with half of each batch are one with all of it; what they gather is put together by hand here."""
+    alone, pair = gan.Replay(6), [gan.Replay(6), gan.Replay(6)]
+    monkeypatch.setattr(gan.dist, "is_initialized", lambda: True)
+    for turn in range(8):
+        images = numbered(range(4 * turn, 4 * turn + 4))
+        monkeypatch.setattr(gan, "of_all_processes", lambda _, images=images: images)
+        monkeypatch.setattr(gan.dist, "get_rank", lambda: 0)
+        whole = alone.exchange(images, torch.Generator().manual_seed(turn))
+        parts = []
+        for rank, replay in enumerate(pair):
+            monkeypatch.setattr(gan.dist, "get_rank", lambda rank=rank: rank)
+            parts.append(replay.exchange(images[2 * rank :][:2], torch.Generator().manual_seed(turn)))
+        assert torch.equal(pair[0].images, pair[1].images) and torch.equal(pair[0].images, alone.images)
+        assert torch.equal(parts[0], whole[:2]) and [len(part) for part in parts] == [2, 2]
+
+
 def test_published_weights_hold_no_buffer_and_the_saved_state_does(tmp_path):
     with pytest.raises(SystemExit):
         train(tmp_path, stop_at=7)

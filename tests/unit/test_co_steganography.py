@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+import yaml
 from scipy.ndimage import gaussian_filter
 
 from skyloom.co import ablations, steganography
@@ -92,6 +93,16 @@ def test_changed_keys_are_told_with_both_values():
     assert ablations.changes(base | {"ema": 0.0}, base) == "ema 0.99 -> 0.0"
     unpaired = ablations.changes(base | {"paired": False, "identity": "none"}, base)
     assert unpaired == "identity paired_l1 -> none; paired true -> false"
+
+
+def test_each_ablation_of_the_workstation_departs_from_its_base_in_one_key():
+    config = yaml.safe_load((SCRIPTS.parent / "config/co/workstation.yaml").read_text())
+    models = {name: {k: v for k, v in entry.items() if k != "seeds"} for name, entry in config["models"].items()}
+    base = models[config["ablations"]["base"]]
+    for name in config["ablations"]["models"]:
+        changed = models[name].items() - base.items()
+        # an identity of pairs is refused without pairs
+        assert len(changed) == (2 if name == "cyclegan_unpaired" else 1), (name, changed)
 
 
 @pytest.fixture(scope="module")
