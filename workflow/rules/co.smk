@@ -13,6 +13,21 @@ CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOUR
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
 
 
+def co_of_models(models, pattern):
+    """`pattern` for every seed of these models."""
+    return [f for m in models for f in expand(pattern, study="co", model=m, seed=seeds("co", m))]
+
+
+CO_CYCLEGANS = [m for m in CO["run_models"] if CO["models"][m]["module"] == "cyclegan"]
+CO_BASE, CO_CHANGED = CO["ablations"]["base"], CO["ablations"]["models"]
+for model in (CO_BASE, *CO_CHANGED) if CO_CHANGED else ():
+    if model not in CO["models"]:
+        known = CO["models"]
+        refuse("co.ablations", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
+# The rows of the table of ablations, the base first; none where no ablation runs.
+CO_ABLATIONS = [m for m in (CO_BASE, *CO_CHANGED) if m in CO["run_models"] and {*CO_CHANGED} & {*CO["run_models"]}]
+
+
 localrules:
     co,
 
@@ -28,6 +43,8 @@ rule co:
         expand(f"{CO_R}/figures/latent_{{model}}.png", model=[m for m in CO["latent"] if m in CO["run_models"]]),
         expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
+        [f"{CO_R}/figures/steganography.png"] * bool(CO_CYCLEGANS),
+        [f"{CO_R}/ablations.csv"] * bool(CO_ABLATIONS),
 
 
 rule co_simulate_sky:
@@ -293,6 +310,97 @@ rule co_plot_spectra:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
         " --output {output.png} > {log} 2>&1"
+
+
+rule co_test_steganography:
+    """What a CycleGAN hides in its CO: the rise of the cycle's error with faint noise on the way back."""
+    input:
+        code=code("co_test_steganography.py"),
+        data=training_set,
+        checkpoint=f"{MODEL}/best.ckpt",
+    output:
+        f"{TEST}/steganography.csv",
+    log:
+        f"{LOG}/co_test_steganography/{{model}}_seed{{seed}}.log",
+    wildcard_constraints:
+        study="co",
+    conda:
+        ENV
+    threads: 2
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(
+            entry=science(model_entry(w)), **{k: CO["steganography"][k] for k in ("amplitudes", "tiles", "seed")}
+        ),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
+        " --output {output} > {log} 2>&1"
+
+
+rule co_plot_steganography:
+    """The rise of the cycle's error with noise, one line a CycleGAN."""
+    input:
+        code=code("co_plot_steganography.py"),
+        scores=co_of_models(CO_CYCLEGANS, f"{TEST}/steganography.csv"),
+        patches=[patches_of("co", CO["models"][m]["set"]) for m in CO_CYCLEGANS[:1]],
+    output:
+        png=report(
+            f"{CO_R}/figures/steganography.png",
+            category="co",
+            labels={"result": "what the cycle hides"},
+            caption="../report/co/steganography.rst",
+        ),
+        pdf=f"{CO_R}/figures/steganography.pdf",
+    log:
+        f"{CO_LOG}/co_plot_steganography.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(2000),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --scores {input.scores} --patches {input.patches} --output {output.png} > {log} 2>&1"
+
+
+rule co_tabulate_ablations:
+    """What each choice of the adversarial models is worth: a row a named model and seed."""
+    input:
+        code=code("co_tabulate_ablations.py"),
+        patches=sorted({patches_of("co", CO["models"][m]["set"]) for m in CO_ABLATIONS}),
+        metrics=co_of_models(CO_ABLATIONS, f"{TEST}/metrics.json"),
+        predictions=co_of_models(CO_ABLATIONS, f"{TEST}/predictions.nc"),
+        hidden=co_of_models([m for m in CO_ABLATIONS if m in CO_CYCLEGANS], f"{TEST}/steganography.csv"),
+    output:
+        report(
+            f"{CO_R}/ablations.csv",
+            category="co",
+            labels={"result": "ablations"},
+            caption="../report/co/ablations.rst",
+        ),
+    log:
+        f"{CO_LOG}/co_tabulate_ablations.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=as_json(
+            base=CO_BASE,
+            entries={
+                m: science(CO["models"][m]) for m in {CO["ablations"]["base"], *CO_ABLATIONS} if m in CO["models"]
+            },
+            score_at=CO["steganography"]["score_at"],
+            evaluate=CO["evaluate"],
+        ),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches} --tests {input.metrics}"
+        " --steganography {input.hidden} --output {output} > {log} 2>&1"
 
 
 rule co_plot_saturation:

@@ -63,6 +63,7 @@ def fit(
         optimisers = task.optimisers()
         schedules = task.schedules(optimisers)
         parts = {"task": task, "average": average, **optimisers, **{f"lr_{k}": v for k, v in schedules.items()}}
+        parts |= task.memory()
         run = Run(state, plan, digest, team, parts)
         run.load()
         log = Log(run, quiet=team.rank > 0)

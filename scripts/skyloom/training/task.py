@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,14 @@ from torch import Tensor, nn
 from skyloom.cli import BadInput
 
 Batch = dict[str, Tensor]
+
+
+class Memory(Protocol):
+    """Anything whose state is tensors and plain Python."""
+
+    def state_dict(self) -> dict: ...
+
+    def load_state_dict(self, state: dict) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,13 @@ class Task(nn.Module, ABC):
         self, optimisers: dict[str, torch.optim.Optimizer]
     ) -> dict[str, torch.optim.lr_scheduler.LRScheduler]:
         """Schedules of the learning rate by their optimiser's name, stepped after each step of it; none by default."""
+        return {}
+
+    def memory(self) -> dict[str, Memory]:
+        """What the training remembers beside weights, by name: resumed with them, never averaged or published.
+
+        Every process must hold the same; a batch-norm statistic or another part of the model is a torch buffer instead.
+        """
         return {}
 
     @abstractmethod

@@ -1,0 +1,48 @@
+"""Test what a trained CycleGAN hides in its CO, by noise on the way back (skyloom/co/steganography.py).
+
+On test tiles: a diagnosis by which nothing is chosen.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skyloom import checkpoint, cli
+from skyloom.co import steganography
+from skyloom.co.data import examples
+from skyloom.co.models import cyclegan
+
+BATCH = 64
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='{"entry": {...}, "amplitudes", "tiles", "seed"}'
+    )
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where used")
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="CSV")
+    args = parser.parse_args()
+
+    entry = args.config["entry"]
+    trained = checkpoint.load(args.checkpoint, {"study": "co", "module": "cyclegan", "entry": entry})
+    data = examples.load(args.data, entry)
+    checkpoint.refuse_differences(args.checkpoint, trained["meta"], data.meta, "meta", "the training set")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    task = cyclegan.make_task(trained["entry"], trained["meta"])
+    task.load_state_dict(trained["state"])
+    task.to(device).eval()
+    tiles = np.unique(np.linspace(0, len(data.test) - 1, args.config["tiles"]).round().astype(int))
+    batches = (
+        {name: values.to(device) for name, values in data.test[index].items()}
+        for index in np.array_split(tiles, -(-len(tiles) // BATCH))
+    )
+    table = steganography.scores(task.to_b, task.to_a, batches, args.config["amplitudes"], args.config["seed"])
+    with cli.atomic(args.output) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    cli.run(main)
