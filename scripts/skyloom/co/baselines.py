@@ -16,19 +16,15 @@ import skops.io
 import torch
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import least_squares
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
 from skyloom.cli import BadInput
-from skyloom.co.data.examples import Examples, Split
-from skyloom.co.physics import excess_co, fit_emissivity, fit_threshold
+from skyloom.co import physics
+from skyloom.co.data.examples import Examples, draw_pixels
 
-ATOMIC_NHI = 3.0  # 1e20 cm-2: below it hydrogen is atomic and dust follows HI
-MIN_PIXELS = 30  # of each kind, to fit a line
 SMOOTHINGS_ARCMIN = (5.0, 15.0, 45.0)  # FWHM of the boosted trees' view of the surroundings
-CHUNK = 64  # tiles read at a time
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]  # all that a boosted model unpacks
 
 
@@ -85,36 +81,11 @@ def predict_isotonic(state: dict, batch: dict[str, np.ndarray], meta: dict) -> n
 
 
 def fit_excess(entry: dict, examples: Examples, seed: int) -> dict:
-    """Emissivity and offset on atomic sky, then X and threshold by least squares of the clipped relation.
-
-    Atomic is N(HI) < 3e20 cm-2 without a detection of CO. Where less than a percent of the pixels has so little, the
-    lowest percent stands in, stored as `nhi_limit`. Raises BadInput where too few pixels are atomic, or detected.
-    """
-    pixels = draw_pixels(examples, entry["pixels"], seed)
-    dust, hi, co = pixels["dust"], pixels["hi"], pixels["target_physical"]
-    limit = max(ATOMIC_NHI, float(np.quantile(hi, 0.01)))
-    detected = co > 3 * pixels["error"]
-    atomic = (hi <= limit) & ~detected
-    for name, found in (("atomic", atomic.sum()), ("of detected CO", detected.sum())):
-        if found < MIN_PIXELS:
-            raise BadInput(f"{examples.train.patches.path}: {found} pixels {name} in train; expected {MIN_PIXELS}")
-    eps, offset, correlation = fit_emissivity(dust, hi, atomic)
-    molecular = ((dust - offset) / eps - hi) / 2
-    slope, threshold = fit_threshold(molecular[detected], co[detected])
-    start = (np.log(1 / max(slope, 1e-3)), max(threshold * slope, 0.0))
-    root = np.sqrt(pixels["loss_weight"])
-
-    def residual(parameters: np.ndarray) -> np.ndarray:
-        log_x, w0 = parameters
-        return root * (excess_co(dust, hi, eps, offset, np.exp(log_x), w0) - co)
-
-    log_x, w0 = least_squares(residual, start, x_scale=(0.1, 1.0)).x
-    constants = {"eps": eps, "offset": offset, "correlation": correlation, "x_factor": np.exp(log_x), "w0": w0}
-    return {name: float(value) for name, value in constants.items()} | {"nhi_limit": limit}
+    return physics.fit_excess(draw_pixels(examples, entry["pixels"], seed), str(examples.train.patches.path))
 
 
 def predict_excess(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
-    return excess_co(batch["dust"], batch["hi"], *(state[name] for name in ("eps", "offset", "x_factor", "w0")))
+    return physics.excess_co(batch["dust"], batch["hi"], *(state[name] for name in physics.EXCESS))
 
 
 # --- boosted trees ---------------------------------------------------------------------------------------------------
@@ -155,35 +126,6 @@ def features(batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
         columns.append(np.hypot(*np.gradient(batch[name], axis=(-2, -1))))
     columns.append(np.broadcast_to(np.abs(batch["glat"])[:, None, None, None], valid.shape))
     return np.stack(columns, -1)
-
-
-# --- training pixels -------------------------------------------------------------------------------------------------
-
-
-def draw_pixels(examples: Examples, n: int, seed: int, features=None) -> dict[str, np.ndarray]:
-    """About `n` valid training pixels, all where there are fewer: (k,) of each plane and `loss_weight`, and `features`.
-
-    The share of pixels is the same in every tile, so that sampling weights keep their meaning.
-    """
-    train: Split = examples.train
-    pixels_a_tile = np.prod(train[np.arange(1)]["valid"].shape)
-    share = min(1.0, n / (len(train) * pixels_a_tile))
-    random = np.random.default_rng(seed)
-    names = ("dust", "hi", "target_physical", "error")
-    parts = []
-    for start in range(0, len(train), CHUNK):
-        batch = {k: v.numpy() for k, v in train[np.arange(start, min(start + CHUNK, len(train)))].items()}
-        chosen = (batch["valid"] > 0) & (random.random(batch["valid"].shape) < share)
-        weight = batch["sampling_weight"][:, None, None, None] / np.maximum(batch["error"], 1e-6) ** 2
-        part = {name: batch[name][chosen].astype(np.float64) for name in names}
-        part["loss_weight"] = weight[chosen].astype(np.float64)
-        if features is not None:
-            part["features"] = features(batch, examples.meta)[chosen]
-        parts.append(part)
-    pixels = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if pixels["dust"].size == 0:
-        raise BadInput(f"{train.patches.path}: no valid pixel in the training split; baselines need some")
-    return pixels
 
 
 BASELINES = {

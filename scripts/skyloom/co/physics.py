@@ -5,8 +5,13 @@ excess of it (Planck 2011 XIX), and CO appears above a threshold in column densi
 """
 
 import numpy as np
+from scipy.optimize import least_squares
 
 from skyloom.cli import BadInput
+
+ATOMIC_NHI = 3.0  # 1e20 cm-2: below it hydrogen is atomic and dust follows HI
+MIN_PIXELS = 30  # of each kind, to fit a line
+EXCESS = ("eps", "offset", "x_factor", "w0")  # the arguments of `excess_co`, as `fit_excess` names them
 
 
 def fit_emissivity(dust: np.ndarray, hi: np.ndarray, select: np.ndarray) -> tuple[float, float, float]:
@@ -47,6 +52,39 @@ def fit_threshold(x: np.ndarray, w: np.ndarray) -> tuple[float, float]:
     """
     slope, intercept, _ = _line(np.ravel(x), np.ravel(w), "CO against column")
     return slope, -intercept / slope
+
+
+def fit_excess(pixels: dict[str, np.ndarray], where: str) -> dict[str, float]:
+    """Emissivity and offset on atomic sky, then X and threshold by least squares of the clipped relation.
+
+    Atomic is N(HI) < 3e20 cm-2 without a detection of CO. Where less than a percent of the pixels has so little, the
+    lowest percent stands in, given back as `nhi_limit`.
+
+    pixels : (n,) `dust` [MJy/sr], `hi` [1e20 cm-2], `target_physical` and its `error` [K km/s], `loss_weight`
+    where : the pixels' file, for the message
+    Returns the constants of `excess_co`, the `correlation` of the atomic pixels and `nhi_limit`.
+    Raises BadInput where too few pixels are atomic, or detected.
+    """
+    dust, hi, co = pixels["dust"], pixels["hi"], pixels["target_physical"]
+    limit = max(ATOMIC_NHI, float(np.quantile(hi, 0.01)))
+    detected = co > 3 * pixels["error"]
+    atomic = (hi <= limit) & ~detected
+    for name, found in (("atomic", atomic.sum()), ("of detected CO", detected.sum())):
+        if found < MIN_PIXELS:
+            raise BadInput(f"{where}: {found} pixels {name} in train; expected {MIN_PIXELS}")
+    eps, offset, correlation = fit_emissivity(dust, hi, atomic)
+    molecular = ((dust - offset) / eps - hi) / 2
+    slope, threshold = fit_threshold(molecular[detected], co[detected])
+    start = (np.log(1 / max(slope, 1e-3)), max(threshold * slope, 0.0))
+    root = np.sqrt(pixels["loss_weight"])
+
+    def residual(parameters: np.ndarray) -> np.ndarray:
+        log_x, w0 = parameters
+        return root * (excess_co(dust, hi, eps, offset, np.exp(log_x), w0) - co)
+
+    log_x, w0 = least_squares(residual, start, x_scale=(0.1, 1.0)).x
+    constants = {"eps": eps, "offset": offset, "x_factor": np.exp(log_x), "w0": w0, "correlation": correlation}
+    return {name: float(value) for name, value in constants.items()} | {"nhi_limit": limit}
 
 
 def _line(x: np.ndarray, y: np.ndarray, what: str) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ One asinh transform per quantity, fitted on the training split and stored in the
 negative noise, and invertible to physical units without knowing the truth. A tile is never scaled by its own range.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor
 
 from skyloom.cli import BadInput
+from skyloom.co.physics import EXCESS, fit_excess
 from skyloom.patchset import PatchSet
 
 INPUTS = ("dust", "hi")
 NORMALISATION = ("asinh_scale", "asinh_mean", "asinh_std")
 SPLITS = {"train": 0, "valid": 1, "test": 2}
+CHUNK = 64  # tiles read at a time
+EXCESS_PIXELS = 400_000  # training pixels to which the physical baseline is fitted
 MIN_WEIGHT = 0.5  # a pixel interpolated mostly from masked sky is not used
 
 
@@ -132,7 +136,8 @@ def load(paths: list[Path], entry: dict) -> Examples:
 
     paths : `patches.nc`, and optionally `denoised.nc`, whose `target` stands in for the raw one in train alone.
         Validation and test are raw whatever is given: a score against a filtered map rewards matching the filter.
-    entry : `weight_cap`, the largest sampling weight that is believed.
+    entry : `weight_cap`, the largest sampling weight that is believed; with `base: excess` the constants of the
+        physical baseline (`skyloom.co.physics.excess_co`), fitted to train, stand in `meta["excess"]`.
     Raises BadInput where a constant is missing, a split is empty, or the two files do not match.
     """
     patches = PatchSet(paths[0])
@@ -149,7 +154,10 @@ def load(paths: list[Path], entry: dict) -> Examples:
         name: Split(patches, smooth if name == "train" else raw, rows[name], cap, mean, meta["normalisation"])
         for name in SPLITS
     }
-    return Examples(**splits, meta=meta)
+    loaded = Examples(**splits, meta=meta)
+    if entry.get("base") == "excess":
+        meta["excess"] = _excess(loaded)
+    return loaded
 
 
 def _meta(patches: PatchSet) -> dict:
@@ -172,6 +180,13 @@ def _meta(patches: PatchSet) -> dict:
     }
 
 
+def _excess(examples: Examples) -> dict[str, float]:
+    """The physical baseline fitted to train, in digits that another machine's arithmetic gives too."""
+    pixels = draw_pixels(examples, EXCESS_PIXELS, seed=0)
+    fitted = fit_excess(pixels, str(examples.train.patches.path))
+    return {name: float(f"{fitted[name]:.6g}") for name in EXCESS}
+
+
 def _denoised(denoised: PatchSet, patches: PatchSet) -> np.ndarray:
     target, shape = denoised.array("target"), patches.array("target").shape
     if target.shape != shape:
@@ -187,3 +202,32 @@ def _denoised(denoised: PatchSet, patches: PatchSet) -> np.ndarray:
                 f"{denoised.path}: {name} of example {k} is {found[k]}; expected {expected[k]}, as in {patches.path}"
             )
     return target
+
+
+# --- training pixels -------------------------------------------------------------------------------------------------
+
+
+def draw_pixels(examples: Examples, n: int, seed: int, features: Callable | None = None) -> dict[str, np.ndarray]:
+    """About `n` valid training pixels, all where there are fewer: (k,) of each plane and `loss_weight`, and `features`.
+
+    The share of pixels is the same in every tile, so that sampling weights keep their meaning.
+    """
+    train = examples.train
+    pixels_a_tile = np.prod(train[np.arange(1)]["valid"].shape)
+    share = min(1.0, n / (len(train) * pixels_a_tile))
+    random = np.random.default_rng(seed)
+    names = ("dust", "hi", "target_physical", "error")
+    parts = []
+    for rows in np.split(np.arange(len(train)), range(CHUNK, len(train), CHUNK)):
+        batch = {k: v.numpy() for k, v in train[rows].items()}
+        chosen = (batch["valid"] > 0) & (random.random(batch["valid"].shape) < share)
+        weight = batch["sampling_weight"][:, None, None, None] / np.maximum(batch["error"], 1e-6) ** 2
+        part = {name: batch[name][chosen].astype(np.float64) for name in names}
+        part["loss_weight"] = weight[chosen].astype(np.float64)
+        if features is not None:
+            part["features"] = features(batch, examples.meta)[chosen]
+        parts.append(part)
+    pixels = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if pixels["dust"].size == 0:
+        raise BadInput(f"{train.patches.path}: no valid pixel in the training split; expected some to fit")
+    return pixels

@@ -10,6 +10,8 @@ The successor of the presentation's Res-UNet. Four physical ingredients:
   and the spread from a residual U-Net beside a linear map of the contrasts, which no norm has freed of their
   amplitude. Small scales come from the dust map, with its phases; what the network adds is how emissivity, HI and
   X(CO) vary. The start, p = q = r = 0, is a constant times the dust.
+  With `base: excess` the relation is the one fitted to the training sky, the baseline `excess`, and the network gives
+  one map p that is added to its asinh: where it has nothing to say, far off its training sky, physics remains.
 - The target's noise is known. The loss is the likelihood of a Gaussian in the normalised asinh of W (Nix & Weigend
   1994) of variance `spread**2 + noise**2`, the noise carried from K km/s to asinh space at the predicted mean (at the
   noisy target it would favour pixels that fluctuated low), so that `spread` is what dust and HI leave open, not the
@@ -27,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle, softplus
 
-from skyloom.co.data.examples import INPUTS
+from skyloom.co.data.examples import INPUTS, to_normalised
 from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, require_multiple, symmetry
 from skyloom.training import Task, adamw
 
@@ -83,8 +85,9 @@ def asinh_normal(mean: Tensor, spread: Tensor, constants: dict[str, float]) -> t
 class ResUNetTask(Task):
     """One optimiser, `net`: AdamW under OneCycle (Smith & Topin 2018).
 
-    entry : `width`, `depth`, `dropout`, `coarse`, `weight_decay`, `linear_loss`. The coefficients vary slowly: with
-        `coarse` 2 the network sees four pixels as channels, works at half the resolution and at a quarter of the cost.
+    entry : `width`, `depth`, `dropout`, `coarse`, `weight_decay`, `linear_loss`; the constants of `base: excess` stand
+        in the meta. The coefficients vary slowly: with `coarse` 2 the network sees four pixels as channels, works at
+        half the resolution and at a quarter of the cost.
     """
 
     def __init__(self, entry: dict, meta: dict):
@@ -92,28 +95,43 @@ class ResUNetTask(Task):
         self.entry = entry
         self.dust, self.hi, self.constants = (meta["normalisation"][name] for name in (*INPUTS, "target"))
         self.pixel_arcmin = meta["pixel_arcmin"]
+        self.excess = meta.get("excess")  # constants of `skyloom.co.physics.excess_co` with `base: excess`
         w, dust = (math.sinh(max(c["asinh_mean"], MIN_MEAN)) for c in (self.constants, self.dust))
         self.gain = w / dust  # of typical tiles, both in their scales
         self.coarse = entry["coarse"]
-        channels = len(INPUTS) * (2 + len(SURROUNDINGS_ARCMIN))
-        self.linear = nn.Conv2d(channels, 4, 1)
-        self.net = ResUNet(channels * self.coarse**2, 4, entry["width"], entry["depth"], entry["dropout"])
+        self.channels = len(INPUTS) * (2 + len(SURROUNDINGS_ARCMIN))
+        maps = 4 if self.excess is None else 2
+        self.linear = nn.Conv2d(self.channels, maps, 1)
+        self.net = ResUNet(self.channels * self.coarse**2, maps, entry["width"], entry["depth"], entry["dropout"])
         with torch.no_grad():
             self.net.head[-1].weight *= HEAD_START
             for parameter in (self.net.head[-1].bias, *self.linear.parameters()):
                 parameter.zero_()
+            if self.excess is not None:
+                self.net.head[-1].weight[0] = 0  # starts at the baseline itself
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 2, y, x) -> mean and ln(spread), each (n, 1, y, x), of the normalised target."""
         seen = self.contrasts(x)  # (n, 10, y, x)
-        maps = self.net(pixel_unshuffle(seen, self.coarse)).float()  # (n, 4, y / coarse, x / coarse)
+        maps = self.net(pixel_unshuffle(seen, self.coarse)).float()  # (n, 4 or 2, y / coarse, x / coarse)
         maps = interpolate(maps, size=x.shape[-2:], mode="bilinear") + self.linear(seen)
-        p, q, r, spread = maps.split(1, 1)
+        *coefficients, spread = maps.split(1, 1)
         dust, hi = (in_scales(z.float(), c) for z, c in zip(x.split(1, 1), (self.dust, self.hi), strict=True))
-        w = softplus(self.gain * (dust * p.clamp(-P_MAX, P_MAX).exp() - hi * q) - r)  # in scales of the target
-        mean = (w.clamp(max=W_MAX).asinh() - self.constants["asinh_mean"]) / self.constants["asinh_std"]
+        mean = (self.above_threshold if self.excess is None else self.beside_excess)(dust, hi, *coefficients)
         low, high = LOG_SPREAD
         return mean, low + (high - low) * spread.sigmoid()
+
+    def above_threshold(self, dust: Tensor, hi: Tensor, p: Tensor, q: Tensor, r: Tensor) -> Tensor:
+        """The relation with its coefficients p, q, r, all in scales, as normalised asinh."""
+        w = softplus(self.gain * (dust * p.clamp(-P_MAX, P_MAX).exp() - hi * q) - r)
+        return (w.clamp(max=W_MAX).asinh() - self.constants["asinh_mean"]) / self.constants["asinh_std"]
+
+    def beside_excess(self, dust: Tensor, hi: Tensor, p: Tensor) -> Tensor:
+        """The physical baseline as normalised asinh, plus p: a factor where CO is bright, an addition where faint."""
+        excess, scale = self.excess, self.constants["asinh_scale"]
+        molecular = (self.dust["asinh_scale"] * dust - excess["offset"]) / excess["eps"] - self.hi["asinh_scale"] * hi
+        w = (molecular / (2 * excess["x_factor"]) - excess["w0"]).clamp(min=0, max=W_MAX * scale)
+        return to_normalised(w, self.constants) + p
 
     def contrasts(self, x: Tensor) -> Tensor:
         """The maps, ln(map) less its surroundings, and how much ln(map) changes within a beam: (n, 10, y, x)."""
@@ -129,10 +147,7 @@ class ResUNetTask(Task):
         return {"net": adamw(self.parameters(), rate, weight_decay=decay)}
 
     def schedules(self, optimisers):
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimisers["net"], self.plan.learning_rate, total_steps=self.plan.steps, pct_start=WARM_UP
-        )
-        return {"net": cycle}
+        return {"net": one_cycle(optimisers["net"], self.plan.steps)}
 
     def losses(self, batch: dict[str, Tensor], step: int):
         batch = random_symmetry(batch)
@@ -166,6 +181,12 @@ class ResUNetTask(Task):
         prediction, spread = asinh_normal(mean, log_spread.detach().exp(), self.constants)
         variance = (spread.detach().square() + batch["error"].square()).clamp(min=1e-12)
         return (prediction - batch["target_physical"]).square() / variance / 2
+
+
+def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The learning rate up to the optimiser's own and down again (Smith & Topin 2018)."""
+    rate = optimiser.param_groups[0]["lr"]
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=WARM_UP)
 
 
 def smoothing(shape: torch.Size, fwhm: float, like: Tensor) -> tuple[Tensor, Tensor]:
