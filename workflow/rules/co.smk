@@ -153,6 +153,7 @@ rule co_cut_patches:
             tiles=CO["tiles"],
             set=keys_of_set("co", w.set, "line", "views", "shift_deg"),
             complexes=[*CO["split"]["complexes"]],
+            block_deg=CO["split"]["block_deg"],
         ),
         shards=CO["shards"],
     shell:
