@@ -1,9 +1,9 @@
 """Metric records, their block-bootstrap intervals, and the tables made of them: the same for every study.
 
 A record is `{"name", "of", "subset", "split", "value", "ci68": [lo, hi], "unit", "better", "n", "blocks"}`. `of` says
-what was measured: "model", one "sample" of a stochastic model, or what stands beside it for comparison (for CO "dust" and
-"ceiling"). `better` is "higher",
-"lower", "zero" (a bias), "one" (a ratio) or "nominal" (the coverage of a 68 % interval).
+what was measured: "model", one "sample" of a stochastic model, or what stands beside it for comparison (for CO "dust"
+and "ceiling"). `better` is "higher", "lower", "zero" (a bias), "one" (a ratio) or "nominal" (the coverage of a 68 %
+interval).
 
 Examples that share sky (or a simulation) are not independent: intervals come from resampling whole blocks of them.
 A statistic is a function of the multiplicity of each example, so that all draws are one matrix product.

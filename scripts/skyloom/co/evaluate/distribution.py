@@ -1,8 +1,8 @@
 """The distribution of CO brightness: histograms of W, Wasserstein and Kolmogorov-Smirnov distance.
 
-The observed map carries noise that a prediction has not. The tile's null map, noise of the same kind, is therefore added
-to the prediction: the distances are then 0 for a prediction that equals the truth, up to scatter. Pixels of one tile are
-not independent: intervals are those of the block bootstrap, not those of the textbook test.
+The observed map carries noise that a prediction has not. The tile's null map, noise of the same kind, is therefore
+added to the prediction: the distances are then 0 for a prediction that equals the truth, up to scatter. Pixels of one
+tile are not independent: intervals are those of the block bootstrap, not those of the textbook test.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ FIELDS = ("target", "prediction", "sample")
 
 
 def bin_edges(low: float, high: float, count: int) -> np.ndarray:
-    """Edges [K km/s], equally spaced in asinh(W / 1 K km/s): the same for every model. Beyond them counts at the end."""
+    """Edges [K km/s], equally spaced in asinh(W / 1 K km/s), the same for every model."""
     return np.sinh(np.linspace(np.arcsinh(low), np.arcsinh(high), count + 1))
 
 

@@ -1,7 +1,8 @@
 """Morphology: overlap of the Minkowski bands of a map with those of the observed CO.
 
-Beside the model stand the raw dust map (the floor) and the overlap of two random halves of the real tiles (the ceiling: a
-yardstick, not a bound, since a prediction shares its tiles with the truth). Normalised, 0 is the floor and 1 the ceiling.
+Beside the model stand the raw dust map (the floor) and the overlap of two random halves of the real tiles (the ceiling:
+a yardstick, not a bound, since a prediction shares its tiles with the truth). Normalised, 0 is the floor and 1 the
+ceiling.
 """
 
 import numpy as np

@@ -148,9 +148,9 @@ def dense_ranks(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
 def rank_moments(places: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Sums per tile for the rank correlations of a subset's pixels, (2, n, 6) in the order w, p, t, pp, tt, pt.
 
-    places : `dense_ranks` of `prediction` and `target` (n, y, x). First over all valid pixels, then (`spearman_ln`) over
-    those whose observed W is positive, where ln W is defined: ranks do not change under the logarithm, and a predicted W
-    of 0 or less has the lowest.
+    places : `dense_ranks` of `prediction` and `target` (n, y, x). First over all valid pixels, then (`spearman_ln`)
+    over those whose observed W is positive, where ln W is defined: ranks do not change under the logarithm, and a
+    predicted W of 0 or less has the lowest.
     """
     out = []
     for w in (weight, np.where(target > 0, weight, 0)):

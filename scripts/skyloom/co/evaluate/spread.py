@@ -1,10 +1,11 @@
 """Is the uncertainty that a model states the uncertainty that it has? Coverage, CRPS, pull.
 
 What is predicted is the observed pixel: the model's distribution of CO with the map's own error added. A model with
-`samples` is an ensemble, and noise of the map's error is drawn onto each member. If truth and members are drawn from one
-distribution, the rank of the observation among S members is uniform on 0..S whatever that distribution is; spread evenly
-within its step it gives a probability integral transform (PIT) that is uniform for any S. A model with `spread` alone
-means a Gaussian. Gneiting & Raftery (2007), JASA 102, 359, and for the fair ensemble score Ferro (2014), QJRMS 140, 1917.
+`samples` is an ensemble, and noise of the map's error is drawn onto each member. If truth and members are drawn from
+one distribution, the rank of the observation among S members is uniform on 0..S whatever that distribution is; spread
+evenly within its step it gives a probability integral transform (PIT) that is uniform for any S. A model with `spread`
+alone means a Gaussian. Gneiting & Raftery (2007), JASA 102, 359, and for the fair ensemble score Ferro (2014), QJRMS
+140, 1917.
 """
 
 import numpy as np

@@ -9,8 +9,8 @@
 | `b_below_5`, `b_5_10`, `b_10_30`, `b_above_30` | bins of |b| of the tile's centre [deg] |
 | the name of a complex | a held-out complex; its tiles are in no other subset |
 
-The SNR of a tile is the SNR that the share `bright_fraction` of its pixels exceeds: a tile is bright where it is above the
-threshold, so that `snr_8_16` and higher are bright, up to pixels that selection sampled differently.
+The SNR of a tile is the SNR that the share `bright_fraction` of its pixels exceeds: a tile is bright where it is above
+the threshold, so that `snr_8_16` and higher are bright, up to pixels that selection sampled differently.
 """
 
 from itertools import pairwise
