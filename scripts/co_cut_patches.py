@@ -9,7 +9,7 @@ from skyloom.co.data.regions import read_tiles, tile_views
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument(
-        "--config", type=json_argument, required=True, help="sections tiles, set; names of complexes"
+        "--config", type=json_argument, required=True, help="sections tiles, set; names of complexes; block_deg"
     )
     arguments.add_argument("--maps", required=True, help="maps.nc of co_prepare_maps")
     arguments.add_argument("--tiles", required=True, help="table of co_select_tiles")
@@ -32,6 +32,7 @@ def main() -> None:
         "line": {"10": "CO J=1-0", "21": "CO J=2-1"}[chosen["line"]],
         "bright_fraction": tiles["bright_fraction"],
         "snr_threshold": tiles["snr_threshold"],
+        "block_deg": args.config["block_deg"],
     }
     patchset.write(patches, args.output)
     print(f"{len(mine)} of {len(views)} patches of {tiles['pixels']} x {tiles['pixels']} pixels")

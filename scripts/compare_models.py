@@ -38,15 +38,19 @@ def main() -> None:
     parser.add_argument("--output-html", type=Path, required=True)
     args = parser.parse_args()
 
-    headline = args.config["headline"]
     records = metrics.read(args.metrics)
     others = sorted(set(records.study) - {args.study})
     if others:
         raise cli.BadInput(f"--metrics: records of the study {', '.join(others)} found, expected only {args.study}")
-    for item in headline:
-        if not (records["name"] == item["name"]).any():
+    headline = []
+    for item in args.config["headline"]:
+        if (records["name"] == item["name"]).any():
+            headline.append(item)
+        elif item.get("decides", True):
             known = ", ".join(sorted(records["name"].unique()))
             raise cli.BadInput(f"config: headline {item['name']} is in no metrics.json; expected one of {known}")
+        else:
+            print(f"no model has {item['name']}: its column is left out")
     published = yaml.safe_load(args.published.read_text())["scalars"] if args.published else []
     table = metrics.comparison(records, headline, args.config.get("reference", ""), published)
     verdict = metrics.verdict(table, records, headline)
@@ -61,22 +65,29 @@ def main() -> None:
 def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], records: pd.DataFrame) -> str:
     """The headline table as one self-contained HTML page."""
     units = dict(zip(records["name"], records.unit, strict=True))
-    heads = ["<th>model</th>", "<th>kind</th>", "<th>flag</th>"]
+    heads = ["<th>set</th>", "<th>model</th>", "<th>kind</th>", "<th>flag</th>"]
     for item in headline:
         unit = f" [{escape(units[item['name']])}]" if units[item["name"]] else ""
         heads.append(f'<th class="number">{escape(item["name"])}{unit}<br><small>{escape(item["subset"])}</small></th>')
     published = [name for name in table if name.startswith("published_") and name not in SOURCE]
     heads += [f'<th class="number published">{escape(name.replace("_", " ", 1))}</th>' for name in published]
     sources = sorted({": ".join(row) for row in table[list(SOURCE)].dropna().values if all(row)}) if published else []
-    rows, kind = [], None
+    rows, group = [], None
     for _, row in table.iterrows():
-        cells = [f"<td>{escape(row.model)}</td>", f"<td>{escape(row.kind)}</td>"]
+        cells = [f"<td>{escape(cell)}</td>" for cell in (row["set"], row.model, row.kind)]
         cells.append(f'<td class="flag">{escape(row.flag)}</td>')
         cells += [f'<td class="number">{_cell(row, metrics.column(item))}</td>' for item in headline]
         cells += [f'<td class="number published">{_number(row[name])}</td>' for name in published]
-        rows.append(f"<tr{' class=first' if row.kind != kind else ''}>{''.join(cells)}</tr>")
-        kind = row.kind
+        rows.append(f"<tr{' class=first' if (row['set'], row.kind) != group else ''}>{''.join(cells)}</tr>")
+        group = row["set"], row.kind
+    stochastic = ", ".join(dict.fromkeys(table.model[table.texture == "sample"]))
+    texture = ", ".join(dict.fromkeys(item["name"] for item in headline if item.get("texture")))
     note = (
+        f"Texture ({texture}) of {stochastic} is that of one realisation; other scores are those of its mean. "
+        if stochastic and texture
+        else ""
+    )
+    note = escape(note) + (
         "Intervals are 68 %, a bootstrap over blocks of test examples that share data; ± is the scatter over seeds. "
         f"Published: {escape('; '.join(sources)) or 'none'}. They were measured on other data: compare with care."
     )

@@ -49,9 +49,10 @@ def main() -> None:
     records, curves = evaluate(patches, predictions, entry, args.config["evaluate"])
     about = {"study": args.study, "model": args.model, "kind": trained["kind"], "seed": args.seed}
     data_kind = patches.attrs["data_kind"]
+    about |= {"set": entry.get("set", ""), "line": patches.attrs.get("line", "")}
     curves.attrs |= about | {"data_kind": data_kind}
     predictions.attrs |= about | {"data_kind": data_kind}
-    about |= {"set": entry.get("set", ""), "data": data_kind, "n_test": patches.sizes["example"]}
+    about |= {"data": data_kind, "n_test": patches.sizes["example"]}
     with cli.atomic(args.predictions) as part:
         predictions.to_netcdf(part)
     with cli.atomic(args.curves) as part:

@@ -1,8 +1,9 @@
 """Metric records, their block-bootstrap intervals, and the tables made of them: the same for every study.
 
 A record is `{"name", "of", "subset", "split", "value", "ci68": [lo, hi], "unit", "better", "n", "blocks"}`. `of` says
-what was measured: "model", or what stands beside it for comparison (for CO "dust" and "ceiling"). `better` is "higher",
-"lower", "zero" (a bias) or "one" (a ratio).
+what was measured: "model", one "sample" of a stochastic model, or what stands beside it for comparison (for CO "dust"
+and "ceiling"). `better` is "higher", "lower", "zero" (a bias), "one" (a ratio) or "nominal" (the coverage of a 68 %
+interval).
 
 Examples that share sky (or a simulation) are not independent: intervals come from resampling whole blocks of them.
 A statistic is a function of the multiplicity of each example, so that all draws are one matrix product.
@@ -19,13 +20,16 @@ import pandas as pd
 from skyloom.cli import BadInput
 
 ONE_SIGMA = (15.865, 84.135)  # percentiles
+NOMINAL = 0.6827  # what lies between them
 MIN_BLOCKS = 4  # three blocks can be drawn in 10 ways, two in 3: their percentiles say nothing
+OWN = ("model", "sample")  # what a record can be `of` that is the model's own
 RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")
 LOSS = {
     "higher": lambda v: -v,
     "lower": lambda v: v,
     "zero": abs,
     "one": lambda v: abs(math.log(v)) if v > 0 else math.inf,
+    "nominal": lambda v: abs(v - NOMINAL),
 }
 
 
@@ -55,6 +59,14 @@ def summary(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return value, np.where(known, value + lo - middle, np.nan), np.where(known, value + hi - middle, np.nan)
 
 
+def bracket(values: np.ndarray, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`summary`, its interval NaN where the examples come from fewer than MIN_BLOCKS blocks."""
+    value, lo, hi = summary(values)
+    if len(np.unique(blocks)) < MIN_BLOCKS:
+        lo = hi = np.full(np.shape(value), np.nan)
+    return value, lo, hi
+
+
 def mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean over examples for each draw. values : (n, ...); counts : `multiplicities`. Returns (draws, ...)."""
     flat = counts @ values.reshape(len(values), -1) / counts.sum(1, keepdims=True)
@@ -76,10 +88,8 @@ def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def record(name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="") -> dict:
     """A metric record from a statistic of `multiplicities`, (1 + draws,); no interval from fewer than MIN_BLOCKS."""
-    value, lo, hi = (float(v) for v in summary(np.asarray(values)))
-    n_blocks = len(np.unique(blocks))
-    ci68 = [lo, hi] if n_blocks >= MIN_BLOCKS else [math.nan, math.nan]
-    entries = (name, of, "test", subset, value, ci68, unit, better, len(blocks), n_blocks)
+    value, lo, hi = (float(v) for v in bracket(np.asarray(values), blocks))
+    entries = (name, of, "test", subset, value, [lo, hi], unit, better, len(blocks), len(np.unique(blocks)))
     return dict(zip(RECORD, entries, strict=True))
 
 
@@ -110,6 +120,7 @@ def read(paths: Iterable[str | Path]) -> pd.DataFrame:
         if missing:
             raise BadInput(f"{path}: keys {', '.join(missing)} not found; expected what predict_test writes")
         about = {key: content[key] for key in ("study", "model", "kind", "seed", "set", "data")}
+        about["line"] = content.get("line", "")
         for entry in content["metrics"]:
             lo, hi = entry["ci68"]
             values = {"value": entry["value"], "lo": lo, "hi": hi}
@@ -124,35 +135,56 @@ def read(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def comparison(records: pd.DataFrame, headline: list[dict], reference: str, published: list[dict] = ()) -> pd.DataFrame:
-    """The headline table: a row a model, seeds as mean and scatter; then what stands beside the models.
+    """The headline table: set by set a row a model, seeds as mean and scatter; then what stands beside the models.
 
-    headline : `{"name", "subset"}`, with `"label"` where flag and verdict use another name and `"decides": False`
-    where the verdict leaves it out. reference : the `of` below which a network is flagged, in every deciding
-    headline that has it, by its value on that network's own test examples. Intervals are the mean of the seeds'
-    intervals, since the seeds share their test examples.
-    published : `{"beside", "metric", "value", "measured_on", "source"}`; their values get columns of their own, in the
-    row of the model `beside`, or of each model of the list `beside` that is here; where none is, in one more row.
+    headline : `{"name", "subset"}`, with `"label"` where flag and verdict use another name, `"decides": False` where
+    the verdict leaves it out, `"texture": True` where a model that draws realisations is shown by one of them (`of:
+    sample`) and not by its mean, which is smooth by nature; the column `texture` names what was shown.
+    reference : the `of` below which a network is flagged, in every deciding headline that has it, by its value on that
+    network's own test examples. Intervals are the mean of the seeds' intervals, since the seeds share their test
+    examples. Sets, in the order of their first model, are never averaged: each has references of its own.
+    published : `{"beside", "metric", "value", "measured_on", "source"}`, with `"with"` where it belongs to one `line`;
+    their values get columns of their own, in the row of the model `beside`, or of each model of the list `beside` that
+    is here; where none is, in one more row below the first set of that line.
     """
-    rows = []
-    order = {"network": 0, "baseline": 1}
-    models = records[records["of"] == "model"].groupby(["kind", "model"], sort=False)
-    for (kind, model), group in sorted(models, key=lambda item: order.get(item[0][0], 2)):
-        rows.append({"model": model, "kind": kind, "data": _joined(group.data)} | _cells(group, headline))
-    for of, group in records[records["of"] != "model"].groupby("of", sort=False):
-        kind = "reference" if of == reference else "bound"
-        rows.append({"model": of, "kind": kind, "data": _joined(group.data)} | _cells(group, headline))
-    table = pd.DataFrame(rows)
-    better = _better(records)
-    beside = records[records["of"] == reference]
-    flags = [_flags(row, beside[beside.model == row.model], headline, reference, better) for _, row in table.iterrows()]
-    table.insert(2, "flag", flags)
+    parts = [_set_rows(group, headline, reference) for _, group in records.groupby("set", sort=False)]
+    table = pd.concat(parts, ignore_index=True)
     for entry in published:
         table = _beside(table, entry)
     return table
 
 
+def _set_rows(records: pd.DataFrame, headline: list[dict], reference: str) -> pd.DataFrame:
+    """The rows of one set: networks, baselines, what stands beside them."""
+    about = {"set": records["set"].iloc[0], "line": records.line.iloc[0]}
+    better = _better(records)
+    beside = records[records["of"] == reference]
+    order = {"network": 0, "baseline": 1}
+    models = records[records["of"].isin(OWN)].groupby(["kind", "model"], sort=False)
+    rows = []
+    for (kind, model), group in sorted(models, key=lambda item: order.get(item[0][0], 2)):
+        shown = "sample" if "sample" in group["of"].values else "model"
+        row = {"model": model, "kind": kind} | about | {"data": _joined(group.data), "texture": shown}
+        row |= _cells(group, headline, shown)
+        rows.append(row | {"flag": _flags(row, beside[beside.model == model], headline, reference, better)})
+    for of, group in records[~records["of"].isin(OWN)].groupby("of", sort=False):
+        row = {"model": of, "kind": "reference" if of == reference else "bound"} | about
+        rows.append(row | {"data": _joined(group.data), "texture": "", "flag": ""} | _cells(group, headline, of, of))
+    table = pd.DataFrame(rows)
+    table.insert(2, "flag", table.pop("flag"))
+    return table
+
+
 def verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) -> str:
-    """In one line: which network beats every baseline in every deciding headline on test, or that none does."""
+    """A sentence a set: which network beats every baseline in every deciding headline on test, or that none does."""
+    sets = list(dict.fromkeys(table["set"]))
+    lines = [_set_verdict(table[table["set"] == s], records[records["set"] == s], headline) for s in sets]
+    if len(sets) > 1:
+        lines = [f"{name}: {line}" for name, line in zip(sets, lines, strict=True)]
+    return " ".join(lines)
+
+
+def _set_verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) -> str:
     deciding = [item for item in headline if item.get("decides", True)]
     names = " and ".join(f"{_label(item)} ({item['subset']})" for item in deciding)
     data = _joined(records.data)
@@ -193,10 +225,12 @@ def names_beside(entry: dict) -> list[str]:
     return [entry["beside"]] if isinstance(entry["beside"], str) else entry["beside"]
 
 
-def _cells(group: pd.DataFrame, headline: list[dict]) -> dict:
+def _cells(group: pd.DataFrame, headline: list[dict], texture: str, of: str = "model") -> dict:
+    """Columns of the headline; those marked `texture` of `texture`, the others of `of`."""
     cells = {"seeds": group.seed.nunique()}
     for item in headline:
         found = group[(group["name"] == item["name"]) & (group.subset == item["subset"])]
+        found = found[found["of"] == (texture if item.get("texture") else of)]
         per_seed = found.groupby("seed")[["value", "lo", "hi"]].mean()
         key = column(item)
         cells |= {key: per_seed.value.mean(), f"{key}_lo": per_seed.lo.mean(), f"{key}_hi": per_seed.hi.mean()}
@@ -204,13 +238,13 @@ def _cells(group: pd.DataFrame, headline: list[dict]) -> dict:
     return cells
 
 
-def _flags(row: pd.Series, beside: pd.DataFrame, headline: list[dict], reference: str, better: dict) -> str:
+def _flags(row: dict, beside: pd.DataFrame, headline: list[dict], reference: str, better: dict) -> str:
     """`rho_l below dust`: a network that the reference itself beats, or that has no value to compare.
 
     beside : the reference's records on the test examples of this model, whose set may be another than its neighbours'.
     """
     flags = []
-    for item in headline if row.kind == "network" else ():
+    for item in headline if row["kind"] == "network" else ():
         known = beside[(beside["name"] == item["name"]) & (beside.subset == item["subset"])].value.mean()
         if not item.get("decides", True) or np.isnan(known):
             continue
@@ -243,10 +277,17 @@ def _with_interval(row: pd.Series, key: str) -> str:
 def _beside(table: pd.DataFrame, entry: dict) -> pd.DataFrame:
     """The table with one published number in columns of its own, beside its models or in a row of its own."""
     names = names_beside(entry)
-    if not table.model.isin(names).any():
-        added = {"model": names[0], "kind": "published", "flag": "", "seeds": 0}
-        table = pd.concat([table, pd.DataFrame([added])]).reset_index(drop=True)
-    row = table.index[table.model.isin(names)]
+    same_line = table.line == entry["with"] if "with" in entry else table.line.notna()
+    if not same_line.any():
+        return table
+    if not (table.model.isin(names) & same_line).any():
+        of_line = table[same_line].iloc[0]
+        last = table.index[table["set"] == of_line["set"]][-1]
+        added = {"model": names[0], "kind": "published", "flag": "", "seeds": 0, "texture": ""}
+        added |= {"set": of_line["set"], "line": of_line.line}
+        table = pd.concat([table.loc[:last], pd.DataFrame([added]), table.loc[last + 1 :]], ignore_index=True)
+        same_line = table.line == entry["with"] if "with" in entry else table.line.notna()
+    row = table.index[table.model.isin(names) & same_line]
     cells = (f"published_{entry['metric']}", entry["value"]), ("published_on", entry["measured_on"])
     for name, value in (*cells, ("published_source", entry["source"])):
         if name not in table:

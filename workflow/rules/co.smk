@@ -12,6 +12,8 @@ CO_RAW_FILES = {
 CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
 
+CO_SCORES = ["minkowski", "plane", "pdf", "latitude", "calibration"]  # figures of rule co_plot_scores
+
 
 def co_of_models(models, pattern):
     """`pattern` for every seed of these models."""
@@ -38,9 +40,9 @@ rule co:
         f"{CO_R}/comparison.csv",
         f"{CO_R}/training.csv",
         [f"{CO_R}/figures/history.png"] * bool(of_all_networks("co", MODEL)),
-        f"{CO_R}/figures/spectra.png",
         [f"{CO_R}/figures/saturation.png"] * (set(CO["saturation"].values()) <= set(CO["run_models"])),
         expand(f"{CO_R}/figures/latent_{{model}}.png", model=[m for m in CO["latent"] if m in CO["run_models"]]),
+        expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["spectra", *CO_SCORES], set=sets_of("co")),
         expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
         [f"{CO_R}/figures/steganography.png"] * bool(CO_CYCLEGANS),
@@ -172,6 +174,7 @@ rule co_cut_patches:
             tiles=CO["tiles"],
             set=keys_of_set("co", w.set, "line", "views", "shift_deg"),
             complexes=[*CO["split"]["complexes"]],
+            block_deg=CO["split"]["block_deg"],
         ),
         shards=CO["shards"],
     shell:
@@ -284,32 +287,63 @@ rule co_plot_panels:
 
 
 rule co_plot_spectra:
-    """Correlation with the observed CO and ratio of power against multipole, one line a model."""
+    """Correlation with the observed CO and ratio of power against multipole, one line a model of a set."""
     input:
         code=code("co_plot_spectra.py"),
-        curves=of_all_models("co", f"{TEST}/curves.nc"),
+        curves=lambda w: all_seeds_of("co", w.set, f"{TEST}/curves.nc"),
         published=f"{CONFIG}/co/published.yaml",
     output:
         png=report(
-            f"{CO_R}/figures/spectra.png",
+            f"{CO_R}/figures/spectra_{{set}}.png",
             category="co",
-            labels={"result": "correlation and power against scale"},
+            labels={"result": "correlation and power against scale", "set": "{set}"},
             caption="../report/co/spectra.rst",
         ),
-        pdf=f"{CO_R}/figures/spectra.pdf",
+        pdf=f"{CO_R}/figures/spectra_{{set}}.pdf",
     log:
-        f"{CO_LOG}/co_plot_spectra.log",
+        f"{CO_LOG}/co_plot_spectra/{{set}}.log",
     conda:
         ENV
     resources:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=as_json(subset="bright"),
+        config=as_json(subset="bright", highlight=CO["comparison"]["highlight"]),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
         " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_scores:
+    """One figure of the scores of a set's models: morphology, distribution, latitude, calibration, all in one plane."""
+    input:
+        code=code("co_plot_scores.py"),
+        curves=lambda w: all_seeds_of("co", w.set, f"{TEST}/curves.nc"),
+        published=f"{CONFIG}/co/published.yaml",
+    output:
+        png=report(
+            f"{CO_R}/figures/{{figure}}_{{set}}.png",
+            category="co",
+            labels={"result": "scores: {figure}", "set": "{set}"},
+            caption="../report/co/scores.rst",
+        ),
+        pdf=f"{CO_R}/figures/{{figure}}_{{set}}.pdf",
+    log:
+        f"{CO_LOG}/co_plot_scores/{{figure}}_{{set}}.log",
+    wildcard_constraints:
+        figure="|".join(CO_SCORES),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(4000),
+    params:
+        config=as_json(subset="bright", highlight=CO["comparison"]["highlight"]),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q} --curves {input.curves}"
+        " --published {input.published} --output {output.png} > {log} 2>&1"
 
 
 rule co_test_steganography:

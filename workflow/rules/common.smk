@@ -239,6 +239,12 @@ def one_seed_of(study, name, pattern, chosen=None):
     return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[0])]
 
 
+def all_seeds_of(study, name, pattern):
+    """`pattern` for every seed of each model of set `name`: models of different sets are not compared."""
+    models = [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
+    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+
+
 def sets_of(study):
     """The sets that the models of this run use."""
     return sorted({config[study]["models"][m]["set"] for m in config[study]["run_models"]})

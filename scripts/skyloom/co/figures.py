@@ -1,4 +1,4 @@
-"""The CO study's figures: maps of test tiles, structure against scale, the selection on the sky.
+"""The CO study's figures on the sky: maps of test tiles, the selection. Those of scores are in `score_figures`.
 
 Made from the files that evaluation wrote; nothing is computed here that a table reports.
 """
@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from astropy.stats import gaussian_fwhm_to_sigma
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
@@ -19,7 +18,6 @@ from matplotlib.patheffects import withStroke
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.data.tiles import frame, tile_vectors
-from skyloom.metrics import names_beside
 
 MASKED = "#EADBB5"
 FAINTEST = 3  # signal / noise where the selection map begins; below it is speckle
@@ -155,82 +153,6 @@ def _graticule(ax, glon: float, glat: float, half: float, label: bool) -> None:
             else:
                 text = f"{level:{'+' if level else ''}.0f}\N{DEGREE SIGN}".replace("-", "\N{MINUS SIGN}")
                 ax.text(0.98 * half, along, text, ha="left", **look)
-
-
-# --- structure against scale -----------------------------------------------------------------------------------------
-
-
-def spectra(
-    curves: dict[str, Sequence[xr.Dataset]], kinds: dict[str, str], subset: str, published: dict | None
-) -> Figure:
-    """rho_l and C_l ratio with the truth against l, with 68 % bands; dust, the noise ceiling, published points beside.
-
-    curves : model -> its seeds' curves.nc; kinds : model -> network or baseline; published : published.yaml's `curves`.
-    """
-    first = next(iter(curves.values()))[0]
-    ell, attrs = first.l.values, first.attrs
-    styles = plotting.line_styles(curves)
-    with plotting.style():
-        figure, (rho, ratio) = plt.subplots(2, 1, figsize=(8, 7.5), sharex=True, height_ratios=(3, 2))
-        for model, seeds in curves.items():
-            look = styles[model] | ({} if kinds[model] == "network" else {"linestyle": (0, (4, 2)), "linewidth": 1.2})
-            for ax, name in ((rho, "rho_l"), (ratio, "cl_ratio")):
-                value, lo, hi = (
-                    np.mean([s[f"{name}{end}"].sel(of="model", subset=subset).values for s in seeds], axis=0)
-                    for end in ("", "_lo", "_hi")
-                )
-                ax.plot(ell, value, label=f"{model.replace('_', ' ')} ({kinds[model]})", marker=".", **look)
-                ax.fill_between(ell, lo, hi, color=look["color"], alpha=0.15, linewidth=0)
-        dust = first.sel(of="dust", subset=subset)
-        rho.plot(ell, dust.rho_l, color="black", linewidth=2.2, label="raw dust map")
-        rho.fill_between(ell, dust.rho_l_lo, dust.rho_l_hi, color="black", alpha=0.12, linewidth=0)
-        for ax, name, text in (
-            (rho, "rho_l", r"noise ceiling $\sqrt{S/(S+N)}$"),
-            (ratio, "cl_ratio", r"noise-free truth $S/(S+N)$"),
-        ):
-            line = first[name].sel(of="ceiling", subset=subset)
-            ax.plot(ell, line, color="0.45", linewidth=1.5, linestyle=":", label=text)
-            _beam_cut(ax, attrs["beam_arcmin"], attrs["beam_cut"], ell)
-        _published_points(rho, published, styles)
-        rho.axhline(0, color="0.7", linewidth=0.6, zorder=0)
-        ratio.axhline(1, color="0.7", linewidth=0.6, zorder=0)
-        tiles = int(first.n_tiles.sel(subset=subset))
-        rho.set(ylabel=r"$\rho_\ell$ with observed CO", ylim=(min(-0.1, rho.get_ylim()[0]), 1.03))
-        rho.set_title(
-            f"Test tiles, {subset} (n = {tiles}): median over tiles, 68 % of a bootstrap over blocks", loc="left"
-        )
-        ratio.set(ylabel=r"$C_\ell$ predicted / $C_\ell$ observed", xlabel=r"multipole $\ell$", yscale="log")
-        ratio.set_xlim(ell[0] - 60, ell[-1] + 60)
-        low, high = ratio.get_ylim()
-        ratio.set_ylim(max(low, 1e-3), min(high, 1e2))
-        ratio.yaxis.set_major_formatter("{x:g}")
-        handles, labels = rho.get_legend_handles_labels()
-        extra, texts = ratio.get_legend_handles_labels()
-        figure.legend(handles + extra[-1:], labels + texts[-1:], loc="outside right upper")
-    return figure
-
-
-def _beam_cut(ax, fwhm_arcmin: float, cut: float, ell: np.ndarray) -> None:
-    """Shade the multipoles where B_l^2 is below `cut`."""
-    edge = np.sqrt(-np.log(cut)) / (np.radians(fwhm_arcmin / 60) * gaussian_fwhm_to_sigma)
-    ax.axvspan(edge, ell[-1] + 200, color="0.93", zorder=-1, linewidth=0)
-    ax.text(edge + 12, 0.02, rf"$B_\ell^2$ < {cut:g}", transform=ax.get_xaxis_transform(), fontsize=7, color="0.35")
-
-
-def _published_points(ax, published: dict | None, styles: dict) -> None:
-    """Published rho_l with CO 1-0 of dust and of models, as open markers: measured on other data than the lines."""
-    if not published:
-        return
-    markers = iter("sDv^")
-    for curve in published["rho_l"]:
-        names = names_beside(curve)
-        if curve["with"] != "CO 1-0" or "hi" in names:  # HI's is zero at all l
-            continue
-        drawn = [styles[name]["color"] for name in names if name in styles]  # grey where its model was not run
-        colour = "black" if "dust" in names else (drawn or ["0.4"])[0]
-        label = f"{names[0].replace('_', ' ')}, published ({published['measured_on']})"
-        look = {"marker": next(markers), "linestyle": "none", "markerfacecolor": "none", "markersize": 6}
-        ax.plot(published["l"], curve["values"], color=colour, label=label, **look)
 
 
 # --- the selection on the sky ----------------------------------------------------------------------------------------

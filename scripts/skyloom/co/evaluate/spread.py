@@ -1,0 +1,90 @@
+"""Is the uncertainty that a model states the uncertainty that it has? Coverage, CRPS, pull.
+
+What is predicted is the observed pixel: the model's distribution of CO with the map's own error added. A model with
+`samples` is an ensemble, and noise of the map's error is drawn onto each member. If truth and members are drawn from
+one distribution, the rank of the observation among S members is uniform on 0..S whatever that distribution is; spread
+evenly within its step it gives a probability integral transform (PIT) that is uniform for any S. A model with `spread`
+alone means a Gaussian. Gneiting & Raftery (2007), JASA 102, 359, and for the fair ensemble score Ferro (2014), QJRMS
+140, 1917.
+"""
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtr
+
+from skyloom import metrics
+
+LEVELS = np.linspace(0.05, 0.95, 19)  # of the central intervals in `coverage`
+ONE_SIGMA = metrics.NOMINAL
+
+
+def tables(maps: dict[str, np.ndarray], weight: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Sums of each tile: `inside` (n, levels + 1), weight of pixels within each central interval and within 68 %;
+    `pull`, `crps`, `total` (n,). Nothing where the model has neither `samples` nor `spread`.
+
+    maps : `prediction`, `target`, `error`, and `samples` (n, S, y, x) or `spread` (n, y, x) [K km/s].
+    """
+    if "samples" not in maps and "spread" not in maps:
+        return {}
+    valid = weight > 0
+    target, prediction = (np.where(valid, maps[name], 0) for name in ("target", "prediction"))
+    error = np.where(valid, maps["error"], 1)
+    if "samples" in maps:
+        samples = np.where(valid[:, None], maps["samples"], 0)
+        count = samples.shape[1]
+        variance = error**2 + samples.var(1, ddof=min(count - 1, 1)) * (1 + 1 / count)  # the mean of S scatters too
+        members = samples + error[:, None] * rng.standard_normal(samples.shape, np.float32)
+        rank = (members < target[:, None]).sum(1)
+        transform = (rank + rng.random(target.shape, np.float32)) / (count + 1)
+        score = ensemble_crps(members, target)
+    else:
+        variance = error**2 + np.where(valid, maps["spread"], 0) ** 2
+        transform = ndtr((target - prediction) / np.sqrt(variance))
+        score = gaussian_crps(prediction, np.sqrt(variance), target)
+    off = np.abs(2 * transform - 1)  # the central interval that just reaches the observation
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return (weight * values).sum((1, 2))
+
+    return {
+        "inside": np.stack([total(off < level) for level in (*LEVELS, ONE_SIGMA)], axis=1),
+        "pull": total((prediction - target) ** 2 / variance),
+        "crps": total(score),
+        "total": weight.sum((1, 2)),
+    }
+
+
+def records(tiles: dict, counts: np.ndarray, about: dict) -> tuple[list[dict], xr.Dataset]:
+    """coverage_68, crps [K km/s], pull (1 where the spread is honest); curve `coverage (level)`."""
+    if "inside" not in tiles:
+        return [], xr.Dataset()
+    total = counts @ tiles["total"]
+    inside = counts @ tiles["inside"] / total[:, None]
+    found = [
+        metrics.record("coverage_68", inside[:, -1], "nominal", **about),
+        metrics.record("crps", counts @ tiles["crps"] / total, "lower", unit="K km/s", **about),
+        metrics.record("pull", np.sqrt(counts @ tiles["pull"] / total), "one", **about),
+    ]
+    value, lo, hi = metrics.bracket(inside[:, :-1], about["blocks"])
+    variables = {"coverage": ("level", value), "coverage_lo": ("level", lo), "coverage_hi": ("level", hi)}
+    return found, xr.Dataset(variables, {"level": LEVELS})
+
+
+def gaussian_crps(mean: np.ndarray, sigma: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Continuous ranked probability score of a Gaussian forecast, in the unit of `observed`."""
+    z = (observed - mean) / sigma
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return sigma * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
+
+
+def ensemble_crps(members: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Fair CRPS of an ensemble, unbiased for any number of members: members (n, S, ...), observed (n, ...).
+
+    mean |x_k - y| - sum_{i<j} |x_i - x_j| / (S (S - 1)); NaN for a single member.
+    """
+    count = members.shape[1]
+    if count < 2:
+        return np.full(observed.shape, np.nan)
+    distance = np.abs(members - observed[:, None]).mean(1)
+    rank = 2 * np.arange(1, count + 1) - count - 1  # sum of x_j - x_i over pairs of a sorted ensemble
+    return distance - np.einsum("k,nk...->n...", rank, np.sort(members, axis=1)) / (count * (count - 1))
