@@ -2,7 +2,7 @@
 
 from skyloom import patchset
 from skyloom.cli import json_argument, parser, run
-from skyloom.co.data.patches import cut_patches, shard_rows
+from skyloom.co.data.patches import cut_patches, patch_maps, shard_rows
 from skyloom.co.data.regions import read_tiles, tile_views
 
 
@@ -20,9 +20,7 @@ def main() -> None:
     tiles, chosen = args.config["tiles"], args.config["set"]
 
     source = patchset.PatchSet(args.maps)
-    line = f"co{chosen['line']}"
-    columns = {"dust": "dust", "hi": "hi", "target": line, "error": f"{line}_error", "null": f"{line}_null"}
-    maps = {name: source.array(column) for name, column in columns.items()}
+    maps = patch_maps(source, chosen["line"])
     views = tile_views(read_tiles(args.tiles), chosen["views"], chosen["shift_deg"], tiles["seed"])
     mine = views.iloc[shard_rows(len(views), args.shard, args.shards)]
     patches = cut_patches(maps, mine, args.config["complexes"], tiles["size_deg"], tiles["pixels"])

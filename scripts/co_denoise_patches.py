@@ -1,41 +1,75 @@
-"""Denoise the CO target of a patch set, for training only: the same examples in the same order.
+"""Denoised CO of a patch set, for training only: the same examples in the same order.
 
---config: {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6}
+Filtered patch by patch (`nlm_patch`), or cut from the map that co_denoise_sphere filtered (`nlm_sphere`).
+
+--config: {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6} or {"method": "nlm_sphere"}
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from skyloom import cli, patchset
-from skyloom.co.denoise import denoise
+from skyloom.co.data.patches import cut_planes, patch_maps
+from skyloom.co.denoise.patch import denoise
 
-CHUNK = 64  # patches held in memory in two copies
+CHUNK = 64  # patches held in memory in several copies
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--config", type=cli.json_argument, required=True, help="the set's denoiser, JSON")
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc")
+    parser.add_argument("--maps", type=Path, help="maps.nc that the patches were cut from; with --denoised-map")
+    parser.add_argument("--denoised-map", type=Path, help="map of co_denoise_sphere to cut them from")
     parser.add_argument("--output", type=Path, required=True, help="denoised.nc")
     arguments = parser.parse_args()
 
-    patches = patchset.PatchSet(arguments.patches)
-    target, error = patches.array("target"), patches.array("error")
-    smooth = np.empty(target.shape, np.float32)
-    for start in range(0, len(target), CHUNK):
+    patches, settings = patchset.PatchSet(arguments.patches), arguments.config
+    if arguments.denoised_map:
+        rows_of, settings = from_sphere(patches, arguments.maps, arguments.denoised_map)
+    else:
+        target, error = patches.array("target"), patches.array("error")
+
+        def rows_of(rows: slice) -> np.ndarray:
+            return denoise(target[rows], error[rows], settings)
+
+    smooth = np.empty(patches.array("target").shape, np.float32)
+    for start in range(0, len(smooth), CHUNK):
         rows = slice(start, start + CHUNK)
-        smooth[rows] = denoise(target[rows], error[rows], arguments.config)
+        smooth[rows] = rows_of(rows)
 
     dataset = xr.Dataset(
         {"target": (("example", "y", "x"), smooth, patches.attrs_of("target"))},
         # training compares these with the patches' own
         coords={name: ("example", patches.array(name), patches.attrs_of(name)) for name in ("tile", "view")},
-        attrs={**patches.attrs, "denoiser": json.dumps(arguments.config, sort_keys=True)},
+        attrs={**patches.attrs, "denoiser": json.dumps(settings, sort_keys=True)},
     )
     patchset.write(dataset, arguments.output)
+
+
+def from_sphere(patches: patchset.PatchSet, maps: Path, denoised: Path) -> tuple[Callable, dict]:
+    """A function that cuts rows of the patch set from the denoised map, and the map's settings."""
+    source = patchset.PatchSet(denoised)
+    line = patches.attrs["line"].removeprefix("CO J=").replace("-", "")
+    if source.attrs.get("line") != patches.attrs["line"]:
+        raise cli.BadInput(
+            f"{denoised}: attribute line is {source.attrs.get('line')}; expected {patches.attrs['line']},"
+            f" as in {patches.path}"
+        )
+    planes = patch_maps(patchset.PatchSet(maps), line) | {"target": source.array(f"co{line}")}
+    views = pd.DataFrame({name: patches.coords[name] for name in ("glon", "glat", "angle")})
+    pixels = patches.array("target").shape[-1]
+    size_deg = patches.attrs["pixel_arcmin"] * pixels / 60
+
+    def rows_of(rows: slice) -> np.ndarray:
+        return cut_planes(planes, views.iloc[rows], size_deg, pixels)["target"]
+
+    return rows_of, {"method": "nlm_sphere"} | {name: source.attrs[name] for name in ("fwhm_arcmin", "alpha")}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from skyloom import patchset
 from skyloom.cli import BadInput
-from skyloom.co.denoise import denoise
+from skyloom.co.denoise.patch import denoise
 
 SETTINGS = {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6}
 NOISE = 0.45  # K km/s, Planck 2013 XIII

@@ -9,10 +9,26 @@ CO_RAW_FILES = {
     "dust": "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits",
     "hi": "NHI_HPX.fits",
 }
+CO_DENOISED = f"{CO_R}/denoised/co{{line}}_nlm_sphere.nc"
+CO_LINES = sorted({entry["line"] for entry in CO["sets"].values()})
 CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
 
 CO_SCORES = ["minkowski", "plane", "pdf", "latitude", "calibration"]  # figures of rule co_plot_scores
+
+
+def co_snr_map(w):
+    """The map whose signal-to-noise chooses the tiles of a set; both have the same names for it."""
+    entry = CO["sets"][w.set]
+    return CO_DENOISED.format(line=entry["line"]) if entry["snr_from"] == "denoised" else f"{CO_R}/maps.nc"
+
+
+def co_denoiser(w):
+    """What a set's denoiser reads beside the patches: from the sphere, its map and what the patches were cut from."""
+    entry = CO["sets"][w.set]
+    if entry["denoiser"] != "nlm_sphere":
+        return {}
+    return {"maps": f"{CO_R}/maps.nc", "denoised_map": CO_DENOISED.format(line=entry["line"])}
 
 
 def co_of_models(models, pattern):
@@ -47,6 +63,9 @@ rule co:
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
         [f"{CO_R}/figures/steganography.png"] * bool(CO_CYCLEGANS),
         [f"{CO_R}/ablations.csv"] * bool(CO_ABLATIONS),
+        f"{CO_R}/patch_counts.csv",
+        f"{CO_R}/figures/denoisers.png",
+        expand(f"{CO_R}/denoised/co{{line}}_scores.csv", line=CO_LINES),
 
 
 rule co_simulate_sky:
@@ -128,11 +147,115 @@ rule co_prepare_maps:
         " --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi} --output {output} > {log} 2>&1"
 
 
+rule co_denoise_sphere:
+    """Denoise a CO map on the sphere near bright CO, with parameters cross-validated on its null map."""
+    input:
+        code=code("co_denoise_sphere.py"),
+        maps=f"{CO_R}/maps.nc",
+    output:
+        map=ensure(CO_DENOISED, non_empty=True),
+        scores=report(
+            f"{CO_R}/denoised/co{{line}}_scores.csv",
+            category="co",
+            labels={"result": "choice of the denoiser", "line": "{line}"},
+            caption="../report/co/denoiser_scores.rst",
+        ),
+    log:
+        f"{CO_LOG}/co_denoise_sphere/{{line}}.log",
+    benchmark:
+        f"{CO_BENCHMARK}/co_denoise_sphere/{{line}}.tsv"
+    wildcard_constraints:
+        line="10|21",
+    conda:
+        ENV
+    threads: 4
+    resources:
+        runtime=growing(120),
+        mem_mb=growing(16000),
+    params:
+        config=lambda w: as_json(
+            line=w.line,
+            nlm_sphere=CO["denoisers"]["nlm_sphere"],
+            split=CO["split"],
+            snr=CO["tiles"]["snr_threshold"],
+        ),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --output {output.map} --scores {output.scores} > {log} 2>&1"
+
+
+rule co_compare_denoisers:
+    """Denoisers on a sky whose truth is known, with white and with beam-correlated noise."""
+    input:
+        code=code("co_compare_denoisers.py"),
+    output:
+        csv=report(
+            f"{CO_R}/denoisers.csv",
+            category="co",
+            labels={"result": "denoisers compared, table"},
+            caption="../report/co/denoisers.rst",
+        ),
+        png=report(
+            f"{CO_R}/figures/denoisers.png",
+            category="co",
+            labels={"result": "denoisers compared"},
+            caption="../report/co/denoisers.rst",
+        ),
+        pdf=f"{CO_R}/figures/denoisers.pdf",
+    log:
+        f"{CO_LOG}/co_compare_denoisers.log",
+    benchmark:
+        f"{CO_BENCHMARK}/co_compare_denoisers.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(8000),
+    params:
+        config=as_json(
+            compare_denoisers=CO["compare_denoisers"], denoisers=CO["denoisers"], pixels=CO["tiles"]["pixels"]
+        ),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --output {output.csv} --figure {output.png} > {log} 2>&1"
+
+
+rule co_count_patches:
+    """Bright tiles by the signal-to-noise before and after denoising, beside the published numbers of patches."""
+    input:
+        code=code("co_count_patches.py"),
+        maps=f"{CO_R}/maps.nc",
+        denoised=expand(CO_DENOISED, line=CO_LINES),
+        published=f"{CONFIG}/co/published.yaml",
+    output:
+        report(
+            f"{CO_R}/patch_counts.csv",
+            category="co",
+            labels={"result": "patches before and after denoising"},
+            caption="../report/co/patch_counts.rst",
+        ),
+    log:
+        f"{CO_LOG}/co_count_patches.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(8000),
+    params:
+        config=as_json(lines=CO_LINES, tiles=CO["tiles"], split=CO["split"]),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps} --denoised {input.denoised}"
+        " --published {input.published} --output {output} > {log} 2>&1"
+
+
 rule co_select_tiles:
     """Choose the tiles of a set, and the split of each by its place on the sky."""
     input:
         code=code("co_select_tiles.py"),
-        maps=f"{CO_R}/maps.nc",
+        maps=co_snr_map,
     output:
         f"{CO_SET}/tiles.csv",
     log:
@@ -204,6 +327,7 @@ rule co_merge_patches:
 rule co_denoise_patches:
     """Denoise the CO patches of a set; they train, they never score."""
     input:
+        unpack(co_denoiser),
         code=code("co_denoise_patches.py"),
         patches=f"{CO_SET}/patches.nc",
     output:
@@ -218,17 +342,21 @@ rule co_denoise_patches:
         runtime=growing(120),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(method=CO["sets"][w.set]["denoiser"], **CO["denoisers"][CO["sets"][w.set]["denoiser"]]),
+        config=lambda w: as_json(
+            method=CO["sets"][w.set]["denoiser"],
+            **(CO["denoisers"]["nlm_patch"] if CO["sets"][w.set]["denoiser"] == "nlm_patch" else {}),
+        ),
+        sphere=lambda w, input: " ".join(f"--{key.replace('_', '-')} {input[key]}" for key in co_denoiser(w)),
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches} --output {output} > {log} 2>&1"
+        "{input.code[0]} --config {params.config:q} --patches {input.patches} {params.sphere} --output {output} > {log} 2>&1"
 
 
 rule co_plot_selection:
     """The sky with the tiles of a set, coloured by split, over the signal-to-noise of CO."""
     input:
         code=code("co_plot_selection.py"),
-        maps=f"{CO_R}/maps.nc",
+        maps=co_snr_map,
         tiles=f"{CO_SET}/tiles.csv",
     output:
         png=report(

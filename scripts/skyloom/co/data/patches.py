@@ -6,6 +6,7 @@ import xarray as xr
 
 from skyloom.co.data.regions import SPLITS
 from skyloom.co.data.tiles import sample, tile_vectors
+from skyloom.patchset import PatchSet
 
 UNITS = {"dust": "MJy/sr", "hi": "1e20 cm-2", "target": "K km/s", "error": "K km/s", "null": "K km/s"}
 LONG_NAMES = {
@@ -18,17 +19,37 @@ LONG_NAMES = {
 }
 
 
+def patch_maps(maps: PatchSet, line: str) -> dict[str, np.ndarray]:
+    """What patches are cut from: columns of `maps.nc` for CO line "10" or "21", by their names in a patch set."""
+    line = f"co{line}"
+    columns = {"dust": "dust", "hi": "hi", "target": line, "error": f"{line}_error", "null": f"{line}_null"}
+    return {name: maps.array(column) for name, column in columns.items()}
+
+
 def cut_patches(
     maps: dict[str, np.ndarray], views: pd.DataFrame, complexes: list[str], size_deg: float, pixels: int
 ) -> xr.Dataset:
+    """`cut_planes` of every view with what is known of each example; `complexes` names the held-out complexes."""
+    return xr.Dataset(
+        {
+            name: (("example", "y", "x"), array, {"units": UNITS.get(name, "1"), "long_name": LONG_NAMES[name]})
+            for name, array in cut_planes(maps, views, size_deg, pixels).items()
+        },
+        coords=example_coords(views, complexes),
+        attrs={"pixel_arcmin": 60 * size_deg / pixels, "projection": "TAN", "frame": "galactic"},
+    )
+
+
+def cut_planes(maps: dict[str, np.ndarray], views: pd.DataFrame, size_deg: float, pixels: int) -> dict[str, np.ndarray]:
     """Cut every view from every map, all maps of one NSIDE with one set of interpolation weights.
 
     Parameters
     ----------
     maps : dust, hi, target, error, null: (n_pix,) float32 RING, NaN where masked; N(HI) may have an NSIDE of its own
-    views : rows of `regions.tile_views`
-    complexes : names of the held-out complexes
+    views : rows of `regions.tile_views`, of which glon, glat and angle [deg] are read
     size_deg, pixels : side of a patch [deg], number of pixels along it
+
+    Returns each map's (view, y, x) float32, NaN where any of them is masked, and `weight`, the share of valid sky.
     """
     shape = (len(views), pixels, pixels)
     names = [name for name in UNITS if name != "hi"]
@@ -42,14 +63,7 @@ def cut_patches(
         for name, plane in zip([*names, "hi"], [*values, hi[0]], strict=True):
             arrays[name][k] = np.where(masked, np.nan, plane)
         arrays["weight"][k] = np.where(masked, 0, np.minimum(weight, hi_weight))
-    return xr.Dataset(
-        {
-            name: (("example", "y", "x"), array, {"units": UNITS.get(name, "1"), "long_name": LONG_NAMES[name]})
-            for name, array in arrays.items()
-        },
-        coords=example_coords(views, complexes),
-        attrs={"pixel_arcmin": 60 * size_deg / pixels, "projection": "TAN", "frame": "galactic"},
-    )
+    return arrays
 
 
 def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:

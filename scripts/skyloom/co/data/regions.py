@@ -50,9 +50,9 @@ def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: 
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = (maps["signal"] / maps["error"]).astype(np.float32)
     bright, valid = probe(snr, table, tiles)
+    require_valid_sky(table, valid, tiles["valid_fraction"], split)
     table["bright_fraction"] = bright
     table = table[table["split"].ne("") & (valid >= tiles["valid_fraction"])].reset_index(drop=True)
-    require_valid_sky(table, split)
     is_bright = table["bright_fraction"].to_numpy() >= tiles["bright_fraction"]
     probability = np.where(is_bright, 1.0, 0.0)
     if chosen["selection"] == "weighted" and not is_bright.all():
@@ -142,6 +142,12 @@ def sky_labels(split: dict) -> np.ndarray:
     return labels
 
 
+def labels_at(nside: int, split: dict) -> np.ndarray:
+    """`sky_labels` (n_pix,) at another NSIDE, by the label of each pixel's centre."""
+    labels = sky_labels(split).astype(np.int8)
+    return labels[hp.ang2pix(LABEL_NSIDE, *hp.pix2ang(nside, np.arange(hp.nside2npix(nside))))]
+
+
 def probe(snr: np.ndarray, table: pd.DataFrame, tiles: dict) -> tuple[np.ndarray, np.ndarray]:
     """Share of each tile's sky that is bright, of its valid sky, and share that is valid; nearest-pixel probes."""
     nside = hp.npix2nside(len(snr))
@@ -154,15 +160,30 @@ def probe(snr: np.ndarray, table: pd.DataFrame, tiles: dict) -> tuple[np.ndarray
     return bright, valid
 
 
-def require_valid_sky(table: pd.DataFrame, split: dict) -> None:
-    """Refuse a mask that removes a whole split or a whole held-out complex."""
-    present = set(table["split"]) | set(table["complex"])
-    for name in [*SPLITS, *split["complexes"]]:
-        if name not in present:
-            kind = "split" if name in SPLITS else "complexes"
+def require_valid_sky(table: pd.DataFrame, valid: np.ndarray, least: float, split: dict) -> None:
+    """Refuse a mask that removes a whole split, a block of validation or test longitudes, or a held-out complex.
+
+    table : of all tiles; valid : (tile,) the share of each that is not masked, of which `least` is needed.
+    """
+    n_blocks = count_blocks(split)
+    block = (table["glon"].to_numpy() // split["block_deg"]).astype(int) % n_blocks
+    outside = table["complex"].to_numpy() == ""
+    folds = {f"split.{name}": outside & (table["split"] == name).to_numpy() for name in SPLITS}
+    for name in SPLITS[1:]:
+        for k in split[f"{name}_blocks"]:
+            west, east = k * split["block_deg"], (k + 1) * split["block_deg"]
+            fold = folds[f"split.{name}"] & (block == k)
+            if fold.any():  # a block of one split beside another of it may be too narrow to have tiles of its own
+                folds[f"split.{name}_blocks: block {k}, longitudes {west:g} to {east:g} deg"] = fold
+    folds |= {f"split.complexes.{name}": (table["complex"] == name).to_numpy() for name in split["complexes"]}
+    for name, fold in folds.items():
+        if not (valid[fold] >= least).any():
             raise BadInput(
-                f"config: co.split.{kind}.{name}: no tile with valid sky is left: the CO map is masked there"
-                " or the region is narrower than its guard bands"
+                f"config: co.{name}: no tile with valid sky is left: the mask of the CO map leaves none of its"
+                f" {fold.sum()} tiles {least:.0%} of their sky; expected at least one"
+                if fold.any()
+                else f"config: co.{name}: no tile with valid sky: the region is narrower than its guard bands of"
+                f" {split['guard_deg']:g} deg; expected at least one tile"
             )
 
 

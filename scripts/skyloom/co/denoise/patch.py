@@ -1,9 +1,7 @@
-"""Denoised training targets.
+"""Non-local means (Buades+ 2005) within each patch: the simple alternative, scikit-image's.
 
-The presentation trains on CO maps after non-local means (Buades+ 2005). Here it is scikit-image's, patch by patch. The
-noise of the Type 2 map is correlated over its 15' beam, and a 3-degree patch holds only 144 such cells: expect some
-0.1-0.7 dB there against 7.8 dB for white noise of the same rms. The place for a denoiser that sees the whole sphere
-(Quispe Pena & Frolov 2023, arXiv 2306.00211) is another entry of `DENOISERS`.
+The noise of the Type 2 map is correlated over its 15' beam, and a 3-degree patch holds only 144 such cells: expect some
+0.1-0.7 dB there against 7.8 dB for white noise of the same rms.
 """
 
 import numpy as np

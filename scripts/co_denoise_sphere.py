@@ -1,0 +1,71 @@
+"""Denoise a CO map on the sphere, near bright CO; its two parameters are chosen by cross-validation on the null map."""
+
+import json
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+import xarray as xr
+
+from skyloom import cli, patchset
+from skyloom.co.data.regions import labels_at
+from skyloom.co.denoise import choose, sphere
+
+LINES = {"10": "CO J=1-0", "21": "CO J=2-1"}
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--config", type=cli.json_argument, required=True, help="line, nlm_sphere, split, snr")
+    parser.add_argument("--maps", type=Path, required=True, help="maps.nc")
+    parser.add_argument("--output", type=Path, required=True, help="the denoised map, its error and null map (netCDF)")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of the cross-validation (CSV)")
+    arguments = parser.parse_args()
+    config, settings = arguments.config, arguments.config["nlm_sphere"]
+
+    maps, line = patchset.PatchSet(arguments.maps), f"co{config['line']}"
+    null = choose.read_null(maps, line)
+    signal, error = maps.array(line), maps.array(f"{line}_error")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area = sphere.bright_area(signal / error, config["snr"], settings["margin_deg"])
+    region = labels_at(hp.npix2nside(signal.size), config["split"])
+
+    eligible = choose.eligible_pixels(signal, null, error, area, region)
+    choose.require_eligible(arguments.maps, eligible)
+    pixels = choose.drawn_pixels(eligible, settings["pixels"], settings["seed"])
+    scores = choose.score_sphere(signal, null, error, pixels, settings, region)
+    chosen = choose.best(scores)
+    print(f"{len(pixels)} training pixels, mse in units of error^2:\n{scores.to_string(index=False)}\nchosen: {chosen}")
+
+    out, null_left, found = sphere.denoise_sky(signal, null, area, settings | chosen, region)
+    dataset = xr.Dataset(
+        {
+            line: ("pixel", out, {"units": "K km/s", "long_name": "denoised; the raw value where not filtered"}),
+            f"{line}_error": (
+                "pixel",
+                sphere.error_left(error, null, null_left),
+                {"units": "K km/s", "long_name": "noise left, from the null map; says nothing of lost signal"},
+            ),
+            f"{line}_null": ("pixel", null_left, {"units": "K km/s", "long_name": "null map with the same weights"}),
+            "filtered": ("pixel", area.astype(np.int8), {"long_name": "1 where denoised, 0 where the raw value stays"}),
+        },
+        attrs={name: maps.attrs[name] for name in ("nside", "data_kind", "beam_arcmin")}
+        | {name: chosen[name] for name in ("fwhm_arcmin", "alpha", "gain_db")}
+        | {
+            "line": LINES[config["line"]],
+            "sigma": found.sigma,
+            "rho": found.rho,
+            "radius_deg": np.degrees(sphere.disc_radius(maps.attrs["nside"], chosen["fwhm_arcmin"], settings["reach"])),
+            "margin_deg": settings["margin_deg"],
+            "judged_pixels": len(pixels),
+            "cross_validation": json.dumps(scores.to_dict("records")),
+        },
+    )
+    patchset.write(dataset, arguments.output)
+    table = scores.assign(line=LINES[config["line"]], chosen=scores.index == scores["mse"].idxmin())
+    with cli.atomic(arguments.scores) as part:
+        table.to_csv(part, index=False, float_format="%.4g")
+
+
+if __name__ == "__main__":
+    cli.run(main)
