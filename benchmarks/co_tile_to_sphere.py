@@ -80,7 +80,7 @@ def main() -> None:
         window = "flat" if flat else "cosine"
         print(f"10 % gain a tile, worst step between neighbours, {window}: {worst_step(gain, flat):.1%}")
 
-    tile = sample([sky], tile_vectors(lon[7000], lat[7000], 0.0, SIZE_DEG, PIXELS))[0]
+    tile = sample([sky], tile_vectors(lon[7000], lat[7000], 0.0, SIZE_DEG, PIXELS))[0][0]
     header = wcs_of(lon[7000], lat[7000])
     for nside in (256, 512, 1024, 2048):
         start = time.process_time()
