@@ -33,7 +33,7 @@ def main() -> None:
     maps = PatchSet(args.maps)
     kind = maps.attrs["data_kind"]
     observed = {line: np.asarray(maps.array(f"co{line}")) for line in lines}
-    plotting.save(figures.whole_sky(lines, observed), args.output_sky, kind)
+    plotting.save(figures.whole_sky(lines, observed, args.config["area"]), args.output_sky, kind)
 
     first = next(iter(lines))
     beam = float(header[f"BEAM{first}"])

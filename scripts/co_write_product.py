@@ -67,7 +67,7 @@ def main() -> None:
     if product["area"] != "full":
         facts |= {f"AREA{k[:4].upper()}": (v, "[deg]") for k, v in product["area"].items()}
     for line in lines:
-        facts[f"CNV{line}"] = (config["cnv"][line], "K_CMB per K_RJ km/s in Planck's band, A&A 571, A13")
+        facts[f"CNV{line}"] = (config["cnv"][line], "[K_CMB/(K_RJ km/s)] Planck, A&A 571, A13")
     nside, pixel = int(maps.attrs["nside"]), first[1].pixel.values
     write_product(lines, pixel, nside, facts, args.output)
     write_pysm(lines, pixel, nside, facts, args.output_pysm)

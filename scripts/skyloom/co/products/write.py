@@ -141,9 +141,9 @@ def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
         f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
         f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
         f"ERROR{line}": (made_of, f"what E{line} is made of"),
-        f"BEAM{line}": (worst("beam_arcmin"), "[arcmin] effective FWHM, two interpolations included"),
+        f"BEAM{line}": (worst("beam_arcmin"), "[arcmin] effective FWHM, interpolations included"),
         f"CLOSE{line}": (worst("closure_rms"), "rms of dust, cut and returned, over its std"),
-        f"SEAM{line}": (worst("seam"), "rms between overlapping tiles over std of map"),
+        f"SEAM{line}": (worst("seam"), "rms between overlapping tiles over std"),
         f"NTILE{line}": (int(attrs[0]["tiles"]), "tiles"),
         f"NSAMP{line}": (int(attrs[0]["samples"]), "realisations, 0 of a deterministic model"),
     }
