@@ -52,11 +52,25 @@ def predictor(checkpoint: dict) -> Callable[[dict[str, Tensor]], dict[str, Tenso
         baselines = importlib.import_module(f"skyloom.{checkpoint['study']}.baselines")
         return lambda batch: baselines.predict(checkpoint["state"], batch, checkpoint["meta"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network, task = _network(checkpoint)
+    task.to(device).eval()
+    return lambda batch: network.predict(task, {name: values.to(device) for name, values in batch.items()})
+
+
+def noise_arcmin(checkpoint: dict) -> float | None:
+    """Beam FWHM [arcmin] of the Gaussian field that a stochastic network starts from; None for any other model."""
+    if checkpoint["kind"] == "baseline":
+        return None
+    network, task = _network(checkpoint)
+    return float(network.noise_arcmin(task)) if hasattr(network, "noise_arcmin") else None
+
+
+def _network(checkpoint: dict):
+    """The module of a network and its trained task."""
     network = importlib.import_module(f"skyloom.{checkpoint['study']}.models.{checkpoint['module']}")
     task = network.make_task(checkpoint["entry"], checkpoint["meta"])
     task.load_state_dict(checkpoint["state"])
-    task.to(device).eval()
-    return lambda batch: network.predict(task, {name: values.to(device) for name, values in batch.items()})
+    return network, task
 
 
 @torch.no_grad()

@@ -57,7 +57,7 @@ def test_touching_every_file_reruns_nothing(done):
 def test_edit_of_a_shared_module_reruns_exactly_the_rules_that_import_it(done, edit):
     edit("skyloom/plotting.py")
     rules = {rule for rule, _, _ in planned(done)} - {"all"}
-    assert rules == {"plot_history", "co_plot_selection", "co_plot_panels", "co_plot_spectra"}
+    assert rules == {"plot_history", "co_plot_selection", "co_plot_panels", "co_plot_spectra", "co_plot_product"}
 
 
 def test_edit_of_one_network_retrains_that_network_only(done, edit):

@@ -36,7 +36,7 @@ def planted(tmp_path_factory):
     dataset["split"] = "example", np.repeat(np.array([0, 1, 2], np.int8), [16, 2, 6])
     dataset["sampling_weight"] = "example", np.ones(N, np.float32)
     dataset["glat"] = "example", np.linspace(-40, 40, N).astype(np.float32)
-    dataset.attrs = {"pixel_arcmin": 5.625, "line": "CO J=1-0"}
+    dataset.attrs = {"pixel_arcmin": 5.625, "beam_arcmin": 15.0, "line": "CO J=1-0"}
     for name in ("dust", "hi", "target"):
         dataset[name].attrs = examples.fit_normalisation(dataset[name].values[:16])
     path = tmp_path_factory.mktemp("planted") / "patches.nc"

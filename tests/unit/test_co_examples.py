@@ -31,7 +31,7 @@ def make_patches(path, **changes):
     dataset["tile"] = "example", TILE
     dataset["view"] = "example", VIEW
     dataset["glat"] = "example", np.linspace(-40, 40, N).astype(np.float32)
-    dataset.attrs = {"data_kind": "simulated", "pixel_arcmin": 2.8125, "line": "CO J=1-0"}
+    dataset.attrs = {"data_kind": "simulated", "pixel_arcmin": 2.8125, "beam_arcmin": 15.0, "line": "CO J=1-0"}
     for name, values in changes.items():
         dataset[name].values[...] = values
     for name in ("dust", "hi", "target"):

@@ -66,6 +66,26 @@ def _of(array: np.ndarray | Tensor):
 # --- examples ----------------------------------------------------------------------------------------------------
 
 
+def model_inputs(planes: dict[str, Tensor], normalisation: dict[str, dict[str, float]]) -> dict[str, Tensor]:
+    """What a model sees of tiles, of the training set or of the whole sky: `input`, `dust`, `hi`, `valid` of `Split`.
+
+    planes : `dust`, `hi` and `weight`, (n, 1, y, x), NaN where masked. `valid` asks for dust and HI only.
+    """
+    valid = planes["weight"] >= MIN_WEIGHT
+    for name in INPUTS:
+        valid = valid & planes[name].isfinite()
+    return {
+        "input": torch.cat([normalised(planes[name], normalisation[name]) for name in INPUTS], 1),
+        **{name: planes[name].nan_to_num(0.0) for name in INPUTS},
+        "valid": valid.float(),
+    }
+
+
+def normalised(plane: Tensor, constants: dict[str, float]) -> Tensor:
+    """`to_normalised`, 0 where the plane is masked."""
+    return torch.where(plane.isfinite(), to_normalised(plane, constants), 0.0)
+
+
 @dataclass(frozen=True)
 class Split:
     """The examples of one split; `split[index_array]` is a batch of float32 tensors.
@@ -95,22 +115,13 @@ class Split:
         rows = self.rows[np.atleast_1d(index)]
         planes = {name: self._plane(self.patches.array(name), rows) for name in (*INPUTS, "error", "weight")}
         planes["target"] = self._plane(self.target, rows)
-        valid = (planes.pop("weight") >= MIN_WEIGHT) & (planes["error"] > 0)
-        for plane in planes.values():
-            valid &= plane.isfinite()
-        normalised = {
-            name: torch.where(planes[name].isfinite(), to_normalised(planes[name], self.normalisation[name]), 0.0)
-            for name in (*INPUTS, "target")
-        }
-        known = {name: plane.nan_to_num(0.0) for name, plane in planes.items()}
+        batch = model_inputs(planes, self.normalisation)
+        valid = (batch["valid"] > 0) & (planes["error"] > 0) & planes["error"].isfinite() & planes["target"].isfinite()
         weight = np.minimum(self.patches.coords["sampling_weight"][rows], self.weight_cap) / self.weight_mean
-        return {
-            "input": torch.cat([normalised[name] for name in INPUTS], 1),
-            "target": normalised["target"],
-            "target_physical": known["target"],
-            "error": known["error"],
-            "dust": known["dust"],
-            "hi": known["hi"],
+        return batch | {
+            "target": normalised(planes["target"], self.normalisation["target"]),
+            "target_physical": planes["target"].nan_to_num(0.0),
+            "error": planes["error"].nan_to_num(0.0),
             "valid": valid.float(),
             "sampling_weight": torch.from_numpy(np.asarray(weight, np.float32)),
             "glat": torch.from_numpy(np.asarray(self.patches.coords["glat"][rows], np.float32)),
@@ -168,7 +179,7 @@ def _meta(patches: PatchSet) -> dict:
         if absent:
             raise BadInput(f"{patches.path}: {name} lacks {', '.join(absent)}; expected constants fitted on train")
         normalisation[name] = {key: float(attributes[key]) for key in NORMALISATION}
-    for name in ("pixel_arcmin", "line"):
+    for name in ("pixel_arcmin", "beam_arcmin", "line"):
         if name not in patches.attrs:
             raise BadInput(f"{patches.path}: no attribute {name} (found {', '.join(patches.attrs)})")
     return {
@@ -176,6 +187,7 @@ def _meta(patches: PatchSet) -> dict:
         "units": {name: str(patches.attrs_of(name).get("units", "")) for name in (*INPUTS, "target")},
         "pixels": int(patches.array("target").shape[-1]),
         "pixel_arcmin": float(patches.attrs["pixel_arcmin"]),
+        "beam_arcmin": float(patches.attrs["beam_arcmin"]),
         "line": str(patches.attrs["line"]),
     }
 

@@ -56,14 +56,25 @@ def cut_planes(maps: dict[str, np.ndarray], views: pd.DataFrame, size_deg: float
     arrays = {name: np.empty(shape, np.float32) for name in [*UNITS, "weight"]}
     planes = [maps[name] for name in names]
     for k, (glon, glat, angle) in enumerate(zip(views["glon"], views["glat"], views["angle"], strict=True)):
-        vectors = tile_vectors(glon, glat, angle, size_deg, pixels)
-        values, weight = sample(planes, vectors)
-        hi, hi_weight = sample([maps["hi"]], vectors)
-        masked = (weight <= 0) | (hi_weight <= 0)
-        for name, plane in zip([*names, "hi"], [*values, hi[0]], strict=True):
-            arrays[name][k] = np.where(masked, np.nan, plane)
-        arrays["weight"][k] = np.where(masked, 0, np.minimum(weight, hi_weight))
+        values, arrays["weight"][k] = cut_tile(planes, maps["hi"], tile_vectors(glon, glat, angle, size_deg, pixels))
+        for name, plane in zip([*names, "hi"], values, strict=True):
+            arrays[name][k] = plane
     return arrays
+
+
+def cut_tile(planes: list[np.ndarray], hi: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One tile of maps of one NSIDE, and of N(HI), which has its own: values and the share of valid sky.
+
+    planes : (n_pix,) each, RING, NaN where masked; vectors : (3, y, x) of `tiles.tile_vectors`. Returns the values
+    (n_map + 1, y, x), N(HI) last, NaN where no neighbour is valid, and the least share of any of them (y, x), 0 there.
+    """
+    values, weight = sample(planes, vectors)
+    hi_values, hi_weight = sample([hi], vectors)
+    masked = (weight <= 0) | (hi_weight <= 0)
+    return (
+        np.where(masked, np.nan, np.concatenate([values, hi_values])),
+        np.where(masked, 0, np.minimum(weight, hi_weight)),
+    )
 
 
 def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:

@@ -1,0 +1,91 @@
+"""A product's figures: the whole sky, views at high latitude, angular power before and after blending."""
+
+from pathlib import Path
+
+import healpy as hp
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+
+from skyloom import cli, plotting
+from skyloom.co.products import figures, power
+from skyloom.co.products.area import depth
+from skyloom.co.products.write import read_product
+from skyloom.patchset import PatchSet
+
+LMAX = 1500  # a 15 arcmin beam holds nothing beyond
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--config", type=cli.json_argument, required=True, help="area, plane_deg, views")
+    parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
+    parser.add_argument("--product", type=Path, required=True)
+    parser.add_argument("--skies", type=Path, nargs="+", required=True, help="of co_predict_sky: one of each line")
+    parser.add_argument(
+        "--output-sky", type=Path, required=True, help=".png; the .pdf lies beside it, as of the others"
+    )
+    parser.add_argument("--output-zooms", type=Path, required=True)
+    parser.add_argument("--output-power", type=Path, required=True)
+    args = parser.parse_args()
+
+    lines, header = read_product(args.product)
+    maps = PatchSet(args.maps)
+    kind = maps.attrs["data_kind"]
+    observed = {line: np.asarray(maps.array(f"co{line}")) for line in lines}
+    plotting.save(figures.whole_sky(lines, observed, args.config["area"]), args.output_sky, kind)
+
+    first = next(iter(lines))
+    beam = float(header[f"BEAM{first}"])
+    dust = np.asarray(maps.array("dust"))
+    views = figures.zooms(lines[first], observed[first], dust, first, beam, args.config["views"])
+    plotting.save(
+        views or empty(f"no sky of the product lies at |b| > {figures.HIGH_LATITUDE:g} deg"), args.output_zooms, kind
+    )
+
+    curves = {}
+    for line, letters in lines.items():
+        shown = {"predicted": letters["I"], "observed": observed[line]}
+        if "R" in letters:
+            shown["realisation"] = letters["R"]
+        shown["null map"] = np.asarray(maps.array(f"co{line}_null"))
+        for region, found in regional_power(shown, args.config).items():
+            curves[line, region] = found
+    blending = {}
+    for path in args.skies:
+        sky = xr.load_dataset(path)
+        fields = {"prediction": "predicted", "realisation": "realisation"}
+        rows = [name for name in fields if name in sky.get("field", [])]
+        blending[sky.attrs["line"]] = {
+            fields[name]: (sky.l.values, *(sky[cl].sel(field=name).values for cl in ("cl_tiles", "cl_blended")))
+            for name in rows
+        }
+    plotting.save(figures.power(curves, blending), args.output_power, kind)
+
+
+def regional_power(shown: dict[str, np.ndarray], config: dict) -> dict[str, dict]:
+    """Banded C_l of maps outside and inside the Galactic plane, where the product has that sky."""
+    nside = hp.get_nside(next(iter(shown.values())))
+    lmax = min(2 * nside, LMAX)
+    lonlat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
+    asked = power.rise(depth(*lonlat, config["area"]))
+    found = {}
+    for outside in (True, False):
+        window = power.latitude_window(nside, config["plane_deg"], outside) * asked
+        share = float(np.mean(window**2))
+        if share > 1e-4:
+            name = f"|b| {'>' if outside else '<'} {config['plane_deg']:g} deg (f_sky {share:.2f})"
+            found[name] = {k: power.banded(power.power(v, v, window, lmax)) for k, v in shown.items()}
+    return found
+
+
+def empty(text: str) -> plt.Figure:
+    """A figure that says why there is none."""
+    with plotting.style():
+        figure = plt.figure(figsize=(6, 1))
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,1 @@
+"""A trained model on the whole sky: predicted tile by tile, blended, written as a HEALPix product, and judged there."""

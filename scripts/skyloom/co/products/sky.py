@@ -1,0 +1,218 @@
+"""One trained model on the sky: its tiles predicted, put back on the sphere and blended.
+
+Inputs are cut and normalised by the code that made the training examples, with the constants of the checkpoint. A
+stochastic network starts every tile from one Gaussian field on the sphere, sampled at the tile's pixels: overlapping
+tiles then draw the same clouds, and blending does not average them away.
+"""
+
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+import torch
+import xarray as xr
+
+from skyloom import checkpoint
+from skyloom.cli import BadInput
+from skyloom.co.data.examples import model_inputs
+from skyloom.co.data.patches import cut_tile
+from skyloom.co.data.sphere import Blend, footprint
+from skyloom.co.data.tiles import sample, tile_vectors
+from skyloom.co.evaluate import spectra
+from skyloom.co.products.area import LINE_NAMES, area_pixels, area_tiles, depth
+from skyloom.co.products.power import returned_beam, rise
+from skyloom.co.simulate.fields import noise_field
+from skyloom.patchset import PatchSet
+
+BATCH = 32  # tiles predicted at a time
+NOISE_PIXELS = 4  # pixels of the noise field's sphere along its beam, at the least
+NOISE_NSIDE = 2048  # the finest that is drawn
+SPECTRUM_TILES = 256  # tiles whose spectra are taken before and after blending
+
+
+# --- what is asked for ----------------------------------------------------------------------------------------------
+
+
+def require_match(path: Path, meta: dict, maps: PatchSet, line: str, tiles: dict) -> None:
+    """Refuse a checkpoint of another line, or one trained on maps of another beam or tiles of other pixels."""
+    wanted = {
+        "line": (LINE_NAMES[line], "the product's line"),
+        "beam_arcmin": (float(maps.attrs["beam_arcmin"]), str(maps.path)),
+        "pixel_arcmin": (60 * tiles["size_deg"] / tiles["pixels"], "co.tiles"),
+        "pixels": (tiles["pixels"], "co.tiles"),
+    }
+    for key, (value, source) in wanted.items():
+        found = meta.get(key, "nothing")
+        same = found == value if isinstance(value, str) else np.isclose(found, value) if found != "nothing" else False
+        if not same:
+            raise BadInput(f"{path}: trained with {key} {found!r}; expected {value!r} from {source}")
+
+
+def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarray]:
+    """`count` Gaussian fields on the sphere, white noise seen through a beam; unit variance where they are sampled.
+
+    Drawn from `seed` alone, so that all lines and seeds of a model start from the same fields.
+    """
+    nside = 64
+    while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / NOISE_PIXELS:
+        nside *= 2
+    if nside > NOISE_NSIDE:
+        least = NOISE_PIXELS * hp.nside2resol(NOISE_NSIDE, arcmin=True)
+        raise BadInput(
+            f"the network starts from a field of {fwhm_arcmin:g} arcmin; expected at least {least:.1f} on the sphere"
+        )
+    fields = [noise_field(f"product {k}", fwhm_arcmin, {"nside": nside, "seed": seed}) for k in range(count)]
+    # bilinear samples between pixels vary less than pixels do: by their own scatter over a hundred tiles' worth
+    probes = np.random.default_rng(seed).standard_normal((3, 1 << 20))
+    return [field / np.float32(sample([field], probes)[0].std()) for field in fields]
+
+
+# --- prediction -----------------------------------------------------------------------------------------------------
+
+
+def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr.Dataset:
+    """The blended maps of a checkpoint over an area, with what is known of their quality.
+
+    Parameters
+    ----------
+    trained : a checkpoint; `meta` gives normalisation, pixels and pixel size of its tiles
+    maps : maps.nc with `dust` (n_pix,) and `hi` (n_hi_pix,)
+    product : `area`, `tile_nside`, `samples` and `seed` (of a stochastic network's fields)
+    bands : `l_first`, `l_width`, `l_count` and `taper_deg` of the tiles' spectra
+
+    Returns
+    -------
+    Over `pixel`, the RING pixels of the area: `prediction` [K km/s], NaN where no input is known; `spread`, the model's
+    own standard deviation, and for a stochastic one `sample_std` and `realisation`, the first of its samples;
+    `disagreement`, the standard deviation between overlapping tiles; `known`, the share of the tiles' weight with
+    valid input. Over `field` and `l`: median C_l of whole tiles before and after blending, and their median ratio.
+    Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the product, `seam`.
+
+    Raises BadInput where tiles leave a part of the area uncovered.
+    """
+    meta, area = trained["meta"], product["area"]
+    nside, pixels = int(maps.attrs["nside"]), meta["pixels"]
+    size_deg = meta["pixel_arcmin"] * pixels / 60
+    glon, glat = area_tiles(product["tile_nside"], area, size_deg)
+    beam = checkpoint.noise_arcmin(trained)
+    noise = noise_on_sphere(beam, product["samples"], product["seed"]) if beam else []
+    apply = checkpoint.predictor(trained)
+    watched = _watched(depth(glon, glat, area) > size_deg / np.sqrt(2))
+
+    blend, before = None, []
+    for rows in np.array_split(np.arange(len(glon)), -(-len(glon) // BATCH)):
+        vectors = [tile_vectors(glon[k], glat[k], 0.0, size_deg, pixels) for k in rows]
+        batch = tile_batch(maps, vectors, glat[rows], noise, meta["normalisation"])
+        with torch.no_grad():
+            found = {name: values.float().cpu() for name, values in apply(batch).items()}
+        planes = {"dust": batch["dust"], "prediction": found["prediction"]}
+        if "spread" in found:
+            planes["variance"] = found["spread"].square()
+        if noise:
+            planes["samples"] = found["samples"]
+        values = torch.cat([*planes.values(), batch["valid"]], 1).numpy()
+        if blend is None:
+            names = [f"sample {i}" if n == "samples" else n for n, p in planes.items() for i in range(p.shape[1])]
+            names.append("second")  # moment of the prediction, over tiles
+            blend = Blend(nside, len(names))
+        for k, tile in zip(rows, values, strict=True):
+            place = footprint(nside, glon[k], glat[k], size_deg, pixels)
+            tile = place.sample(tile)
+            blend.add(place, np.concatenate([tile[:-1], tile[1:2] ** 2]), tile[-1])
+            if k in watched:
+                before.append(values[k - rows[0], :-1])
+
+    inside = area_pixels(nside, area)
+    if not (blend.window[inside] > 0).all():
+        raise BadInput(
+            f"{maps.path}: {np.count_nonzero(blend.window[inside] == 0)} pixels of the asked sky lie on no tile;"
+            " expected a larger tile_nside"
+        )
+    known = np.divide(blend.weight, blend.window, out=np.zeros_like(blend.weight), where=blend.window > 0)
+    mean = dict(zip(names, blend.mean(), strict=True))
+    after = [(glon[k], glat[k]) for k in watched]
+    sky = _dataset(mean, known, inside, maps, area, meta["beam_arcmin"])
+    return sky.merge(_spectra(before, after, mean, size_deg, bands), combine_attrs="override").assign_attrs(
+        sky.attrs, tiles=len(glon), tile_pixel_arcmin=meta["pixel_arcmin"], samples=len(noise)
+    )
+
+
+def tile_batch(maps: PatchSet, vectors: list, glat: np.ndarray, noise: list, normalisation: dict) -> dict:
+    """What a model's `predict` reads of tiles (n, ..., y, x), made as the training examples are."""
+    dust, hi = maps.array("dust"), maps.array("hi")
+    cut = [cut_tile([dust], hi, v) for v in vectors]
+    stacked = {
+        "dust": [values[0] for values, _ in cut],
+        "hi": [values[1] for values, _ in cut],
+        "weight": [weight for _, weight in cut],
+    }
+    batch = model_inputs({k: torch.from_numpy(np.float32(v))[:, None] for k, v in stacked.items()}, normalisation)
+    batch["glat"] = torch.from_numpy(np.float32(glat))
+    if noise:
+        batch["noise"] = torch.from_numpy(np.float32([sample(noise, v)[0] for v in vectors]))
+    return batch
+
+
+def _watched(whole: np.ndarray) -> list[int]:
+    """Tiles that lie wholly in the area, evenly chosen, as many as spectra are taken of."""
+    rows = np.flatnonzero(whole)
+    return [int(k) for k in rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SPECTRUM_TILES)).astype(int))]]
+
+
+def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, area, beam_arcmin: float) -> xr.Dataset:
+    """The blended maps of the area as a Dataset with its quality as attributes."""
+    nside = int(maps.attrs["nside"])
+    prediction = mean["prediction"]
+    found = {"prediction": prediction, "disagreement": np.sqrt(np.maximum(mean["second"] - prediction**2, 0))}
+    if "variance" in mean:
+        found["spread"] = np.sqrt(mean["variance"])
+    samples = [values for name, values in mean.items() if name.startswith("sample ")]
+    if samples:
+        found["realisation"] = samples[0]
+    if len(samples) > 1:
+        found["sample_std"] = np.std(samples, axis=0, ddof=1)
+    original = maps.array("dust")[inside].astype(np.float64)
+    error = mean["dust"][inside] - original
+    window = np.zeros(hp.nside2npix(nside), np.float32)
+    window[inside] = rise(depth(*hp.pix2ang(nside, inside, lonlat=True), area))
+    scatter, whole = found["disagreement"][inside], prediction[inside]
+    units = {"units": "K km/s"}
+    variables = {name: ("pixel", values[inside].astype(np.float32), units) for name, values in found.items()}
+    variables["known"] = ("pixel", known[inside], {"units": "1"})
+    attributes = {
+        "nside": nside,
+        "ordering": "RING",
+        "coordsys": "GALACTIC",
+        "data_kind": maps.attrs["data_kind"],
+        "closure_rms": float(np.nanstd(error) / np.nanstd(original)),
+        "beam_arcmin": returned_beam(mean["dust"], np.asarray(maps.array("dust")), window, beam_arcmin),
+        "seam": float(np.sqrt(np.nanmean(scatter.astype(np.float64) ** 2)) / np.nanstd(whole)),
+    }
+    return xr.Dataset(variables, {"pixel": ("pixel", inside.astype(np.int32))}, attributes)
+
+
+def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: dict) -> xr.Dataset:
+    """C_l of the same tiles as they were predicted and as they are cut again from the blended map."""
+    fields = ["dust", "prediction", *(["sample 0"] if "sample 0" in mean else [])]
+    if not before:
+        return xr.Dataset()
+    pixels = before[0].shape[-1]
+    ell, matrix = spectra.bands(pixels, size_deg, bands["l_first"], bands["l_width"], bands["l_count"])
+    taper = spectra.window(pixels, size_deg, bands["taper_deg"])
+    rows = [list(mean).index(name) for name in fields]
+    cut = [sample([mean[n] for n in fields], tile_vectors(*c, 0.0, size_deg, pixels)) for c in centres]
+    first, second = np.array([tile[rows] for tile in before]), np.array([values for values, _ in cut])
+    weight = np.isfinite(second).all(1).astype(np.float64)
+    pairs = [(name, name) for name in fields]
+    cl = [
+        spectra.banded({n: tiles[:, i] for i, n in enumerate(fields)}, pairs, weight, taper, matrix, size_deg)
+        for tiles in (first, second)
+    ]
+    tables = [np.array([table[pair] for pair in pairs]) for table in cl]  # (field, tile, l)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.nanmedian(tables[1] / tables[0], axis=1)
+    named = {"cl_tiles": np.median(tables[0], axis=1), "cl_blended": np.median(tables[1], axis=1), "cl_ratio": ratio}
+    return xr.Dataset(
+        {name: (("field", "l"), values) for name, values in named.items()},
+        {"field": ["realisation" if name == "sample 0" else name for name in fields], "l": ell},
+    )

@@ -1,0 +1,196 @@
+"""The product's FITS files: both lines with uncertainty and mask as in Planck's CO maps, and a template for PySM.
+
+HEALPix RING, Galactic, float32; columns `I10` [K_RJ km/s], `E10` (its 1 sigma), `R10` (one realisation of a stochastic
+model), `M10` (mask bits), then those of 2-1. Missing pixels are UNSEEN.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from astropy.io import fits
+
+from skyloom.cli import BadInput, atomic
+from skyloom.co.data.tiles import frame
+from skyloom.co.products.area import LINE_NAMES
+from skyloom.fits import read_healpix
+
+MISSING, EXTRAPOLATED, TRAINED = 1, 2, 4
+BITS = {
+    MISSING: "most of the input is missing",
+    EXTRAPOLATED: "extrapolation, see below",
+    TRAINED: "sky on which the network was trained",
+}
+HIGH_LATITUDE = 30.0  # deg; beyond it hardly a bright pixel was there to learn from
+TRANSITIONS = {"10": "1-0", "21": "2-1"}
+
+
+@dataclass(frozen=True)
+class LineMap:
+    """One line of a product over `pixel` (RING): maps [K km/s], mask bits, and the header's facts on its model."""
+
+    intensity: np.ndarray
+    error: np.ndarray  # NaN where the model knows none
+    realisation: np.ndarray | None
+    bits: np.ndarray
+    facts: dict
+
+
+def join_seeds(skies: list[xr.Dataset], paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str]:
+    """Mean over the seeds of a model, its 1-sigma uncertainty, a realisation, and what the uncertainty is made of.
+
+    The variance is that of the mixture: the model's own (of its samples where it draws two or more, else its spread),
+    that between overlapping tiles, and that between seeds. A model that knows none and has one seed has no error.
+    """
+    first = skies[0]
+    for sky, path in zip(skies, paths, strict=True):
+        if sky.sizes["pixel"] != first.sizes["pixel"] or (sky.pixel.values != first.pixel.values).any():
+            raise BadInput(f"{path}: another area or NSIDE than {paths[0]}; expected all seeds on one sky")
+    intensity = np.mean([sky.prediction.values for sky in skies], axis=0)
+    own = next((name for name in ("sample_std", "spread") if name in first), None)
+    parts = [own] * (own is not None) + ["seeds"] * (len(skies) > 1)
+    variance = np.zeros_like(intensity)
+    if own:
+        variance += np.mean([sky[own].values ** 2 for sky in skies], axis=0)
+    if len(skies) > 1:
+        variance += np.var([sky.prediction.values for sky in skies], axis=0, ddof=1)
+    variance += np.mean([sky.disagreement.values**2 for sky in skies], axis=0)
+    error = np.sqrt(variance) if parts else np.full_like(intensity, np.nan)
+    realisation = first.realisation.values if "realisation" in first else None
+    return intensity, error, realisation, "+".join([*parts, "tiles"]) if parts else "none"
+
+
+def mask_bits(
+    sky: xr.Dataset, intensity: np.ndarray, noise: np.ndarray, snr: float, views: pd.DataFrame, size_deg: float
+) -> np.ndarray:
+    """Mask bits (pixel,) uint8: 1 missing, 2 extrapolated, 4 trained on.
+
+    noise : (n_pix,) error of the observed line [K km/s], its median where it is masked. A pixel is extrapolated where
+    |b| > 30 deg or the predicted emission is below `snr` of it: what bright training tiles do not hold.
+    views : the training examples' `glon`, `glat`, `angle` (`regions.tile_views`); a pixel in any was trained on.
+    """
+    nside, pixel = int(sky.attrs["nside"]), sky.pixel.values
+    _, glat = hp.pix2ang(nside, pixel, lonlat=True)
+    level = noise[pixel]
+    level = np.where(np.isfinite(level), level, np.nanmedian(noise))
+    with np.errstate(invalid="ignore"):
+        faint = ~(intensity >= snr * level)
+    trained = np.zeros(hp.nside2npix(nside), bool)
+    half = np.radians(size_deg) / 2
+    for glon, lat, angle in zip(views["glon"], views["glat"], views["angle"], strict=True):
+        centre, east, north = frame(glon, lat, angle)
+        corners = [centre + half * (x * east + y * north) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        trained[hp.query_polygon(nside, np.array([c / np.linalg.norm(c) for c in corners]))] = True
+    bits = MISSING * (sky.known.values < 0.5) | EXTRAPOLATED * ((np.abs(glat) > HIGH_LATITUDE) | faint)
+    return (bits | TRAINED * trained[pixel]).astype(np.uint8)
+
+
+def write_product(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path) -> None:
+    """Write the product; `facts` of product and line are header keywords, (value, comment) each."""
+    columns = []
+    for line, found in lines.items():
+        maps = {"I": found.intensity, "E": found.error}
+        if found.realisation is not None:
+            maps["R"] = found.realisation
+        for letter, values in maps.items():
+            columns.append(fits.Column(f"{letter}{line}", "E", unit="K_RJ km/s", array=_full_sky(values, pixel, nside)))
+        bits = np.full(hp.nside2npix(nside), MISSING, np.uint8)
+        bits[pixel] = found.bits
+        columns.append(fits.Column(f"M{line}", "B", array=bits))
+    table = _table(columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()})
+    for bit, meaning in BITS.items():
+        table.header["COMMENT"] = f"Mask bit {bit}: {meaning}."
+    table.header["COMMENT"] = (
+        f"Extrapolation: |b| > {HIGH_LATITUDE:g} deg, or I below SNRCUT times the error of the observed map there."
+    )
+    table.header["COMMENT"] = "R: one realisation, with small-scale power; I is the mean of what it may be."
+    _write(table, path)
+
+
+def write_pysm(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path) -> None:
+    """The same in uK_CMB, one column a line: what `pysm3` reads as a template; 0 where nothing is known.
+
+    A stochastic model's realisation stands for its mean, which has too little small-scale power for a foreground.
+    `facts` has the conversion of each line as `CNV10`, `CNV21` [K_CMB / (K_RJ km/s)].
+    """
+    columns = []
+    for line, found in lines.items():
+        values = found.intensity if found.realisation is None else found.realisation
+        template = _full_sky(1e6 * facts[f"CNV{line}"][0] * values, pixel, nside)
+        template[template == np.float32(hp.UNSEEN)] = 0
+        columns.append(fits.Column(f"I{line}", "E", unit="uK_CMB", array=template))
+    table = _table(columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()})
+    table.header["COMMENT"] = "0 where the product has no value: its own file has a mask, a template has none."
+    table.header["COMMENT"] = "CNV is of Planck's bandpass; another telescope scales by its own."
+    _write(table, path)
+
+
+def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
+    """Header keywords of one line: which model, and how good its map is; the worst of its seeds."""
+    attrs = [sky.attrs for sky in skies]
+
+    def worst(name: str) -> float:
+        return round(float(max(a[name] for a in attrs)), 5)
+
+    name = LINE_NAMES[line]
+    return {
+        f"MODEL{line}": (attrs[0]["model"], f"model of {name}"),
+        f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
+        f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
+        f"ERROR{line}": (made_of, f"what E{line} is made of"),
+        f"BEAM{line}": (worst("beam_arcmin"), "[arcmin] effective FWHM, interpolations included"),
+        f"CLOSE{line}": (worst("closure_rms"), "rms of dust, cut and returned, over its std"),
+        f"SEAM{line}": (worst("seam"), "rms between overlapping tiles over std"),
+        f"NTILE{line}": (int(attrs[0]["tiles"]), "tiles"),
+        f"NSAMP{line}": (int(attrs[0]["samples"]), "realisations, 0 of a deterministic model"),
+    }
+
+
+def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Header]:
+    """The maps of each line of a product file, full sky, NaN where UNSEEN: line -> letter (I, E, R, M) -> (n_pix,)."""
+    try:
+        header = fits.getheader(path, 1)
+    except (OSError, IndexError) as error:
+        raise BadInput(f"{path}: not a readable FITS table ({error}); expected a product of co_write_product") from None
+    found = [str(header[f"TTYPE{i + 1}"]).strip() for i in range(header["TFIELDS"])]
+    # an error that no model knows is a column without a value
+    wanted = [c for c in found if not (c.startswith("E") and str(header.get(f"ERROR{c[1:]}", "")) == "none")]
+    table = read_healpix(path, {c: None if c.startswith("M") else "K_RJ km/s" for c in wanted})
+    lines: dict[str, dict[str, np.ndarray]] = {}
+    for column in wanted:
+        lines.setdefault(column[1:], {})[column[0]] = table[column]
+    return lines, header
+
+
+def _full_sky(values: np.ndarray, pixel: np.ndarray, nside: int) -> np.ndarray:
+    sky = np.full(hp.nside2npix(nside), hp.UNSEEN, np.float32)
+    sky[pixel] = np.where(np.isfinite(values), values, hp.UNSEEN)
+    return sky
+
+
+def _table(columns: list[fits.Column], nside: int, facts: dict) -> fits.BinTableHDU:
+    table = fits.BinTableHDU.from_columns(columns)
+    layout = {
+        "EXTNAME": "COMP-MAP",
+        "PIXTYPE": ("HEALPIX", "HEALPix pixelisation"),
+        "ORDERING": ("RING", "pixel ordering scheme"),
+        "COORDSYS": ("GALACTIC", "coordinate system"),
+        "NSIDE": (nside, "resolution parameter"),
+        "FIRSTPIX": 0,
+        "LASTPIX": hp.nside2npix(nside) - 1,
+        "INDXSCHM": "IMPLICIT",
+        "OBJECT": "FULLSKY",
+        "BAD_DATA": (hp.UNSEEN, "value of missing pixels"),
+        "AST-COMP": "CO",
+    }
+    for key, value in (layout | facts).items():
+        table.header[key] = value
+    return table
+
+
+def _write(table: fits.BinTableHDU, path: Path) -> None:
+    with atomic(path) as part:
+        fits.HDUList([fits.PrimaryHDU(), table]).writeto(part, overwrite=True)

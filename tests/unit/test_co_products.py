@@ -1,0 +1,352 @@
+"""A model on the whole sky: coverage, shared noise, uncertainty, mask, FITS, footprints, power."""
+
+import healpy as hp
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+import yaml
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from conftest import REPOSITORY, snakemake
+from test_co_sphere import smooth_sky
+
+import co_plot_product
+import co_predict_sky
+import co_tabulate_footprints
+import co_write_product
+from skyloom.cli import BadInput
+from skyloom.co.products import area, footprints, power, sky, write
+from skyloom.patchset import PatchSet
+
+NSIDE, BEAM, DISC = 128, 120.0, {"glon": 300.0, "glat": -50.0, "radius_deg": 12.0}
+TILES = {"size_deg": 3.0, "pixels": 32}
+BANDS = {"l_first": 398, "l_width": 234, "l_count": 3, "taper_deg": 0.5}
+PRODUCT = {"area": DISC, "tile_nside": 32, "samples": 2, "seed": 5}
+FAKE = """
+import torch
+
+def make_task(entry, meta):
+    return torch.nn.Module()
+
+def predict(task, batch):
+    dust = batch["dust"]
+    assert set(batch) <= {"input", "dust", "hi", "valid", "glat", "noise"}
+    return {"prediction": 0.3 * dust, "spread": torch.full_like(dust, 0.5)}
+"""
+STOCHASTIC = (
+    FAKE.replace('"spread": torch.full_like(dust, 0.5)', '"samples": START')
+    + """
+def noise_arcmin(task):
+    return 60.0
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    """maps.nc of a smooth sky, whose CO is a third of its dust and known but for a hole."""
+    path = tmp_path_factory.mktemp("maps") / "maps.nc"
+    dust = 10 * smooth_sky(NSIDE, BEAM, 300, seed=2)
+    co = 0.3 * dust
+    co[:100] = np.nan
+    planes = {"dust": dust, "co10": co, "co10_error": np.full_like(dust, 0.4), "co10_null": np.zeros_like(dust)}
+    dataset = xr.Dataset({name: ("pixel", values.astype(np.float32)) for name, values in planes.items()})
+    dataset["hi"] = "hi_pixel", np.full(hp.nside2npix(64), 5, np.float32)
+    dataset.attrs = {"nside": NSIDE, "hi_nside": 64, "beam_arcmin": BEAM, "data_kind": "simulated"}
+    dataset.to_netcdf(path)
+    return PatchSet(path)
+
+
+@pytest.fixture
+def checkpoint(tmp_path, toy_study):
+    """`checkpoint(code)` is one of a network with this code, in the study `toy`."""
+
+    def make(code: str = FAKE) -> dict:
+        folder = tmp_path / "toy" / "models"
+        folder.mkdir(parents=True)
+        for package in (folder, folder.parent):
+            (package / "__init__.py").write_text("")
+        (folder / "fake.py").write_text(code)
+        toy_study(tmp_path)
+        constants = {"asinh_scale": 1.0, "asinh_mean": 0.0, "asinh_std": 1.0}
+        meta = {"normalisation": dict.fromkeys(("dust", "hi", "target"), constants), "pixels": 32}
+        meta |= {"pixel_arcmin": 180 / 32, "beam_arcmin": BEAM, "line": "CO J=1-0"}
+        about = {"study": "toy", "model": "fake", "kind": "network", "module": "fake", "entry": {}, "digest": "abc"}
+        return about | {"meta": meta, "state": {}}
+
+    return make
+
+
+# --- what is asked for ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("line", "CO J=2-1", "trained with line 'CO J=2-1'; expected 'CO J=1-0' from the product's line"),
+        ("beam_arcmin", 15.0, r"trained with beam_arcmin 15\.0; expected 120\.0 from .*maps\.nc"),
+        ("pixel_arcmin", 1.40625, r"trained with pixel_arcmin 1\.40625; expected 5\.625 from co\.tiles"),
+        ("line", None, "trained with line 'nothing'"),
+    ],
+)
+def test_checkpoint_of_another_line_beam_or_pixel_is_refused(maps, key, value, message):
+    meta = {"line": "CO J=1-0", "beam_arcmin": BEAM, "pixel_arcmin": 5.625, "pixels": 32}
+    sky.require_match("best.ckpt", meta, maps, "10", TILES)
+    meta = {k: v for k, v in (meta | {key: value}).items() if v is not None}
+    with pytest.raises(BadInput, match=f"best.ckpt: {message}"):
+        sky.require_match("best.ckpt", meta, maps, "10", TILES)
+
+
+def test_tiles_that_do_not_cover_the_asked_sky_are_refused():
+    with pytest.raises(BadInput, match=r"tiles of 3 deg on NSIDE 16 centres leave .* of the asked sky uncovered"):
+        area.area_tiles(16, DISC, 3.0)
+    glon, glat = area.area_tiles(32, "full", 3.0)
+    assert len(glon) == 12288
+    assert 100 < len(area.area_tiles(32, DISC, 3.0)[0]) < 250
+
+
+# --- prediction -----------------------------------------------------------------------------------------------------
+
+
+def test_linear_model_gives_its_map_back_with_the_closure_it_states(maps, checkpoint):
+    found = sky.predict_sky(checkpoint(), maps, PRODUCT, BANDS)
+    inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
+    np.testing.assert_array_equal(found.pixel, inside)
+    truth = 0.3 * maps.array("dust")[inside]
+    error = found.prediction.values - truth
+    assert error.std() / truth.std() == pytest.approx(found.attrs["closure_rms"], rel=1e-3)
+    assert found.attrs["closure_rms"] < 0.02  # beams of 4.4 pixels, whole beams a tile
+    np.testing.assert_allclose(found.spread, 0.5, rtol=1e-5)
+    # tiles that agree but for the sphere's interpolation
+    assert found.attrs["seam"] < 0.01 and (found.known == 1).all()
+    assert found.attrs["samples"] == 0 and "realisation" not in found
+
+
+def test_effective_beam_is_that_of_two_interpolations(maps, checkpoint):
+    found = sky.predict_sky(checkpoint(), maps, PRODUCT | {"area": "full"}, BANDS)
+    # a triangle of base 2 p has the variance p^2 / 6; a pixel of the sphere is no square: within a fifth of the gain
+    pixels = np.hypot(180 / 32, hp.nside2resol(NSIDE, arcmin=True))
+    extra = 8 * np.log(2) * pixels**2 / 6
+    assert found.attrs["beam_arcmin"] ** 2 - BEAM**2 == pytest.approx(extra, rel=0.2)
+    assert found.sizes["pixel"] == hp.nside2npix(NSIDE) and np.isfinite(found.prediction).all()
+
+
+def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_overlap(maps, checkpoint):
+    shared = sky.predict_sky(checkpoint(STOCHASTIC.replace("START", 'batch["noise"]')), maps, PRODUCT, BANDS)
+    field = sky.noise_on_sphere(60.0, 2, 5)
+    at = np.array(hp.pix2vec(NSIDE, shared.pixel.values))
+    direct = sky.sample(field[:1], at)[0][0]
+    # the field, through tiles of 5.6 arcmin: the interpolation's loss only
+    assert np.corrcoef(shared.realisation, direct)[0, 1] > 0.999
+    assert shared.realisation.std() == pytest.approx(direct.std(), rel=0.02)
+    assert shared.sample_std.mean() == pytest.approx(np.sqrt(2 / np.pi), abs=0.12)  # of two draws of unit variance
+
+
+def test_network_that_draws_for_each_tile_loses_power_in_the_blend(maps, checkpoint):
+    torch.manual_seed(0)
+    own = STOCHASTIC.replace("START", 'torch.randn(len(dust), 2, 1, 1).expand_as(batch["noise"])')
+    found = sky.predict_sky(checkpoint(own), maps, PRODUCT, BANDS)
+    # one number a tile: where w are its weights, blending leaves sum(w^2) of the variance, a third to two thirds here
+    assert found.realisation.std() < 0.8
+
+
+def test_field_on_the_sphere_has_unit_variance_and_the_spectrum_of_its_beam():
+    first, second = sky.noise_on_sphere(120.0, 2, seed=1)
+    assert first.std() == pytest.approx(1, abs=0.05) and abs(np.corrcoef(first, second)[0, 1]) < 0.05
+    np.testing.assert_array_equal(first, sky.noise_on_sphere(120.0, 1, seed=1)[0])
+    ell, cl = power.banded(hp.anafast(first, lmax=151, iter=0))
+    expected = np.exp(-ell * (ell + 1) * (np.radians(2) / 2.3548) ** 2)
+    ratio = (cl / expected) / (cl / expected)[0]
+    np.testing.assert_allclose(ratio, 1, atol=0.15)  # cosmic variance: a band of 30 l holds 960 modes and more
+    with pytest.raises(BadInput, match="starts from a field of 2 arcmin; expected at least 6.9"):
+        sky.noise_on_sphere(2.0, 1, seed=1)
+
+
+# --- uncertainty, mask, files ---------------------------------------------------------------------------------------
+
+
+def member(seed=0, n=6, value=1.0, **extra) -> xr.Dataset:
+    names = {"prediction": value, "disagreement": 0.2, "known": 1.0} | extra
+    planes = {name: ("pixel", np.full(n, v, np.float32)) for name, v in names.items()}
+    attrs = {"nside": NSIDE, "model": "fake", "seed": seed, "digest": "0123456789abcdef", "line": "10", "tiles": 3}
+    attrs |= {"beam_arcmin": 16.0, "closure_rms": 0.003, "seam": 0.01, "samples": 0, "data_kind": "simulated"}
+    return xr.Dataset(planes, {"pixel": np.arange(n, dtype=np.int32)}, attrs)
+
+
+def test_variances_of_model_tiles_and_seeds_add():
+    skies = [member(0, value=1.0, spread=0.3), member(1, value=2.0, spread=0.5)]
+    intensity, error, realisation, made_of = write.join_seeds(skies, ["a", "b"])
+    assert intensity[0] == 1.5 and realisation is None and made_of == "spread+seeds+tiles"
+    assert error[0] ** 2 == pytest.approx((0.3**2 + 0.5**2) / 2 + 0.5 + 0.2**2, rel=1e-6)
+    *_, error, _, made_of = write.join_seeds([member()], ["a"])
+    assert np.isnan(error).all() and made_of == "none"
+    _, error, realisation, made_of = write.join_seeds([member(sample_std=0.4, spread=9, realisation=7)], ["a"])
+    assert error[0] ** 2 == pytest.approx(0.4**2 + 0.2**2, rel=1e-6) and realisation[0] == 7
+    with pytest.raises(BadInput, match="b: another area or NSIDE than a"):
+        write.join_seeds([member(), member(n=5)], ["a", "b"])
+
+
+def test_mask_bits_stand_where_their_definition_has_them():
+    lon, lat = np.array([50.0, 50.0, 50.0, 120.0, 120.0]), np.array([0.0, 0.0, 45.0, 3.0, 8.0])
+    pixel = hp.ang2pix(NSIDE, lon, lat, lonlat=True)
+    found = member(n=5, known=1.0).assign_coords(pixel=pixel)
+    found.known.values[0] = 0.4
+    noise = np.full(hp.nside2npix(NSIDE), 0.5, np.float32)
+    noise[pixel[1]] = np.nan  # the median stands in
+    views = pd.DataFrame({"glon": [120.0], "glat": [4.0], "angle": [30.0]})
+    bits = write.mask_bits(found, np.array([10, 4.1, 10, 3.9, 10.0]), noise, 8.0, views, 3.0)
+    assert bits.tolist() == [write.MISSING, 0, write.EXTRAPOLATED, write.EXTRAPOLATED | write.TRAINED, 0]
+
+
+@pytest.fixture
+def product(maps, checkpoint, tmp_path, monkeypatch):
+    """The files of a product made by its entry points from two seeds of a network."""
+    trained = checkpoint() | {"study": "co"}
+    monkeypatch.setattr("skyloom.checkpoint._network", lambda c: fake_network(c))
+    torch.save(trained, tmp_path / "best.ckpt")
+    config = {"entry": {}, "line": "10", "tiles": TILES, "product": PRODUCT, "bands": BANDS}
+    skies = [tmp_path / f"seed{seed}.nc" for seed in (0, 1)]
+    for seed, path in enumerate(skies):
+        call(monkeypatch, co_predict_sky, f"--model=fake --seed={seed} --maps={maps.path}", config, path, "best.ckpt")
+    tiles = {"tile": [1], "glon": [300.0], "glat": [-50.0], "split": ["train"], "complex": [""]}
+    pd.DataFrame(tiles | {"bright_fraction": 1.0, "sampling_weight": 1.0}).to_csv(tmp_path / "tiles.csv", index=False)
+    config = {"name": "spot", "product": PRODUCT, "cnv": {"10": 1.42e-5, "21": 4.5e-5}}
+    config |= {"tiles": TILES | {"snr_threshold": 8.0, "seed": 0}, "sets": {"10": {"views": 1, "shift_deg": 0.5}}}
+    words = f"--maps={maps.path} --skies {skies[0]} {skies[1]} --tiles={tmp_path}/tiles.csv"
+    call(monkeypatch, co_write_product, f"{words} --output-pysm={tmp_path}/pysm.fits", config, tmp_path / "spot.fits")
+    return tmp_path
+
+
+def fake_network(checkpoint: dict):
+    import skyloom.toy.models.fake as network
+
+    return network, network.make_task({}, checkpoint["meta"])
+
+
+def call(monkeypatch, script, words: str, config: dict, output, checkpoint: str | None = None):
+    import json
+
+    arguments = [*words.split(), f"--config={json.dumps(config)}", f"--output={output}"]
+    if checkpoint:
+        arguments.append(f"--checkpoint={output.parent / checkpoint}")
+    monkeypatch.setattr("sys.argv", ["script", *arguments])
+    script.main()
+
+
+def test_product_is_read_by_healpy_and_says_what_it_is(product, maps):
+    path = product / "spot.fits"
+    header = fits.getheader(path, 1)
+    assert [header[f"TTYPE{i}"] for i in (1, 2, 3)] == ["I10", "E10", "M10"] and header["TUNIT1"] == "K_RJ km/s"
+    said = {"ORDERING": "RING", "COORDSYS": "GALACTIC", "SKYKIND": "simulated", "MODEL10": "fake", "SEEDS10": "0,1"}
+    assert {key: header[key] for key in said} == said
+    assert header["ERROR10"] == "spread+seeds+tiles" and header["CNV10"] == 1.42e-5 and header["CLOSE10"] < 0.02
+    assert header["BEAM10"] > BEAM and header["DIGST10"] == "abc,abc"
+    intensity, error = (hp.read_map(path, field=k) for k in (0, 1))
+    inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
+    np.testing.assert_allclose(intensity[inside], 0.3 * maps.array("dust")[inside], rtol=0.05)  # closure, at its worst
+    assert (intensity == hp.UNSEEN).sum() == hp.nside2npix(NSIDE) - len(inside)
+    assert error[inside].mean() == pytest.approx(0.5, rel=0.01)  # seeds agree, tiles nearly
+    bits = hp.read_map(path, field=2).astype(int)
+    assert np.delete(bits, inside).tolist() == [write.MISSING] * (len(bits) - len(inside))
+    trained = (bits & write.TRAINED > 0).sum() * hp.nside2pixarea(NSIDE, degrees=True)
+    assert trained == pytest.approx(9, rel=0.1)  # pixels of 0.2 square degrees
+
+
+def test_template_for_pysm_is_the_map_in_microkelvin(product):
+    intensity = hp.read_map(product / "spot.fits", field=0)
+    template = hp.read_map(product / "pysm.fits", field=0)
+    assert fits.getheader(product / "pysm.fits", 1)["TUNIT1"] == "uK_CMB"
+    known = intensity != hp.UNSEEN
+    np.testing.assert_allclose(template[known], 14.2 * intensity[known], rtol=1e-5)
+    assert (template[~known] == 0).all()
+
+
+def test_pysm_reads_the_template_in_its_unit(product):
+    pysm3 = pytest.importorskip("pysm3")
+    found = pysm3.Model(nside=NSIDE).read_map(str(product / "pysm.fits"), field=0)
+    assert found.unit == pysm3.units.uK_CMB
+    np.testing.assert_array_equal(found.value, hp.read_map(product / "pysm.fits", field=0))
+
+
+def test_footprints_and_figures_of_a_product_are_made(product, maps, monkeypatch):
+    boxes = {"here": {"frame": "galactic", "lon": [290, 310], "lat": [-56, -44], "least_b": 0}}
+    boxes["away"] = {"frame": "galactic", "lon": [10, 20], "lat": [0, 10], "least_b": 0}
+    words = f"--maps={maps.path} --product={product}/spot.fits"
+    call(monkeypatch, co_tabulate_footprints, words, boxes, product / "footprints.csv")
+    table = pd.read_csv(product / "footprints.csv").set_index("footprint")
+    assert table.mass_ratio["here"] == pytest.approx(1, abs=0.01) and table.area_deg2["away"] == 0
+    names = [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
+    config = {"area": DISC, "plane_deg": 20, "views": 1}
+    words += f" --skies={product}/seed0.nc"
+    monkeypatch.setattr(co_plot_product.cli, "parser", without_output(co_plot_product.cli.parser))
+    call(monkeypatch, co_plot_product, " ".join([words, *names]), config, product / "none")
+    for part in ("sky", "zooms", "power"):
+        assert (product / f"{part}.png").stat().st_size > 10_000 and (product / f"{part}.pdf").exists()
+
+
+def without_output(parser):
+    """Let `call` pass --output to a script with other outputs."""
+
+    def made(doc):
+        found = parser(doc)
+        found.add_argument("--output")
+        return found
+
+    return made
+
+
+# --- footprints and power -------------------------------------------------------------------------------------------
+
+
+def test_area_of_a_box_is_that_of_the_sphere():
+    box = {"frame": "galactic", "lon": [350, 20], "lat": [-60, -30], "least_b": 0}
+    found = footprints.inside(256, box).sum() * hp.nside2pixarea(256, degrees=True)
+    expected = 30 * np.degrees(np.sin(np.radians(60)) - np.sin(np.radians(30)))
+    assert found == pytest.approx(expected, rel=0.01)
+    assert footprints.inside(64, box | {"lon": [0, 360], "lat": [-90, 90], "least_b": 30}).mean() == pytest.approx(
+        0.5, rel=0.01
+    )
+
+
+def test_equatorial_box_agrees_with_astropy():
+    box = {"frame": "equatorial", "lon": [300, 60], "lat": [-70, -40], "least_b": 0}
+    lon, lat = hp.pix2ang(64, np.arange(hp.nside2npix(64)), lonlat=True)
+    sky_of = SkyCoord(lon, lat, unit="deg", frame="galactic").icrs
+    expected = (np.abs((sky_of.ra.deg + 180) % 360 - 180) <= 60) & (sky_of.dec.deg >= -70) & (sky_of.dec.deg <= -40)
+    # healpy's rotation is of B1950-like constants to some arcsec: pixels on the very border may differ
+    assert (footprints.inside(64, box) != expected).sum() < 5
+
+
+def test_power_of_white_noise_is_its_variance_times_the_pixel_whatever_the_mask():
+    noise = np.random.default_rng(0).normal(0, 2, hp.nside2npix(128))
+    for outside in (True, False):
+        cl = power.power(noise, noise, power.latitude_window(128, 20, outside), 200)
+        # 40,000 modes on the sky, a third of them in the plane: 1 % of scatter
+        assert cl[20:].mean() == pytest.approx(4 * hp.nside2pixarea(128), rel=0.04)
+
+
+def test_returned_beam_is_the_quadrature_sum_of_beam_and_further_smoothing():
+    original = smooth_sky(128, 120, 300, seed=3)
+    wider = hp.smoothing(original, fwhm=np.radians(1), iter=1)
+    found = power.returned_beam(wider, original, np.ones_like(original), 120.0)
+    assert found == pytest.approx(np.hypot(120, 60), rel=0.005)
+
+
+# --- the workflow ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"products": {"x": {"lines": {"10": "resunet"}}}}, "co.products.x.lines.10: unknown model 'resunet'; did you"),
+        ({"products": {"x": {"lines": {"21": "res_unet"}}}}, "model 'res_unet' learns line 10 from set 'co10'"),
+        ({"run_products": ["sky"], "products": {"skye": {"lines": {"10": "res_unet"}}}}, "did you mean 'skye'?"),
+    ],
+)
+def test_product_of_an_unknown_model_or_line_is_refused_at_parse_time(tmp_path, overlay, message):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"co": overlay}))
+    done = snakemake(REPOSITORY, "-n", "--configfile", str(mine))
+    assert done.returncode != 0 and message in done.stdout, done.stdout[-2000:]
