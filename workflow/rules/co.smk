@@ -1,100 +1,5 @@
 # CO emission of molecular clouds from N(HI) and 857 GHz dust: the study's rules in the order in which its data flows.
-from types import SimpleNamespace
-
-CO = config["co"]
-CO_R = R.format(study="co")
-CO_LOG = LOG.format(study="co")
-CO_BENCHMARK = BENCHMARK.format(study="co")
-CO_SET = f"{CO_R}/sets/{{set}}"
-CO_RAW_FILES = {
-    "co": "HFI_CompMap_CO-Type2_2048_R1.10.fits",
-    "dust": "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits",
-    "hi": "NHI_HPX.fits",
-}
-CO_DENOISED = f"{CO_R}/denoised/co{{line}}_nlm_sphere.nc"
-CO_LINES = sorted({entry["line"] for entry in CO["sets"].values()})
-CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
-CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
-
-CO_SCORES = ["minkowski", "plane", "pdf", "latitude", "calibration"]  # figures of rule co_plot_scores
-CO_SKY = f"{CO_R}/sky/{{product}}/{{model}}/seed{{seed}}.nc"
-CO_PRODUCT = f"{CO_R}/products/{{product}}.fits"
-
-
-def co_check_products():
-    """Refuse products whose models are not there, or learn another line than they are to predict."""
-    for name in CO["run_products"]:
-        if name not in CO["products"]:
-            known = CO["products"]
-            refuse("co.run_products", f"unknown product '{name}'; {nearest(name, known)}known: {', '.join(known)}")
-    for name, product in CO["products"].items():
-        if not re.fullmatch(NAME, str(name)):
-            refuse(f"co.products.{name}", f"a name that stands in file names, expected {NAME}")
-        if not product["lines"]:
-            refuse(f"co.products.{name}.lines", "empty; expected a model for line 10, 21 or both")
-        for line, model in product["lines"].items():
-            key, known = f"co.products.{name}.lines.{line}", CO["models"]
-            if model not in known:
-                refuse(key, f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
-            learned = CO["sets"].get(known[model]["set"], {}).get("line")
-            if learned != line:
-                refuse(key, f"model '{model}' learns line {learned} from set '{known[model]['set']}'; expected {line}")
-
-
-co_check_products()
-
-
-def co_sets_of(product):
-    """Line -> set of the model that predicts it in a product."""
-    return {line: CO["models"][model]["set"] for line, model in CO["products"][product]["lines"].items()}
-
-
-def co_skies(product, first=False):
-    """The predicted skies of a product: of each line, every seed of its model, or the first alone."""
-    return [
-        f
-        for model in CO["products"][product]["lines"].values()
-        for f in expand(CO_SKY, product=product, model=model, seed=seeds("co", model)[: 1 if first else None])
-    ]
-
-
-def co_line_of(w):
-    """The line that model `{model}` predicts in product `{product}`."""
-    return next(line for line, model in CO["products"][w.product]["lines"].items() if model == w.model)
-
-
-def co_sky_code(w):
-    """The code of a prediction: the script's, and that of the model."""
-    return model_code("co_predict_sky.py")(SimpleNamespace(study="co", model=w.model))
-
-
-def co_snr_map(w):
-    """The map whose signal-to-noise chooses the tiles of a set; both have the same names for it."""
-    entry = CO["sets"][w.set]
-    return CO_DENOISED.format(line=entry["line"]) if entry["snr_from"] == "denoised" else f"{CO_R}/maps.nc"
-
-
-def co_denoiser(w):
-    """What a set's denoiser reads beside the patches: from the sphere, its map and what the patches were cut from."""
-    entry = CO["sets"][w.set]
-    if entry["denoiser"] != "nlm_sphere":
-        return {}
-    return {"maps": f"{CO_R}/maps.nc", "denoised_map": CO_DENOISED.format(line=entry["line"])}
-
-
-def co_of_models(models, pattern):
-    """`pattern` for every seed of these models."""
-    return [f for m in models for f in expand(pattern, study="co", model=m, seed=seeds("co", m))]
-
-
-CO_CYCLEGANS = [m for m in CO["run_models"] if CO["models"][m]["module"] == "cyclegan"]
-CO_BASE, CO_CHANGED = CO["ablations"]["base"], CO["ablations"]["models"]
-for model in (CO_BASE, *CO_CHANGED) if CO_CHANGED else ():
-    if model not in CO["models"]:
-        known = CO["models"]
-        refuse("co.ablations", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
-# The rows of the table of ablations, the base first; none where no ablation runs.
-CO_ABLATIONS = [m for m in (CO_BASE, *CO_CHANGED) if m in CO["run_models"] and {*CO_CHANGED} & {*CO["run_models"]}]
+include: "co_names.smk"
 
 
 localrules:
@@ -114,8 +19,7 @@ rule co:
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
         [f"{CO_R}/figures/steganography.png"] * bool(CO_CYCLEGANS),
         [f"{CO_R}/ablations.csv"] * bool(CO_ABLATIONS),
-        f"{CO_R}/patch_counts.csv",
-        f"{CO_R}/figures/denoisers.png",
+        [f"{CO_R}/patch_counts.csv", f"{CO_R}/figures/denoisers.png"] * bool(CO_LINES),
         expand(f"{CO_R}/denoised/co{{line}}_scores.csv", line=CO_LINES),
         expand([CO_PRODUCT, f"{CO_R}/products/{{product}}_footprints.csv"], product=CO["run_products"]),
         expand(f"{CO_R}/figures/product_{{product}}_sky.png", product=CO["run_products"]),
@@ -499,7 +403,7 @@ rule co_plot_spectra:
 rule co_predict_sky:
     """Predict the sky of a product with one model and seed, and blend its tiles on the sphere."""
     input:
-        code=co_sky_code,
+        code=in_study("co", model_code("co_predict_sky.py")),
         maps=f"{CO_R}/maps.nc",
         checkpoint=f"{MODEL.format(study='co', model='{model}', seed='{seed}')}/best.ckpt",
     output:
