@@ -44,6 +44,9 @@ def figure(scores: dict[str, pd.DataFrame]) -> Figure:
             ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
             ax.set(xscale="log", xlabel="noise on CO [standard deviations of its asinh]")
             ax.set_yscale("symlog", linthresh=LINEAR)
+            ax.set_ylim(
+                min(-LINEAR, ax.get_ylim()[0]), max(1, ax.get_ylim()[1])
+            )  # so that a line that stays flat looks flat
             ax.set_title(title, loc="left")
             ax.yaxis.set_major_formatter("{x:g}")
         axes[0].set_ylabel("rise of the error of (dust, HI) brought back,\nwith noise / without, less 1")

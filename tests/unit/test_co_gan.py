@@ -303,7 +303,7 @@ def test_processes_share_one_buffer_and_take_their_images_out_of_it(monkeypatch)
             monkeypatch.setattr(gan.dist, "get_rank", lambda rank=rank: rank)
             parts.append(replay.exchange(images[2 * rank :][:2], torch.Generator().manual_seed(turn)))
         assert torch.equal(pair[0].images, pair[1].images) and torch.equal(pair[0].images, alone.images)
-        assert torch.equal(parts[0], whole[:2]) and [len(part) for part in parts] == [2, 2]
+        assert torch.equal(torch.cat(parts), whole)
 
 
 def test_published_weights_hold_no_buffer_and_the_saved_state_does(tmp_path):
@@ -318,24 +318,35 @@ def test_published_weights_hold_no_buffer_and_the_saved_state_does(tmp_path):
     assert weights.keys() == dict(make("cyclegan").named_parameters()).keys()
 
 
-class Interrupted(cyclegan.CycleGANTask):
-    """Asks the engine to stop after the step `stop_at`, as a cluster does."""
+class Killed(Exception):
+    """Ends a run in mid-step, with no chance to save."""
 
-    stop_at = None
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)  # the engine saves after the step and leaves
+
+
+def kill():
+    raise Killed
+
+
+class Interrupted(cyclegan.CycleGANTask):
+    """Does something at the step `stop_at`, between its two losses."""
 
     def losses(self, batch, step):
-        if step == self.stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        yield from super().losses(batch, step)
+        for name, loss in super().losses(batch, step):
+            if step == self.stop_at and name == "discriminators":
+                self.stop()
+            yield name, loss
 
 
-def train(folder, stop_at=None, **changes):
+def train(folder, stop_at=None, stop=terminate, **changes):
     """Train CycleGAN with all its stabilisers in the engine; history.csv and best.ckpt go to `folder`."""
     entry = MODELS["cyclegan"][1] | STABILISED | {"steps": 12, "norm": "group"} | changes
 
     def make_task():
         task = Interrupted(entry, META)
-        task.stop_at = stop_at
+        task.stop_at, task.stop = stop_at, stop
         return task
 
     def publish(result):
@@ -345,14 +356,18 @@ def train(folder, stop_at=None, **changes):
     fit(make_task, Tiles(10), Tiles(4), Plan.from_entry(entry, 0), folder / "state", publish)
 
 
-def test_run_with_a_full_buffer_goes_on_from_a_stop_to_the_same_history_and_weights(tmp_path):
+@pytest.mark.parametrize("stop, ends", [(terminate, SystemExit), (kill, Killed)])
+def test_run_with_a_full_buffer_goes_on_from_a_stop_to_the_same_history_and_weights(stop, ends, tmp_path):
     folders = {name: tmp_path / name for name in ("whole", "stopped", "forgetful")}
     for folder in folders.values():
         folder.mkdir()
     train(folders["whole"])
-    with pytest.raises(SystemExit) as stopped:
-        train(folders["stopped"], stop_at=7)
-    assert stopped.value.code == UNFINISHED
+    with pytest.raises(ends) as stopped:
+        train(folders["stopped"], stop_at=7, stop=stop)
+    assert stop is kill or stopped.value.code == UNFINISHED
+    (path,) = (folders["stopped"] / "state").glob("state-*.pt")
+    saved = torch.load(path, weights_only=True)
+    assert 0 < saved["step"] <= 8 and len(saved["parts"]["replay_a"]["images"]) == 6
     train(folders["stopped"])
     train(folders["forgetful"], buffer=0)
     whole, resumed, without = ((f / "history.csv").read_bytes() for f in folders.values())
