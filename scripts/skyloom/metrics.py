@@ -55,7 +55,8 @@ def summary(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     value, drawn = values[0], np.asarray(values[1:], dtype=np.float64)
     known = np.isfinite(drawn).any(0) if len(drawn) else np.zeros(np.shape(value), bool)
     drawn = np.where(known, drawn, 0) if len(drawn) else np.zeros((1, *np.shape(value)))
-    lo, middle, hi = np.nanpercentile(drawn, (ONE_SIGMA[0], 50, ONE_SIGMA[1]), axis=0)
+    percentile = np.percentile if np.isfinite(drawn).all() else np.nanpercentile  # ten times slower
+    lo, middle, hi = percentile(drawn, (ONE_SIGMA[0], 50, ONE_SIGMA[1]), axis=0)
     return value, np.where(known, value + lo - middle, np.nan), np.where(known, value + hi - middle, np.nan)
 
 

@@ -84,6 +84,28 @@ def test_overlay_replaces_lists_and_merges_tables(demo, tmp_path):
     assert section["epochs"] == 7 and section["set"] == "co10"
 
 
+def test_second_co_map_is_compared_where_the_user_has_one(demo, tmp_path):
+    (tmp_path / "type1.fits").write_text("")
+    mine = tmp_path / "mine.yaml"
+    second = {"path": str(tmp_path / "type1.fits"), "kind": "type1"}
+    mine.write_text(yaml.safe_dump({"co": {"second_map": second}}))
+    assert counts(dry_run(demo, "--configfile", str(mine)))["co_compare_second_map"] == 1
+    mine.write_text(yaml.safe_dump({"co": {"second_map": second | {"line": "21"}}}))  # the demo's only set is 1-0
+    assert "co_compare_second_map" not in dry_run(demo, "--configfile", str(mine))
+    assert "co_compare_second_map" not in dry_run(demo)
+
+
+def test_figures_of_scores_are_drawn_set_by_set(demo, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    sets = {"co21": {"line": "21", "selection": "weighted"}}
+    models = {"excess21": {"module": "excess", "set": "co21"}}
+    mine.write_text(yaml.safe_dump({"co": {"sets": sets, "models": models, "run_models": ["excess", "excess21"]}}))
+    output = dry_run(demo, "--configfile", str(mine), "-p")
+    assert counts(output)["co_plot_spectra"] == 2 and counts(output)["co_plot_scores"] == 10
+    drawn = re.findall(r"co_plot_scores.py --figure plane .*?--curves (.*?) --published", output)
+    assert sorted(re.findall(r"test/(\w+)/", files) for files in drawn) == [["excess"], ["excess21"]]
+
+
 def test_run_of_baselines_alone_plans_no_loss_curves(demo, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump({"co": {"run_models": ["excess"]}}))

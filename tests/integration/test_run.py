@@ -37,7 +37,8 @@ def test_comparison_has_every_model_with_its_interval_and_the_verdict_first(fini
 
 
 def test_figures_anchors_and_costs_are_there(finished):
-    for name in ("history", "spectra", "panels_co10", "selection_co10"):
+    scores = ("spectra", "minkowski", "plane", "pdf", "latitude", "calibration", "panels", "selection")
+    for name in ("history", *(f"{figure}_co10" for figure in scores)):
         for ending in ("png", "pdf"):
             assert (finished / RUN / f"co/figures/{name}.{ending}").stat().st_size > 10_000
     costs = {row["model"]: row for row in csv.DictReader((finished / RUN / "co/training.csv").open())}

@@ -24,6 +24,13 @@ SETTINGS = {
     "threshold_min": -3,
     "threshold_max": 5,
     "threshold_count": 33,
+    "pdf_min": -5,
+    "pdf_max": 1000,
+    "pdf_count": 150,
+    "snr_edges": [4, 8],
+    "latitude_edges": [5, 10],
+    "extrapolation_deg": 15,
+    "latitude_bins": [0, 5, 20, 90],
     "block_nside": 8,
     "draws": 100,
     "seed": 1,
@@ -81,16 +88,19 @@ def fake_patches(n=60, size=32, seed=0):
             "complex": flags(held_out, NAMES),
             "bright_fraction": ("example", (co > 3.6).mean((1, 2)).astype(np.float32)),
         },
-        attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "beam_arcmin": 15.0, "bright_fraction": 0.5},
+        attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "beam_arcmin": 15.0, "bright_fraction": 0.5}
+        | {"block_deg": 120.0, "line": "CO J=1-0"},
     )
     return patches, co
 
 
-def measured(prediction, patches, spread=None):
+def measured(prediction, patches, spread=None, samples=None):
     dims = ("example", "y", "x")
-    predictions = xr.Dataset(
-        {"prediction": (dims, prediction)} | ({"spread": (dims, spread)} if spread is not None else {})
-    )
+    predictions = xr.Dataset({"prediction": (dims, prediction)})
+    if spread is not None:
+        predictions["spread"] = (dims, spread)
+    if samples is not None:
+        predictions["samples"] = (("example", "sample", "y", "x"), samples)
     records, curves = evaluate(patches, predictions, {}, SETTINGS)
     return {(r["name"], r["of"], r["subset"]): r for r in records}, curves
 
@@ -162,11 +172,40 @@ def test_honest_spread_pulls_to_one(tiles):
 def test_subsets_part_bright_from_faint_and_keep_held_out_complexes_out_of_both(tiles):
     patches, co = tiles
     records, curves = measured(co, patches)
-    count = {subset: records["bias", "model", subset]["n"] for subset in ("bright", "faint", "orion", "taurus")}
+    count = {subset: records["bias", "model", subset]["n"] for subset in curves.subset.values}
     held_out = (patches["complex"].values > 0).sum()
     assert count["orion"] + count["taurus"] == held_out
-    assert count["bright"] + count["faint"] + held_out == patches.sizes["example"]
-    assert list(curves.subset.values) == list(count) and curves.n_tiles.values.tolist() == list(count.values())
+    assert curves.n_tiles.values.tolist() == list(count.values())
+    for names in (
+        ("bright", "faint"),
+        ("block_0", "block_1", "block_2"),
+        ("snr_below_4", "snr_4_8", "snr_above_8"),
+        ("b_below_5", "b_5_10", "b_above_10"),
+    ):
+        assert sum(count.get(name, 0) for name in names) + held_out == patches.sizes["example"], names
+    outside = patches.isel(example=patches["complex"].values == 0)
+    assert count["block_1"] == ((outside.glon >= 120) & (outside.glon < 240)).sum()
+    assert count["b_5_10"] == ((abs(outside.glat) >= 5) & (abs(outside.glat) < 10)).sum()
+    assert count["extrapolation"] == ((outside.bright_fraction < 0.5) | (abs(outside.glat) > 15)).sum()
+
+
+def test_subsets_of_one_tile_have_values_without_intervals(tiles):
+    patches, co = tiles
+    rows = np.flatnonzero(patches["complex"].values == 0)[:2]
+    few, co = patches.isel(example=rows).assign(glat=("example", [1.0, 80.0])), co[rows]
+    records, curves = measured(co, few, np.ones_like(co), np.repeat(co[:, None], 3, axis=1))
+    for (name, of, subset), record in records.items():
+        assert record["n"] <= 2 and np.isnan(record["ci68"]).all(), (name, of, subset)
+    assert np.isfinite(records["bias", "model", "b_above_10"]["value"])
+    assert np.isnan(curves.rho_l_lo).all() and np.isnan(curves.pdf_hi).all()
+
+
+def test_complex_with_the_name_of_a_subset_is_refused(tiles):
+    patches, co = tiles
+    named = patches.copy()
+    named["complex"] = patches["complex"].assign_attrs(flag_meanings="none bright taurus")
+    with pytest.raises(BadInput, match="'bright' is the name of another subset"):
+        measured(co, named)
 
 
 def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
@@ -346,7 +385,7 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     page = (folder / "table.html").read_text()
     assert "&lt;worse&gt;" in page and "<worse>" not in page and "real sky" in page
     monkeypatch.setattr("sys.argv", [a.replace("rho_l_beam", "roh_l_beam") for a in argv])
-    with pytest.raises(BadInput, match="headline roh_l_beam is in no metrics.json; expected one of bias"):
+    with pytest.raises(BadInput, match="headline roh_l_beam is in no metrics.json; expected one of auc, bias"):
         compare_models.main()
 
 
@@ -355,7 +394,12 @@ def test_published_scalars_are_the_means_of_the_published_curves_within_the_beam
     ell = np.array(published["curves"]["l"])
     for scalar in published["scalars"]:
         curves = published["curves"]["rho_l"]
-        curve = next(c for c in curves if c["beside"] == scalar["beside"] and c["with"] == "CO 1-0")
-        assert scalar["value"] == pytest.approx(np.mean(np.array(curve["values"])[ell <= 934]), abs=0.005)
+        curve = next(c for c in curves if c["beside"] == scalar["beside"] and c["with"] == "CO J=1-0")
+        expected = np.mean(np.array(curve["values"])[ell <= 934])
+        if (
+            scalar["metric"] == "cl_ratio_beam"
+        ):  # from its ends, 1.4 at l = 400 and 7 at 2040, by a line in the logarithm
+            expected = np.exp(np.interp(ell[ell <= 934], [400, 2040], np.log([1.4, 7]))).mean()
+        assert scalar["value"] == pytest.approx(expected, rel=0.02)
         assert scalar["measured_on"] == "real sky" and scalar["source"]
         assert scalar["metric"] != "mf_overlap"

@@ -15,11 +15,12 @@ from PIL import Image
 from test_co_evaluate import SETTINGS, fake_patches
 
 import co_plot_panels
+import co_plot_scores
 import co_plot_selection
 import co_plot_spectra
 import plot_history
 from skyloom.cli import BadInput
-from skyloom.co import figures
+from skyloom.co import figures, score_figures
 from skyloom.co.evaluate import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with the files that the figures are made from: two models, one of them with two seeds."""
+    """A folder with the files that the figures are made from: three models, one with two seeds, one with samples."""
     folder = tmp_path_factory.mktemp("results")
     patches, co = fake_patches(40)
     patches.to_netcdf(folder / "patches.nc")
@@ -37,15 +38,19 @@ def files(tmp_path_factory):
     for model, kind, seed, factor in (
         ("cyclegan", "network", 1, 0.8),
         ("cyclegan", "network", 2, 0.7),
+        ("flow", "network", 1, 1),
         ("fit", "baseline", 1, 1),
     ):
         here = folder / "test" / model / f"seed{seed}"
         here.mkdir(parents=True)
-        about = {"model": model, "kind": kind, "seed": seed, "data_kind": "simulated"}
+        about = {"model": model, "kind": kind, "seed": seed, "data_kind": "simulated", "set": "a", "line": "CO J=1-0"}
         predictions = xr.Dataset(
             {"prediction": (("example", "y", "x"), factor * truth), "tile": tiles.tile}, attrs=about
         )
         predictions.to_netcdf(here / "predictions.nc")
+        if model == "flow":
+            noise = np.random.default_rng(1).normal(0, 1, (len(truth), 4, *truth.shape[1:]))
+            predictions["samples"] = (("example", "sample", "y", "x"), truth[:, None] + noise)
         _, curves = evaluate(tiles, predictions, {}, SETTINGS | {"draws": 20})
         curves.attrs |= about
         curves.to_netcdf(here / "curves.nc")
@@ -77,14 +82,58 @@ def test_spectra_are_drawn_and_a_subset_without_tiles_is_refused(files, tmp_path
 
 
 def test_published_points_take_the_colour_of_the_first_of_their_models_that_was_run():
-    number = {"with": "CO 1-0", "values": [0.7, 0.2]}
+    number = {"with": "CO J=1-0", "values": [0.7, 0.2]}
     rho_l = [{"beside": name} | number for name in ("dust", "hi", ["cyclegan", "cyclegan_as_presented"], "other")]
-    rho_l.append({"beside": "dust", "with": "CO 2-1", "values": [0, 0]})
+    rho_l.append({"beside": "dust", "with": "CO J=2-1", "values": [0, 0]})
     figure, ax = plt.subplots()
     published = {"l": [398, 632], "measured_on": "real sky", "rho_l": rho_l}
-    figures._published_points(ax, published, {"res_unet": {"color": "C0"}, "cyclegan_as_presented": {"color": "C3"}})
+    styles = {"res_unet": {"color": "C0"}, "cyclegan_as_presented": {"color": "C3"}}
+    score_figures._published_points(ax, published, styles, "CO J=1-0")
     drawn = {line.get_label().split(",")[0]: line.get_color() for line in ax.lines}
     assert drawn == {"dust": "black", "cyclegan": "C3", "other": "0.4"}
+    plt.close(figure)
+    figure, ax = plt.subplots()
+    score_figures._published_points(ax, published, styles, "CO J=2-1")
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[0, 0]]  # a set of the other line has the other points
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("name", co_plot_scores.FIGURES)
+def test_scores_of_a_set_are_drawn(files, tmp_path, monkeypatch, name):
+    curves = sorted(files.glob("test/*/seed*/curves.nc"))
+    rest = f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves
+    config = '--config={"subset": "bright", "highlight": null}'
+    draw(monkeypatch, co_plot_scores, tmp_path / f"{name}.png", f"--figure={name}", config, *rest)
+
+
+def test_models_of_two_sets_are_not_drawn_together(files, tmp_path):
+    paths = sorted(files.glob("test/*/seed1/curves.nc"))
+    with xr.open_dataset(paths[0]) as curves:
+        curves.load().assign_attrs(set="b").to_netcdf(tmp_path / "curves.nc")
+    with pytest.raises(BadInput, match="models of the sets a, b; expected one set"):
+        score_figures.read([tmp_path / "curves.nc", paths[1]], {"subset": "bright"})
+
+
+def test_models_that_are_not_highlighted_are_grey_and_share_one_label(files):
+    paths = sorted(files.glob("test/*/seed1/curves.nc"))
+    scores = score_figures.read(paths, {"subset": "bright", "highlight": ["flow", "not_run"]})
+    styles = scores.styles()
+    assert [styles[m]["color"] == score_figures.GREY["color"] for m in ("cyclegan", "fit", "flow")] == [
+        True,
+        True,
+        False,
+    ]
+    assert [look["label"] for look in styles.values()] == ["other models", None, "flow (network)"]
+
+
+def test_point_of_a_model_lies_at_its_scores_and_its_sample_is_joined_to_it(files):
+    paths = sorted(files.glob("test/flow/seed1/curves.nc"))
+    figure = score_figures.plane(score_figures.read(paths, {"subset": "bright"}), [])
+    with xr.open_dataset(paths[0]) as curves:
+        where = curves.sel(subset="bright")
+        expected = [[float(where[n].sel(of=of)) for of in ("model", "sample")] for n in ("rho_l_beam", "cl_ratio_beam")]
+    joined = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(joined[0].get_data(), expected)
     plt.close(figure)
 
 

@@ -78,7 +78,7 @@ def test_few_blocks_give_a_value_without_an_interval(blocks):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7):
+def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7, name="a", line=""):
     def record(name, value, better, of="model"):
         ci68 = [value - width, value + width]
         return {"name": name, "of": of, "split": "test", "subset": "bright", "value": value, "ci68": ci68} | {
@@ -94,7 +94,7 @@ def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7):
         record("bias", 0.1, "zero"),
     ]
     records.append(record("rho_l_beam", dust, "higher", of="dust"))
-    about = {"study": "co", "model": model, "kind": kind, "seed": seed, "set": "a", "data": "simulated", "n_test": 10}
+    about = {"study": "co", "model": model, "kind": kind, "seed": seed, "set": name, "line": line, "data": "simulated"}
     path = folder / f"{model}{seed}.json"
     metrics.write_json(about | {"metrics": records}, path)
     return path
@@ -171,6 +171,50 @@ def test_network_is_flagged_by_the_dust_map_on_its_own_test_tiles(tmp_path):
         write_metrics(tmp_path, "constant", "baseline", 0.6, 5.0),
     ]
     assert tables(paths)[0].flag[["line21", "line10"]].to_dict() == {"line21": "", "line10": "rho_l below dust"}
+
+
+def test_network_is_compared_with_baselines_of_its_own_set(tmp_path):
+    """Another line, another task: a baseline that is better on another set does not take the win."""
+    paths = [
+        write_metrics(tmp_path, "net21", "network", 0.6, 1.2, name="b"),
+        write_metrics(tmp_path, "fit21", "baseline", 0.5, 1.3, name="b", dust=0.5),
+        write_metrics(tmp_path, "net10", "network", 0.7, 1.2, dust=0.9),
+        write_metrics(tmp_path, "fit10", "baseline", 0.8, 1.1, dust=0.9),
+    ]
+    records = metrics.read(paths)
+    table = metrics.comparison(records, HEADLINE, "dust")
+    assert table["set"].tolist() == ["b"] * 3 + ["a"] * 3  # in the order of the models
+    assert table.model.tolist() == ["net21", "fit21", "dust", "net10", "fit10", "dust"]
+    dust = table[table.model == "dust"].set_index("set").rho_l_beam_bright
+    assert dust["a"] == pytest.approx(0.9) and dust["b"] == pytest.approx(0.6)  # 0.7 and 0.5 of its own two models
+    verdict = metrics.verdict(table, records, HEADLINE)
+    assert verdict.startswith("b: net21 beats every baseline") and "a: No network beats every baseline" in verdict
+    assert "against 0.5 [0.49, 0.51] of fit21" in verdict
+
+
+def test_published_number_stands_beside_the_line_that_it_belongs_to(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "net21", "network", 0.6, 1.2, name="b", line="CO J=2-1"),
+        write_metrics(tmp_path, "net10", "network", 0.7, 1.2, line="CO J=1-0"),
+    ]
+    number = {"metric": "rho_l_beam", "value": 0.71, "measured_on": "real sky", "source": "COnet", "with": "CO J=1-0"}
+    published = [number | {"beside": "dust"}, number | {"beside": "cyclegan"}, number | {"beside": "x", "with": "CO"}]
+    table = metrics.comparison(metrics.read(paths), HEADLINE, "dust", published)
+    shown = table[table.published_rho_l_beam.notna()]
+    assert list(zip(shown.model, shown["set"], strict=True)) == [("dust", "a"), ("cyclegan", "a")]
+
+
+def test_texture_of_a_stochastic_model_is_that_of_its_sample(tmp_path):
+    path = write_metrics(tmp_path, "flow", "network", 0.9, 1.2)
+    content = json.loads(path.read_text())
+    of_sample = content["metrics"][0] | {"of": "sample", "value": 0.4}
+    metrics.write_json(content | {"metrics": [*content["metrics"], of_sample]}, path)
+    headline = [HEADLINE[0] | {"texture": True, "decides": False}, HEADLINE[1]]
+    paths = [path, write_metrics(tmp_path, "fit", "baseline", 0.8, 1.5)]
+    table = metrics.comparison(metrics.read(paths), headline, "dust").set_index("model")
+    assert table.rho_l_beam_bright.round(3).to_dict() == {"flow": 0.4, "fit": 0.8, "dust": 0.7}
+    assert table.texture.to_dict() == {"flow": "sample", "fit": "model", "dust": ""}
+    assert table.rmse_over_noise_bright["flow"] == pytest.approx(1.2)
 
 
 def test_network_without_a_finite_score_is_flagged_and_never_wins(tmp_path):

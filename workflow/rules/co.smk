@@ -16,6 +16,7 @@ rule co:
         expand(f"{CO_R}/figures/latent_{{model}}.png", model=[m for m in CO["latent"] if m in CO["run_models"]]),
         expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["spectra", *CO_SCORES], set=sets_of("co")),
         expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),
+        expand(f"{CO_R}/second_map_{{set}}.csv", set=CO_SECOND_SETS),
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
         [f"{CO_R}/figures/steganography.png"] * bool(CO_CYCLEGANS),
         [f"{CO_R}/ablations.csv"] * bool(CO_ABLATIONS),
@@ -565,6 +566,39 @@ rule co_plot_scores:
         f"{PYTHON} "
         "{input.code[0]} --figure {wildcards.figure} --config {params.config:q} --curves {input.curves}"
         " --published {input.published} --output {output.png} > {log} 2>&1"
+
+
+rule co_compare_second_map:
+    """Score a set's predictions against a second CO map beside the first: Type 2 contains dust leakage."""
+    input:
+        code=code("co_compare_second_map.py"),
+        second=ancient(CO["second_map"]["path"]) if CO["second_map"] else [],
+        maps=f"{CO_R}/maps.nc",
+        patches=f"{CO_SET}/patches.nc",
+        predictions=lambda w: one_seed_of("co", w.set, f"{TEST}/predictions.nc"),
+    output:
+        report(
+            f"{CO_R}/second_map_{{set}}.csv",
+            category="co",
+            labels={"result": "scores against a second CO map", "set": "{set}"},
+            caption="../report/co/second_map.rst",
+        ),
+    log:
+        f"{CO_LOG}/co_compare_second_map/{{set}}.log",
+    benchmark:
+        f"{CO_BENCHMARK}/co_compare_second_map/{{set}}.tsv"
+    conda:
+        ENV
+    threads: 4
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(12000),
+    params:
+        config=as_json(second_map=CO["second_map"], evaluate=CO["evaluate"]),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --second-map {input.second} --maps {input.maps}"
+        " --patches {input.patches} --predictions {input.predictions} --output {output} > {log} 2>&1"
 
 
 rule co_test_steganography:

@@ -15,6 +15,7 @@ CO_LINES = sorted({CO["sets"][name]["line"] for name in sets_of("co") if CO["set
 CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
 CO_SCORES = ["minkowski", "plane", "pdf", "latitude", "calibration"]  # figures of rule co_plot_scores
+CO_SECOND_SETS = [s for s in sets_of("co") if CO["second_map"] and CO["sets"][s]["line"] == CO["second_map"]["line"]]
 CO_SKY = f"{CO_R}/sky/{{product}}/{{model}}/seed{{seed}}.nc"
 CO_PRODUCT = f"{CO_R}/products/{{product}}.fits"
 

@@ -67,18 +67,24 @@ def _image_quality(prediction: np.ndarray, target: np.ndarray, weight: np.ndarra
 
 
 def records(tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, about: dict) -> list[dict]:
-    """Records of one subset.
+    """Records of one subset. about : `blocks`, `subset`; the rest as in `scores`."""
+    found = scores(tiles, ranks, counts)
+    return [metrics.record(name, values, better, unit=unit, **about) for name, values, better, unit in found]
 
-    tiles : rows of `tables`; ranks : `rank_moments`; counts : `metrics.multiplicities` (1 + draws, n); about :
-    `blocks`, `subset`.
+
+def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str, np.ndarray, str, str]]:
+    """(name, draws, better, unit) of each score of a subset.
+
+    tiles : rows of `tables`; ranks : `rank_moments`; counts : `metrics.multiplicities` (1 + draws, n).
     rmse_over_noise = sqrt(<((prediction - target) / error)^2>), 1 where only the target's noise is left, and its square
     chi2_reduced; mass_ratio = sum(W predicted) / sum(W observed); auc and f1 of W > 3 sigma as seen by the map, by
     predicted W / error. mae is what crps becomes for a model without spread.
     """
     s = dict(zip(MOMENTS, (counts @ tiles["moments"]).T, strict=True))
     squares = np.maximum(s["pp"] - 2 * s["pt"] + s["tt"], 0)
+    spearman, spearman_ln = _spearman(ranks, counts)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = [
+        return [
             ("bias", (s["p"] - s["t"]) / s["w"], "zero", "K km/s"),
             ("mae", s["ad"] / s["w"], "lower", "K km/s"),
             ("rmse", np.sqrt(squares / s["w"]), "lower", "K km/s"),
@@ -86,14 +92,14 @@ def records(tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray,
             ("chi2_reduced", s["chi2"] / s["w"], "one", ""),
             ("r2", 1 - squares / (s["tt"] - s["t"] ** 2 / s["w"]), "higher", ""),
             ("pearson", _correlation(s), "higher", ""),
-            *zip(("spearman", "spearman_ln"), _spearman(ranks, counts), ("higher",) * 2, ("",) * 2, strict=True),
+            ("spearman", spearman, "higher", ""),
+            ("spearman_ln", spearman_ln, "higher", ""),
             ("mass_ratio", s["p"] / s["t"], "one", ""),
             ("auc", _area_under_roc(counts, tiles["roc"]), "higher", ""),
             ("f1", 2 * s["tp"] / (2 * s["tp"] + s["fp"] + s["fn"]), "higher", ""),
             ("ssim", metrics.mean(tiles["ssim"], counts), "higher", ""),
             ("psnr", metrics.mean(tiles["psnr"], counts), "higher", "dB"),
         ]
-    return [metrics.record(name, values, better, unit=unit, **about) for name, values, better, unit in scores]
 
 
 def against_latitude(
@@ -121,11 +127,12 @@ def against_latitude(
 
 
 def _correlation(s: dict) -> np.ndarray:
-    """Weighted Pearson correlation from sums; 0 where one of the two is constant, to rounding."""
-    variances = [s[a + a] - s[a] ** 2 / s["w"] for a in "pt"]
+    """Weighted Pearson correlation from sums; 0 where one of the two is constant, to rounding, NaN without a pixel."""
+    total = np.where(s["w"] > 0, s["w"], np.nan)
+    variances = [s[a + a] - s[a] ** 2 / total for a in "pt"]
     known = (variances[0] > 1e-12 * s["pp"]) & (variances[1] > 1e-12 * s["tt"])
     norm = np.sqrt(np.where(known, variances[0] * variances[1], 1))
-    return np.where(known, (s["pt"] - s["p"] * s["t"] / s["w"]) / norm, 0.0)
+    return np.where(known, (s["pt"] - s["p"] * s["t"] / total) / norm, 0 * total)
 
 
 def _area_under_roc(counts: np.ndarray, roc: np.ndarray) -> np.ndarray:
