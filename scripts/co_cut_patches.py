@@ -2,7 +2,7 @@
 
 from skyloom import patchset
 from skyloom.cli import json_argument, parser, run
-from skyloom.co.data.patches import cut_patches, patch_maps, shard_rows
+from skyloom.co.data.patches import LINE_NAMES, cut_patches, patch_maps, shard_rows
 from skyloom.co.data.regions import read_tiles, tile_views
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     patches.attrs |= {
         "data_kind": source.attrs["data_kind"],
         "beam_arcmin": source.attrs["beam_arcmin"],
-        "line": {"10": "CO J=1-0", "21": "CO J=2-1"}[chosen["line"]],
+        "line": LINE_NAMES[chosen["line"]],
         "bright_fraction": tiles["bright_fraction"],
         "snr_threshold": tiles["snr_threshold"],
         "block_deg": args.config["block_deg"],

@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from skyloom import cli, patchset
-from skyloom.co.data.patches import cut_planes, patch_maps
+from skyloom.co.data.patches import LINE_NAMES, cut_planes, patch_maps
 from skyloom.co.denoise.patch import denoise
 
 CHUNK = 64  # patches held in memory in several copies
@@ -55,7 +55,7 @@ def main() -> None:
 def from_sphere(patches: patchset.PatchSet, maps: Path, denoised: Path) -> tuple[Callable, dict]:
     """A function that cuts rows of the patch set from the denoised map, and the map's settings."""
     source = patchset.PatchSet(denoised)
-    line = patches.attrs["line"].removeprefix("CO J=").replace("-", "")
+    (line,) = (key for key, name in LINE_NAMES.items() if name == patches.attrs["line"])
     if source.attrs.get("line") != patches.attrs["line"]:
         raise cli.BadInput(
             f"{denoised}: attribute line is {source.attrs.get('line')}; expected {patches.attrs['line']},"

@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from skyloom import cli, patchset
+from skyloom.co.data.patches import LINE_NAMES
 from skyloom.co.data.regions import labels_at
 from skyloom.co.denoise import choose, sphere
-
-LINES = {"10": "CO J=1-0", "21": "CO J=2-1"}
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def main() -> None:
         attrs={name: maps.attrs[name] for name in ("nside", "data_kind", "beam_arcmin")}
         | {name: chosen[name] for name in ("fwhm_arcmin", "alpha", "gain_db")}
         | {
-            "line": LINES[config["line"]],
+            "line": LINE_NAMES[config["line"]],
             "sigma": found.sigma,
             "rho": found.rho,
             "radius_deg": np.degrees(sphere.disc_radius(maps.attrs["nside"], chosen["fwhm_arcmin"], settings["reach"])),
@@ -62,7 +61,7 @@ def main() -> None:
         },
     )
     patchset.write(dataset, arguments.output)
-    table = scores.assign(line=LINES[config["line"]], chosen=scores.index == scores["mse"].idxmin())
+    table = scores.assign(line=LINE_NAMES[config["line"]], chosen=scores.index == scores["mse"].idxmin())
     with cli.atomic(arguments.scores) as part:
         table.to_csv(part, index=False, float_format="%.4g")
 

@@ -164,6 +164,34 @@ def test_mask_that_removes_a_complex_is_refused_by_name():
         select_tiles(maps, TILES, SPLIT, {"selection": "published", "shift_deg": 0.75})
 
 
+@pytest.mark.parametrize(
+    ("west", "east", "message"),
+    [
+        (
+            30,
+            60,
+            r"split.test_blocks: block 1, longitudes 30 to 60 deg: .* none of its [1-9]\d* tiles 50% of their sky",
+        ),
+        (270, 300, r"split.valid_blocks: block 9, longitudes 270 to 300 deg: .*; expected at least one"),
+    ],
+)
+def test_mask_that_removes_a_fold_is_refused_by_its_block(west, east, message):
+    maps = sky_with_bright_plane()
+    lon, _ = hp.pix2ang(64, np.arange(len(maps["signal"])), lonlat=True)
+    maps["signal"][(lon > west) & (lon < east)] = np.nan
+    with pytest.raises(BadInput, match=message):
+        select_tiles(maps, TILES, SPLIT, {"selection": "published", "shift_deg": 0.75})
+
+
+def test_mask_that_leaves_one_tile_of_a_fold_or_none_of_a_training_block_is_taken():
+    maps = sky_with_bright_plane()
+    lon, lat = hp.pix2ang(64, np.arange(len(maps["signal"])), lonlat=True)
+    maps["signal"][(lon > 30) & (lon < 60) & (np.abs(lat) > 8)] = np.nan  # block 1: test
+    maps["signal"][(lon > 150) & (lon < 180)] = np.nan  # block 5: training has others
+    table = select_tiles(maps, TILES, SPLIT, {"selection": "published", "shift_deg": 0.75})
+    assert (table["glon"] // 30 == 1).any() and not (table["glon"] // 30 == 5).any()
+
+
 def test_sky_without_bright_tiles_is_refused_with_the_keys_to_change():
     maps = sky_with_bright_plane()
     maps["signal"][:] = 0.1

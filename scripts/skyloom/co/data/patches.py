@@ -8,6 +8,7 @@ from skyloom.co.data.regions import SPLITS
 from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.patchset import PatchSet
 
+LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}  # the config's key -> attribute `line`
 UNITS = {"dust": "MJy/sr", "hi": "1e20 cm-2", "target": "K km/s", "error": "K km/s", "null": "K km/s"}
 LONG_NAMES = {
     "dust": "857 GHz dust intensity, 15' beam, monopole removed",

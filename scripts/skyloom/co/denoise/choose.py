@@ -19,7 +19,7 @@ from skyloom.co.denoise.sphere import average, disc_radius, features, smoothed
 from skyloom.co.read import LINES
 from skyloom.patchset import PatchSet
 
-BLOCK_NSIDE = 64  # judged pixels are drawn by whole super-pixels of at most this NSIDE, which share the disc of voters
+DRAWN = 4  # pixels along a side of the squares that are drawn to judge: the plane's few bright spots weigh much
 
 
 def read_null(maps: PatchSet, line: str) -> np.ndarray:
@@ -37,15 +37,13 @@ def read_null(maps: PatchSet, line: str) -> np.ndarray:
 
 
 def drawn_pixels(eligible: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """About `count` of the pixels where `eligible` (pixel,) bool, by whole super-pixels in random order."""
-    nside = hp.npix2nside(eligible.size)
-    coarse = min(max(nside // 16, 1), BLOCK_NSIDE)
+    """About `count` of the pixels where `eligible` (pixel,) bool, by small squares in random order."""
     pixels = np.flatnonzero(eligible)
-    of_pixel = hp.ring2nest(nside, pixels) // (nside // coarse) ** 2
-    names, sizes = np.unique(of_pixel, return_counts=True)
+    square = hp.ring2nest(hp.npix2nside(eligible.size), pixels) // DRAWN**2
+    names, sizes = np.unique(square, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     taken = names[order[: np.searchsorted(np.cumsum(sizes[order]), count) + 1]]
-    return pixels[np.isin(of_pixel, taken)]
+    return pixels[np.isin(square, taken)]
 
 
 def score_sphere(

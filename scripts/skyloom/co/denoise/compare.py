@@ -163,5 +163,5 @@ def transfer_of(patches: np.ndarray, true: np.ndarray, size_deg: float, scale: f
 def effective_fwhm(ell: np.ndarray, transfer: np.ndarray) -> float:
     """FWHM [arcmin] of the beam after a filter with this transfer at the beam's own scale, l = 1 / sigma."""
     sigma = np.radians(BEAM_ARCMIN / 60) * gaussian_fwhm_to_sigma
-    at_beam = np.interp(1 / sigma, ell, np.log(np.clip(transfer, 1e-3, 1)))
+    at_beam = np.interp(sigma**-2, ell**2, np.log(np.clip(transfer, 1e-3, 1)))
     return float(np.degrees(np.sqrt(sigma**2 * (1 - 2 * at_beam)) * gaussian_sigma_to_fwhm) * 60)
