@@ -38,7 +38,8 @@ HEADER = """\
 
 def main() -> None:
     costs = {name: round(gflop(entry, tiles), 2) for name, (entry, tiles) in networks("survey").items()}
-    print(HEADER + yaml.safe_dump({"train_tiles": TRAIN_TILES, "gflop": costs}, sort_keys=False), end="")
+    table = {"train_tiles": TRAIN_TILES, "gflop": dict(sorted(costs.items()))}
+    print(HEADER + yaml.safe_dump(table, sort_keys=False), end="")
 
 
 def networks(size: str) -> dict[str, tuple[dict, dict]]:
@@ -69,10 +70,13 @@ def gflop(entry: dict, tiles: dict) -> float:
     plane = torch.rand(BATCH, 1, pixels, pixels) + 0.1
     batch = {name: plane for name in ("target", "target_physical", "error", "dust", "hi", "valid")}
     batch |= {"input": torch.cat([plane, plane], 1), "sampling_weight": torch.ones(BATCH), "glat": torch.zeros(BATCH)}
-    with FlopCounterMode(display=False) as counter:
-        for _, loss in task.losses(batch, 0):
-            loss.backward()
-    return counter.get_total_flops() / BATCH / 1e9
+    counts = []
+    for step in (0, task.plan.steps - 1):  # flow matching learns another network in its second half
+        with FlopCounterMode(display=False) as counter:
+            for _, loss in task.losses(batch, step):
+                loss.backward()
+        counts.append(counter.get_total_flops())
+    return sum(counts) / len(counts) / BATCH / 1e9
 
 
 if __name__ == "__main__":
