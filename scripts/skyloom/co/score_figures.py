@@ -17,12 +17,11 @@ from matplotlib.figure import Figure
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.figures import require
-from skyloom.metrics import names_beside
+from skyloom.metrics import NOMINAL, names_beside
 
 SHOWN = 8  # models in colour where the config does not say which
 GREY = {"color": "0.75", "linewidth": 0.8, "zorder": 1}
 REAL = {"color": "black", "linewidth": 2.2}
-NOTHING = {"ha": "center", "va": "center", "color": "0.4", "wrap": True}
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def spectra(scores: Scores, published: dict | None) -> Figure:
         for model, look in styles.items():
             for ax, name in ((rho, "rho_l"), (ratio, "cl_ratio")):
                 _band(ax, ell, scores.mean(model, name, of="model"), look)
-        for model in _stochastic(scores):
+        for model in (name for name in scores.highlight if name in _stochastic(scores)):
             values = scores.mean(model, "cl_ratio", of="sample")
             _band(
                 ratio,
@@ -130,6 +129,8 @@ def spectra(scores: Scores, published: dict | None) -> Figure:
         low, high = ratio.get_ylim()
         ratio.set_ylim(max(low, 1e-3), min(high, 1e2))
         ratio.yaxis.set_major_formatter("{x:g}")
+        ratio.yaxis.set_minor_formatter("{x:g}" if high / low < 10 else "")
+        ratio.tick_params(axis="y", which="minor", labelsize=7)
         _legend(figure, rho, ratio)
     return figure
 
@@ -324,12 +325,13 @@ def calibration(scores: Scores) -> Figure:
     with plotting.style():
         figure, ax = plt.subplots(figsize=(7.2, 5))
         ax.plot([0, 1], [0, 1], color="0.3", linewidth=0.8, label="calibrated")
-        ax.axvline(0.6827, color="0.8", linewidth=0.6, zorder=0)
         for model in (name for name in styles if name in stated):
             level = scores.curves[model][0].level.values
             _band(ax, level, scores.mean(model, "coverage"), styles[model])
-        if not stated:
-            ax.text(0.5, 0.3, "no model of this set states an uncertainty", transform=ax.transAxes, **NOTHING)
+        if stated:
+            ax.axvline(NOMINAL, color="0.8", linewidth=0.6, zorder=0)
+        else:
+            ax.text(0.97, 0.05, "no model of this set states an uncertainty", ha="right", color="0.4")
         ax.set(xlabel="nominal coverage of the central interval", ylabel="share of observed pixels inside it")
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         ax.set_title(scores.title, loc="left")
