@@ -27,7 +27,7 @@ def planned(tmp_path_factory):
 
 
 def test_map_is_denoised_once_a_line_and_counted_without_any_model(planned):
-    assert {key for rule, key in planned if rule == "co_denoise_sphere"} == {"10", "21"}
+    assert {key for rule, key in planned if rule == "co_denoise_sphere"} == {"10"}
     assert not {rule for rule, _ in planned} & {"train_model", "predict_test"}
 
 

@@ -260,7 +260,7 @@ def test_set_for_the_excess_brings_the_relation_that_was_planted_in_its_training
     dataset["split"] = "example", np.repeat([0, 1, 2], (8, 2, 2)).astype(np.int8)
     for name in ("sampling_weight", "glat"):
         dataset[name] = "example", np.ones(12, np.float32)
-    dataset.attrs = {"data_kind": "simulated", "pixel_arcmin": 10.0, "line": "CO J=1-0"}
+    dataset.attrs = {"data_kind": "simulated", "pixel_arcmin": 10.0, "line": "CO J=1-0", "beam_arcmin": 15.0}
     for name in ("dust", "hi", "target"):
         dataset[name].attrs = examples.fit_normalisation(dataset[name].values)
     patchset.write(dataset, tmp_path / "patches.nc")

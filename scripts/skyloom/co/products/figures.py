@@ -25,22 +25,24 @@ PARTS = {
 
 
 def whole_sky(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], area: dict | str) -> Figure:
-    """Observed, predicted and its uncertainty, one column a line: Mollweide, or the tangent plane of a disc.
+    """Observed, predicted and its uncertainty: Mollweide, a column a line, or a disc's tangent plane, a row a line.
 
     lines : `write.read_product`; observed : line -> (n_pix,) [K km/s]. The CO maps of a line share one scale.
     """
     flat = area != "full" and area["radius_deg"] <= FLAT_DEG
     rows = [name for name in ("observed", "I", "E") if any(name in ("observed", *maps) for maps in lines.values())]
     with plotting.style():
-        width, height = (3.6, 2.9) if flat else (5.6, 2.75)
-        figure = plt.figure(figsize=(width * len(lines) + 0.6, height * len(rows) + 0.3))
+        shape = (len(lines), len(rows)) if flat else (len(rows), len(lines))
+        width, height = (3.8, 3.2) if flat else (5.6, 2.75)
+        figure = plt.figure(figsize=(width * shape[1] + 0.6, height * shape[0] + 0.3))
         for column, (line, maps) in enumerate(lines.items()):
             shown = {"observed": observed[line], **maps}
             norm = AsinhNorm(STRETCH, 0, max(figures._percentile(maps["I"], 99.9), 2 * STRETCH))
             for row, name in enumerate(rows):
                 if name not in shown:
                     continue
-                place = len(rows), len(lines), row * len(lines) + column + 1
+                at = (column, row) if flat else (row, column)
+                place = *shape, at[0] * shape[1] + at[1] + 1
                 draw = (_disc, area) if flat else (_globe,)
                 ax, image = draw[0](figure, place, shown[name], norm, *draw[1:])
                 ax.set_title(f"CO {TRANSITIONS[line]}, {PARTS[name]}", loc="left")
@@ -49,7 +51,7 @@ def whole_sky(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.nd
                 bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
                 bar.ax.minorticks_off()
                 bar.set_label(UNIT)
-        where = "" if flat else "l = 0 in the centre, "
+        where = "" if flat else "l = 0 in the centre, lines every 60 and 30 deg, "
         figure.text(0.01, 0.003, f"Galactic, {where}longitude grows to the left; beige: no value", fontsize=7)
     return figure
 
@@ -75,7 +77,17 @@ def _disc(figure: Figure, place: tuple, values: np.ndarray, norm, area: dict):
     ax = figure.add_subplot(*place)
     image = figures._map(ax, values[hp.vec2pix(hp.get_nside(values), *vectors)], norm, half)
     ax.set_facecolor(figures.MASKED)
-    figures._graticule(ax, area["glon"], area["glat"], half, label=True)
+    step = 5 if area["radius_deg"] < 15 else 10
+    offset = np.linspace(-half, half, DISC_PIXELS)
+    lon, lat = hp.vec2ang(vectors[..., ::-1].reshape(3, -1).T, lonlat=True)  # the x axis grows to the east
+    lon = (lon - area["glon"] + 180) % 360 - 180 + area["glon"]
+    for values, mark in ((lon, lambda v: f"{v % 360:g}\N{DEGREE SIGN}"), (lat, lambda v: f"{v:+g}\N{DEGREE SIGN}")):
+        if np.ptp(values) > 180:  # a pole lies in the disc
+            continue
+        levels = step * np.arange(np.ceil(values.min() / step), np.floor(values.max() / step) + 1)
+        values = values.reshape(DISC_PIXELS, DISC_PIXELS)
+        lines = ax.contour(offset, offset, values, levels, colors="white", linewidths=0.4, linestyles="solid")
+        ax.clabel(lines, fmt=mark, fontsize=6)
     return ax, image
 
 
@@ -152,7 +164,7 @@ def power(curves: dict, blending: dict) -> Figure:
             for label, (ell, before, after) in blending[line].items():
                 ax.plot(ell, before, label=f"{label}, tile by tile", **looks[label])
                 ax.plot(ell, after, label=f"{label}, blended", **{**looks[label], "linestyle": (0, (2, 1.5))})
-            ax.set_title(f"CO {TRANSITIONS[line]}, before and after blending", loc="left")
+            ax.set_title(f"CO {TRANSITIONS[line]}, bright tiles before and after blending", loc="left")
             for ax in row:
                 ax.set(xlabel=r"multipole $\ell$", yscale="log")
                 ax.set_visible(bool(ax.lines))

@@ -10,7 +10,7 @@ from astropy.stats import gaussian_fwhm_to_sigma
 
 TAPER_DEG = 3.0  # a window rises from 0 to 1 over this angle
 BAND = 30  # multipoles a band, wider than the resolution 180 / TAPER_DEG leaves correlated
-BEAM_FIT = 0.05  # the beam is fitted where B_l^2 of the maps is above this
+BEAM_FLOOR = 1e-4  # multipoles at which B_l^2 of a map is less are left out of the fit of its beam
 
 
 def rise(distance_deg: np.ndarray, taper_deg: float = TAPER_DEG) -> np.ndarray:
@@ -53,20 +53,30 @@ def banded(cl: np.ndarray, width: int = BAND) -> tuple[np.ndarray, np.ndarray]:
 def returned_beam(back: np.ndarray, original: np.ndarray, window: np.ndarray, beam_arcmin: float) -> float:
     """FWHM [arcmin] that a map of `beam_arcmin` has after its way through tiles.
 
-    Two bilinear interpolations widen it: the cross-spectrum with the original over the original's own falls as
-    exp(-l (l + 1) s^2 / 2), fitted over the multipoles within the beam. In theory s^2 = (p^2 + q^2) / 6 a axis, with p
-    and q the pixels of the tile and of the sphere.
+    Two bilinear interpolations widen it by a variance s^2 an axis: to first order back - original = s^2/2 Laplacian of
+    the original, fitted pixel by pixel where the window is, then corrected for what Gaussian smoothing differs from
+    that. In theory s^2 = p q / 3 on square grids, with p < q the pixels of tile and sphere: a point of the sphere comes
+    back from tile pixels close to it, where the first interpolation has hardly smoothed. HEALPix staggers its rings,
+    which brings up to a half more.
+
+    back, original, window : (n_pix,) RING, NaN where unknown; a window of 0 leaves a pixel out.
     """
     nside = hp.get_nside(original)
     sigma = np.radians(beam_arcmin / 60) * gaussian_fwhm_to_sigma
-    lmax = min(2 * nside, int(np.sqrt(-np.log(BEAM_FIT)) / sigma))
-    own = banded(power(original, original, window, lmax))[1]
-    ell, cross = banded(power(back, original, window, lmax))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        loss = -2 * np.log(cross / own)
-    known = np.isfinite(loss)
+    lmax = min(2 * nside, int(np.sqrt(-np.log(BEAM_FLOOR)) / sigma))
+    known = (window > 0) & np.isfinite(back) & np.isfinite(original)
     if not known.any():
         return float("nan")
-    x, weight = (ell * (ell + 1))[known], ell[known]
-    extra = max((weight * x * loss[known]).sum() / (weight * x**2).sum(), 0)
-    return float(np.degrees(np.sqrt(sigma**2 + extra)) * 60 / gaussian_fwhm_to_sigma)
+    alm = hp.map2alm(np.where(np.isfinite(original), original, 0), lmax=lmax, iter=1)
+    x = np.arange(lmax + 1) * (np.arange(lmax + 1) + 1.0)
+
+    def through(kernel: np.ndarray) -> np.ndarray:
+        return hp.alm2map(hp.almxfl(alm, kernel), nside, lmax=lmax)[known]
+
+    slope = through(-x / 2)
+    norm = (window[known] * slope**2).sum()
+    slope *= window[known]
+    change = (back[known] - original[known]).astype(np.float64)
+    extra = (slope * change).sum() / norm
+    extra += (slope * (change - through(np.expm1(-x * extra / 2)))).sum() / norm
+    return float(np.degrees(np.sqrt(sigma**2 + max(extra, 0))) * 60 / gaussian_fwhm_to_sigma)

@@ -27,7 +27,8 @@ from skyloom.patchset import PatchSet
 BATCH = 32  # tiles predicted at a time
 NOISE_PIXELS = 4  # pixels of the noise field's sphere along its beam, at the least
 NOISE_NSIDE = 2048  # the finest that is drawn
-SPECTRUM_TILES = 256  # tiles whose spectra are taken before and after blending
+SPECTRUM_TILES = 512  # tiles that are kept for spectra before and after blending,
+BRIGHTEST = 0.25  # of which this share is taken, by the mean of their prediction: in the others there is no cloud
 
 
 # --- what is asked for ----------------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     Over `pixel`, the RING pixels of the area: `prediction` [K km/s], NaN where no input is known; `spread`, the model's
     own standard deviation, and for a stochastic one `sample_std` and `realisation`, the first of its samples;
     `disagreement`, the standard deviation between overlapping tiles; `known`, the share of the tiles' weight with
-    valid input. Over `field` and `l`: median C_l of whole tiles before and after blending, and their median ratio.
+    valid input. Over `field` and `l`: median C_l of bright tiles before and after blending, and their median ratio.
     Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the product, `seam`.
 
     Raises BadInput where tiles leave a part of the area uncovered.
@@ -194,12 +195,15 @@ def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, 
 def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: dict) -> xr.Dataset:
     """C_l of the same tiles as they were predicted and as they are cut again from the blended map."""
     fields = ["dust", "prediction", *(["sample 0"] if "sample 0" in mean else [])]
+    rows = [list(mean).index(name) for name in fields]
     if not before:
         return xr.Dataset()
+    order = np.argsort([-tile[rows[1]].mean() for tile in before], kind="stable")
+    chosen = order[: max(int(BRIGHTEST * len(order)), 1)]
+    before, centres = [before[k] for k in chosen], [centres[k] for k in chosen]
     pixels = before[0].shape[-1]
     ell, matrix = spectra.bands(pixels, size_deg, bands["l_first"], bands["l_width"], bands["l_count"])
     taper = spectra.window(pixels, size_deg, bands["taper_deg"])
-    rows = [list(mean).index(name) for name in fields]
     cut = [sample([mean[n] for n in fields], tile_vectors(*c, 0.0, size_deg, pixels)) for c in centres]
     first, second = np.array([tile[rows] for tile in before]), np.array([values for values, _ in cut])
     weight = np.isfinite(second).all(1).astype(np.float64)

@@ -111,17 +111,18 @@ def write_product(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, fact
 
 
 def write_pysm(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path) -> None:
-    """The same in uK_CMB, one column a line: what `pysm3` reads as a template; 0 where nothing is known.
+    """The same in K_CMB, one column a line: what `pysm3` reads as a template; 0 where nothing is known.
 
+    In K_CMB and not in uK_CMB, since `pysm3.models.COLines` reads its template with that unit whatever the header says.
     A stochastic model's realisation stands for its mean, which has too little small-scale power for a foreground.
     `facts` has the conversion of each line as `CNV10`, `CNV21` [K_CMB / (K_RJ km/s)].
     """
     columns = []
     for line, found in lines.items():
         values = found.intensity if found.realisation is None else found.realisation
-        template = _full_sky(1e6 * facts[f"CNV{line}"][0] * values, pixel, nside)
+        template = _full_sky(facts[f"CNV{line}"][0] * values, pixel, nside)
         template[template == np.float32(hp.UNSEEN)] = 0
-        columns.append(fits.Column(f"I{line}", "E", unit="uK_CMB", array=template))
+        columns.append(fits.Column(f"I{line}", "E", unit="K_CMB", array=template))
     table = _table(columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()})
     table.header["COMMENT"] = "0 where the product has no value: its own file has a mask, a template has none."
     table.header["COMMENT"] = "CNV is of Planck's bandpass; another telescope scales by its own."
@@ -141,7 +142,7 @@ def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
         f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
         f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
         f"ERROR{line}": (made_of, f"what E{line} is made of"),
-        f"BEAM{line}": (worst("beam_arcmin"), "[arcmin] effective FWHM, interpolations included"),
+        f"BEAM{line}": (worst("beam_arcmin"), "[arcmin] FWHM after both interpolations"),
         f"CLOSE{line}": (worst("closure_rms"), "rms of dust, cut and returned, over its std"),
         f"SEAM{line}": (worst("seam"), "rms between overlapping tiles over std"),
         f"NTILE{line}": (int(attrs[0]["tiles"]), "tiles"),
