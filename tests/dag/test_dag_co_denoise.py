@@ -14,8 +14,10 @@ def planned(tmp_path_factory):
     """The dry run's text of each job, by rule and set, for one set of each kind."""
     folder = copy_repository(tmp_path_factory.mktemp("denoise") / "skyloom")
     sets = {"sphere": {"denoiser": "nlm_sphere"}, "cut_after": {"denoiser": "nlm_sphere", "snr_from": "denoised"}}
-    sets["co21"] = {"line": "21", "denoiser": "nlm_patch"}
-    (folder / "mine.yaml").write_text(yaml.safe_dump({"co": {"sets": sets}}))
+    sets["other_line"] = {"line": "21", "denoiser": "nlm_sphere"}
+    models = {"one": {"module": "constant", "set": "sphere"}, "two": {"module": "constant", "set": "other_line"}}
+    mine = {"sets": sets, "models": models, "run_models": [*models]}
+    (folder / "mine.yaml").write_text(yaml.safe_dump({"co": mine}))
     targets = [f"{R}/sets/{name}/denoised.nc" for name in [*sets, "co10"]]
     done = snakemake(folder, *targets, f"{R}/patch_counts.csv", "-n", "-p", "--configfile", "mine.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -26,8 +28,8 @@ def planned(tmp_path_factory):
     return jobs
 
 
-def test_map_is_denoised_once_a_line_and_counted_without_any_model(planned):
-    assert {key for rule, key in planned if rule == "co_denoise_sphere"} == {"10"}
+def test_map_of_each_line_that_runs_is_denoised_once_and_counted_without_any_model(planned):
+    assert {key for rule, key in planned if rule == "co_denoise_sphere"} == {"10", "21"}
     assert not {rule for rule, _ in planned} & {"train_model", "predict_test"}
 
 

@@ -10,7 +10,8 @@ CO_RAW_FILES = {
     "hi": "NHI_HPX.fits",
 }
 CO_DENOISED = f"{CO_R}/denoised/co{{line}}_nlm_sphere.nc"
-CO_LINES = sorted({entry["line"] for entry in CO["sets"].values() if entry["denoiser"] == "nlm_sphere"})
+# The lines that are denoised on the sphere, for the sets of this run that ask for it.
+CO_LINES = sorted({CO["sets"][name]["line"] for name in sets_of("co") if CO["sets"][name]["denoiser"] == "nlm_sphere"})
 CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
 CO_SCORES = ["minkowski", "plane", "pdf", "latitude", "calibration"]  # figures of rule co_plot_scores

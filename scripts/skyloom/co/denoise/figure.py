@@ -39,7 +39,7 @@ def denoisers(table: pd.DataFrame, transfer: xr.DataArray) -> Figure:
             for denoiser in transfer.denoiser.values:
                 values = transfer.sel(noise=noise, denoiser=denoiser)
                 curve.plot(transfer.l, values, marker=".", label=NAMES.get(denoiser, "none"), **looks[denoiser])
-            curve.set(ylabel="structure kept, $C_\\ell$ with truth / truth", ylim=(None, 1.03))
+            curve.set(ylabel="share of structure kept", ylim=(None, 1.03))
         kinds = {"whole tiles": PLAIN, "where the sky is bright": HATCHED}
         bars = [Patch(facecolor="0.5", edgecolor="white", hatch=hatch, label=name) for name, hatch in kinds.items()]
         lines, _ = axes[0, 1].get_legend_handles_labels()

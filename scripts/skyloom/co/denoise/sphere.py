@@ -68,16 +68,15 @@ def smoothed(sky: np.ndarray, fwhm_arcmin: float) -> tuple[np.ndarray, int]:
     lmax = min(3 * nside - 1, int(np.ceil(needed)), LARGEST_LMAX)
     beam = hp.gauss_beam(fwhm, lmax)
 
-    def transform(plane: np.ndarray) -> np.ndarray:
-        return hp.almxfl(hp.map2alm(plane, lmax=lmax, iter=1), beam)
+    def transform(plane: np.ndarray, iterations: int) -> np.ndarray:
+        return hp.almxfl(hp.map2alm(plane, lmax=lmax, iter=iterations), beam)
 
     valid = np.isfinite(sky)
-    alm = transform(np.where(valid, sky, 0))
     if not valid.all():
-        known = hp.alm2map(transform(valid.astype(float)), nside, lmax=lmax)
-        near = np.where(known > 0.01, hp.alm2map(alm, nside, lmax=lmax) / np.maximum(known, 0.01), 0)
-        alm = transform(np.where(valid, sky, near))
-    return alm, lmax
+        planes = np.where(valid, sky, 0), valid.astype(float)
+        total, known = (hp.alm2map(transform(plane, 0), nside, lmax=lmax) for plane in planes)
+        sky = np.where(valid, sky, np.where(known > 0.01, total / np.maximum(known, 0.01), 0))  # 0 deep in a hole
+    return transform(sky, 1), lmax
 
 
 def derivatives(alm: np.ndarray, lmax: int, nside: int) -> tuple[np.ndarray, ...]:
