@@ -57,13 +57,17 @@ def test_touching_every_file_reruns_nothing(done):
 def test_edit_of_a_shared_module_reruns_exactly_the_rules_that_import_it(done, edit):
     edit("skyloom/plotting.py")
     rules = {rule for rule, _, _ in planned(done)} - {"all"}
-    assert rules == {"plot_history", "co_plot_selection", "co_plot_panels", "co_plot_spectra", "co_plot_product"}
+    figures = {"selection", "panels", "spectra", "scores", "latent", "steganography", "product"}
+    assert rules == {"plot_history", "co_compare_denoisers", *(f"co_plot_{name}" for name in figures)}
 
 
-def test_edit_of_one_network_retrains_that_network_only(done, edit):
-    edit("skyloom/co/models/res_unet.py")
+@pytest.mark.parametrize(
+    ("module", "models"), [("cyclegan", {"cyclegan"}), ("res_unet", {"res_unet", "res_unet_excess", "flow_matching"})]
+)
+def test_edit_of_one_network_retrains_what_is_built_on_it_only(done, edit, module, models):
+    edit(f"skyloom/co/models/{module}.py")
     trained = [wildcards for rule, wildcards, _ in planned(done) if rule == "train_model"]
-    assert len(trained) == 1 and "model=res_unet" in trained[0]
+    assert {re.search(r"model=(\w+)", wildcards)[1] for wildcards in trained} == models
 
 
 def test_edit_of_the_evaluation_tests_again_but_trains_nothing(done, edit):
@@ -90,7 +94,7 @@ def test_gpu_count_and_run_time_retrain_nothing(done):
 
 def test_other_denoiser_cuts_no_patch_again(done):
     overlay = done / "mine.yaml"
-    overlay.write_text("co: {denoisers: {nlm_patch: {h: 0.5}}}\n")
+    overlay.write_text("co: {denoisers: {nlm_sphere: {alpha: [0.1]}}}\n")
     output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
     assert "rule co_denoise_patches:" in output and "rule co_cut_patches:" not in output, output[-2000:]
     assert re.findall(r"rule train_model:.*?wildcards: (.*?)\n", output, re.S) == ["study=co, model=cyclegan, seed=0"]
