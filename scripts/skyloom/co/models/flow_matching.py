@@ -10,9 +10,12 @@ the tile; following that velocity from t = 0 to 1 turns a new x_0 into a new res
 - Noise. The observed residual is (z - m) / sqrt(s**2 + noise**2), which has unit variance too, be it sky or noise. The
   loss weighs each pixel with the sky's share of that variance: the flow learns the structure of what is above the
   noise, and the likelihood behind s has taken the noise out of the amplitude. A realisation knows no noise.
-- Start. x_0 is not white but as smooth as the map's beam, so that one field on the sphere serves tiles that overlap,
-  and the velocity is `(2 t - 1) / (t**2 + (1 - t)**2) x_t`, exact for residuals that are such a field themselves, plus
-  what the network has learned: untrained, it hands x_0 through.
+- Start. x_0 is not white but about as smooth as the map's beam makes the sky, so that one field on the sphere serves
+  tiles that overlap, and the velocity is `(2 t - 1) / (t**2 + (1 - t)**2) x_t`, exact for residuals that are such a
+  field themselves, plus what the network has learned: untrained, it hands x_0 through.
+- Temperature. On sky that was not trained on, the mean is further off than the training sky's likelihood knows: in
+  whole tiles, since what moves the amplitude (X(CO), emissivity) hardly changes within one. A factor on s, chosen on
+  validation for its coverage, stands for that.
 """
 
 import math
@@ -26,7 +29,8 @@ from skyloom.co.models import res_unet
 from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, require_multiple, symmetry
 from skyloom.training import Task, adamw
 
-BASE_ARCMIN = 15.0  # FWHM of the Gaussian that makes white noise the base field: the beam of the CO map
+BASE_ARCMIN = 22.0  # FWHM of the Gaussian that makes white noise the base field; at the beam's own 15 arcmin power
+# beyond the beam is left over, at twice the sky's for l = 1100, since the sky's spectrum is steeper than a beam's
 REACH = 1.5  # of the base field's smoothing in FWHM on either side, where the Gaussian is down to 0.002
 TIMES = 4  # cosines of t that the network sees
 
