@@ -13,7 +13,7 @@ import xarray as xr
 from conftest import TEST_RUN, copy_repository, snakemake
 
 RUN = "results/test"
-MODELS = ["res_unet", "cyclegan", "excess", "constant"]
+MODELS = ["res_unet", "res_unet_excess", "flow_matching", "cyclegan", "excess", "constant"]
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ class Login:
         network = common | {"kind": "network", "module": "res_unet", "width": 4, "batch": 8, "gpus": GPUS}
         network |= {"steps": 800, "valid_every": 200}  # long enough to be cancelled on the way
         models = {"network": network, "baseline": common | {"kind": "baseline", "module": "constant"}}
-        co = {"run_models": [*models], "models": models, "seeds": [0], "shards": 2}
+        co = {"run_models": [*models], "models": models, "seeds": [0], "shards": 2, "run_products": []}
         (self.top / "mine.yaml").write_text(
             yaml.safe_dump({"run": "test", "size": "test", "studies": ["co"], "co": co})
         )
@@ -178,7 +178,7 @@ def submitted(login):
 
 
 def test_study_of_test_size_finishes_on_slurm_with_its_tables_and_figures(login, submitted):
-    for product in ("comparison.csv", "metrics.csv", "figures/history.png", "figures/spectra.png"):
+    for product in ("comparison.csv", "metrics.csv", "figures/history.png", "figures/spectra_co10.png"):
         assert (login.top / "results/test/co" / product).stat().st_size > 0
     assert "network" in (login.top / "results/test/co/comparison.csv").read_text()
 
