@@ -1,8 +1,8 @@
 """Floating-point operations of one training step, by torch's own counter: what the dry run's estimate multiplies.
 
-    python benchmarks/training_cost.py > config/co/costs.yaml
+    costs=$(python benchmarks/training_cost.py) && echo "$costs" > config/co/costs.yaml
 
-Counts every network of `config/co/survey.yaml` at its tile size: forwards, backwards, discriminators, penalties.
+(a redirection alone would empty the file before the dry run reads it). Counts every network of `config/co/survey.yaml` at its tile size: forwards, backwards, discriminators, penalties.
 On the CPU with a batch of two; nothing is trained.
 """
 
