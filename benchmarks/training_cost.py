@@ -2,8 +2,8 @@
 
     costs=$(python benchmarks/training_cost.py) && echo "$costs" > config/co/costs.yaml
 
-(a redirection alone would empty the file before the dry run reads it). Counts every network of `config/co/survey.yaml` at its tile size: forwards, backwards, discriminators, penalties.
-On the CPU with a batch of two; nothing is trained.
+(a redirection alone would empty the file before the dry run reads it). Counts every network of `config/co/survey.yaml`
+at its tile size: forwards, backwards, discriminators, penalties. On the CPU with a batch of two; nothing is trained.
 """
 
 import importlib

@@ -18,11 +18,15 @@ from skyloom.training import UNFINISHED, Plan, fit
 SIDE, TILES, BEAM = 16, 32, 3.0  # BEAM: that of the base field [pixels]
 SLOPE, WIDTH, ERROR = 0.8, 0.5, 0.1  # of the planted residual [spreads]; error of the map [K km/s]
 CONSTANTS = {"asinh_scale": 1.0, "asinh_mean": 1.0, "asinh_std": 1.0}
-META = {"normalisation": dict.fromkeys(("dust", "hi", "target"), CONSTANTS), "pixel_arcmin": 5.0, "pixels": SIDE}
+META = {
+    "normalisation": dict.fromkeys(("dust", "hi", "target"), CONSTANTS),
+    "pixel_arcmin": flow_matching.BASE_ARCMIN / BEAM,
+    "pixels": SIDE,
+}
 EXCESS = {"eps": 0.4, "offset": 0.3, "x_factor": 2.0, "w0": 1.5}
 ENTRY = {
     "width": 8, "depth": 1, "dropout": 0.0, "coarse": 2, "weight_decay": 0.0, "linear_loss": 0.1, "net_share": 0.5,
-    "learning_rate": 3e-3, "flow_rate": 1e-2, "samples": 8, "sample_steps": 6, "temperature": 1.0,
+    "learning_rate": 3e-3, "flow_rate": 1e-2, "samples": 8, "sample_steps": 6,
 }  # fmt: skip
 
 
@@ -114,16 +118,36 @@ def test_intervals_of_realisations_and_noise_cover_what_was_observed(trained):
     assert ((rank >= 1) & (rank <= 7)).float().mean().item() == pytest.approx(7 / 9, abs=0.06)
 
 
-def test_temperature_scales_the_departure_from_the_mean(trained):
-    batch = planted(trained, 2)
-    batch["noise"] = flow_matching.base_field((2, 3, SIDE, SIDE), BEAM, torch.zeros(1))
-    departures = []
-    for temperature in (1.0, 2.0):
-        trained.entry["temperature"] = temperature
-        z = examples.to_normalised(flow_matching.predict(trained, batch)["samples"], CONSTANTS)
-        departures.append(z - flow_matching.symmetric(trained.mean, batch["input"])[0])
-    trained.entry["temperature"] = 1.0
-    torch.testing.assert_close(departures[1], 2 * departures[0], rtol=1e-3, atol=1e-4)
+def test_realisations_are_positive_and_average_to_the_prediction_at_any_temperature():
+    torch.manual_seed(6)
+    constants = {"asinh_scale": 0.5, "asinh_mean": 0.8, "asinh_std": 1.4}
+    mean = torch.tensor([-0.57, -0.3, 0.5, 1.5])[:, None, None, None]  # asinh 0, where noise rules, to bright clouds
+    spread = torch.full_like(mean, 0.4)
+    prediction, _ = res_unet.asinh_normal(mean, spread, constants)
+    residual = torch.randn(4, 100_000, 1, 1)
+    for temperature in (1.0, 1.5):
+        drawn = flow_matching.realised(prediction, mean, temperature * spread, residual, constants)
+        assert drawn.min() >= 0
+        # the scatter of a mean of 1e5 draws of such a lognormal is below a percent
+        torch.testing.assert_close(drawn.mean(1, keepdim=True), prediction, rtol=0.02, atol=1e-4)
+
+
+def test_calibration_finds_by_how_much_the_spread_was_stated_too_small(trained):
+    torch.manual_seed(7)
+    batches = [planted(trained, 32) for _ in range(4)]
+    for batch in batches:
+        wide = flow_matching.predict(trained_at(trained, 1.6), batch)["samples"][:, :1]
+        batch["target_physical"] = wide + ERROR * torch.randn(wide.shape)
+        batch["error"] = torch.full_like(wide, ERROR)
+    trained.calibrate(batches)
+    # eight samples and a few thousand correlated pixels
+    assert trained.temperature.item() == pytest.approx(1.6, rel=0.1)
+    trained_at(trained, 1.0)
+
+
+def trained_at(task, temperature):
+    task.temperature.fill_(temperature)
+    return task
 
 
 def test_same_noise_gives_the_same_realisation_and_an_overlapping_tile_nearly_the_same(trained):

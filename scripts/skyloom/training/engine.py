@@ -108,7 +108,7 @@ def fit(
         finally:
             log.close()
         if team.rank == 0:
-            publish(Result(run.best_weights, run.csv(), _summary(run, task)))
+            publish(Result(_calibrated(run, average.module, valid), run.csv(), _summary(run, task)))
             run.forget()
             log.say(
                 f"FINISHED: {plan.steps} steps; best {_first_score(run)} {run.best:.4g} at step {run.best_step}, "
@@ -185,6 +185,17 @@ def _scores(task: Task, data: Examples, index: np.ndarray, plan: Plan, team: Tea
             sums[name] = sums.get(name, 0) + values.double().sum()
     team.sum_(sums.values())
     return {name: total.item() / len(index) for name, total in sums.items()}
+
+
+@torch.no_grad()
+def _calibrated(run: Run, task: Task, valid: Examples) -> dict[str, Tensor]:
+    """The best weights, and beside them what the task fits to the validation split."""
+    task.load_state_dict(run.best_weights)
+    task.eval()
+    run.team.seed(seed_of(run.plan.seed, "calibrate", 0))
+    chunks = np.split(np.arange(len(valid)), range(run.plan.batch, len(valid), run.plan.batch))
+    task.calibrate(on_device(valid[index], run.team.device) for index in chunks)
+    return {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
 
 
 def _warmed_up_average(decay: float) -> Callable:

@@ -100,6 +100,12 @@ class Task(nn.Module, ABC):
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Scores (example,) in evaluation mode; lower is better, and the first one chooses the published weights."""
 
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Fit to the validation split what stands in buffers beside the weights (a spread's scale); by default nothing.
+
+        Called once, in evaluation mode on the best weights, before they are published; `batches` are all of the split.
+        """
+
 
 def adamw(parameters: Iterable[nn.Parameter], learning_rate: float, **options) -> torch.optim.AdamW:
     """AdamW in its fused form: a quarter of the time for small networks on the CPU, and the fast one on CUDA."""
