@@ -28,8 +28,9 @@ META = {
     "excess": {"eps": 0.4, "offset": 0.0, "x_factor": 2.0, "w0": 1.0},
     "line": "CO J=1-0",
 }
-# Of the stand-in sky, seed 1, NSIDE 512, by `selection`: what a set is taken for until its tiles are chosen.
-TRAIN_TILES = {"weighted": 428, "published": 258}
+# What a set is taken for until its tiles are chosen, by `selection`: of the presentation's training images, thrice
+# flipped, 10,488 chosen after denoising; and 5,650 before, with half as many faint tiles again.
+TRAIN_TILES = {"weighted": 2825, "published": 3496}
 HEADER = """\
 # GFLOP of one training example in one step (forward, backward, discriminators): the dry run's estimate of GPU-hours.
 # Printed by benchmarks/training_cost.py for the networks of survey.yaml; a test counts them again.

@@ -1,6 +1,7 @@
 """Denoised CO of a patch set, for training only: the same examples in the same order.
 
-Filtered patch by patch (`nlm_patch`), or cut from the map that co_denoise_sphere filtered (`nlm_sphere`).
+Filtered patch by patch (`nlm_patch`), or cut from the map that co_denoise_sphere filtered (`nlm_sphere`), then with the
+error that is left.
 
 --config: {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6} or {"method": "nlm_sphere"}
 """
@@ -35,16 +36,18 @@ def main() -> None:
     else:
         target, error = patches.array("target"), patches.array("error")
 
-        def rows_of(rows: slice) -> np.ndarray:
-            return denoise(target[rows], error[rows], settings)
+        def rows_of(rows: slice) -> dict[str, np.ndarray]:
+            return {"target": denoise(target[rows], error[rows], settings)}
 
-    smooth = np.empty(patches.array("target").shape, np.float32)
-    for start in range(0, len(smooth), CHUNK):
+    planes: dict[str, np.ndarray] = {}
+    shape = patches.array("target").shape
+    for start in range(0, shape[0], CHUNK):
         rows = slice(start, start + CHUNK)
-        smooth[rows] = rows_of(rows)
+        for name, values in rows_of(rows).items():
+            planes.setdefault(name, np.empty(shape, np.float32))[rows] = values
 
     dataset = xr.Dataset(
-        {"target": (("example", "y", "x"), smooth, patches.attrs_of("target"))},
+        {name: (("example", "y", "x"), plane, patches.attrs_of(name)) for name, plane in planes.items()},
         # training compares these with the patches' own
         coords={name: ("example", patches.array(name), patches.attrs_of(name)) for name in ("tile", "view")},
         attrs={**patches.attrs, "denoiser": json.dumps(settings, sort_keys=True)},
@@ -61,13 +64,15 @@ def from_sphere(patches: patchset.PatchSet, maps: Path, denoised: Path) -> tuple
             f"{denoised}: attribute line is {source.attrs.get('line')}; expected {patches.attrs['line']},"
             f" as in {patches.path}"
         )
-    planes = patch_maps(patchset.PatchSet(maps), line) | {"target": source.array(f"co{line}")}
+    planes = patch_maps(patchset.PatchSet(maps), line)
+    planes |= {"target": source.array(f"co{line}"), "error": source.array(f"co{line}_error")}
     views = pd.DataFrame({name: patches.coords[name] for name in ("glon", "glat", "angle")})
     pixels = patches.array("target").shape[-1]
     size_deg = patches.attrs["pixel_arcmin"] * pixels / 60
 
-    def rows_of(rows: slice) -> np.ndarray:
-        return cut_planes(planes, views.iloc[rows], size_deg, pixels)["target"]
+    def rows_of(rows: slice) -> dict[str, np.ndarray]:
+        cut = cut_planes(planes, views.iloc[rows], size_deg, pixels)
+        return {name: cut[name] for name in ("target", "error")}
 
     return rows_of, {"method": "nlm_sphere"} | {name: source.attrs[name] for name in ("fwhm_arcmin", "alpha")}
 

@@ -14,8 +14,8 @@ def test_survey_dry_run_prints_gpu_hours_of_each_network_and_their_sum():
     rows = {line.split()[0]: line.split() for line in lines[start + 1 :] if line.endswith("GPU-hours")}
     cost = yaml.safe_load((REPOSITORY / "config/co/costs.yaml").read_text())
     assert set(rows) == {*cost["gflop"], "sum"}
-    # 2000 epochs of 8 views of the published selection's tiles, at a quarter of 312 TFLOP/s, three seeds
-    examples = 2000 * 8 * cost["train_tiles"]["published"]
+    # 2000 epochs of 3 views of the published selection's tiles, at a quarter of 312 TFLOP/s, three seeds
+    examples = 2000 * 3 * cost["train_tiles"]["published"]
     hours = 3 * examples * cost["gflop"]["cyclegan_as_presented"] * 1e9 / (312e12 / 4) / 3600
     assert float(rows["cyclegan_as_presented"][-2]) == pytest.approx(hours, abs=0.01)
     total = sum(float(row[-2]) for name, row in rows.items() if name != "sum")

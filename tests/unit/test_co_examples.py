@@ -130,6 +130,19 @@ def make_denoised(path, target, tile=TILE, view=VIEW):
     return path
 
 
+def test_error_left_after_denoising_trains_but_validates_and_tests_nothing(tmp_path):
+    path = make_patches(tmp_path / "patches.nc")
+    smooth = make_denoised(tmp_path / "denoised.nc", np.full((N, SIDE, SIDE), 7))
+    with xr.open_dataset(smooth) as dataset:
+        dataset = dataset.load().assign(error=dataset["target"] / 70)
+    patchset.write(dataset, smooth)
+    raw, denoised = load(path), load(path, smooth)
+    assert (denoised.train[np.arange(6)]["error"] == np.float32(0.1)).all()
+    for split in ("valid", "test"):
+        mine, theirs = (getattr(each, split)[np.arange(3)]["error"] for each in (denoised, raw))
+        assert torch.equal(mine, theirs), split
+
+
 def test_denoised_target_trains_but_validates_and_tests_nothing(tmp_path):
     path = make_patches(tmp_path / "patches.nc")
     smooth = make_denoised(tmp_path / "denoised.nc", np.full((N, SIDE, SIDE), 7))

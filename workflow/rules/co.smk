@@ -134,7 +134,7 @@ rule co_denoise_sphere:
         config=lambda w: as_json(
             line=w.line,
             nlm_sphere=CO["denoisers"]["nlm_sphere"],
-            split=CO["split"],
+            split=CO_SPLIT,
             snr=CO["tiles"]["snr_threshold"],
         ),
     shell:
@@ -202,7 +202,7 @@ rule co_count_patches:
         runtime=growing(30),
         mem_mb=growing(8000),
     params:
-        config=as_json(lines=CO_LINES, tiles=CO["tiles"], split=CO["split"]),
+        config=as_json(lines=CO_LINES, tiles=CO["tiles"], split=CO_SPLIT),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --maps {input.maps} --denoised {input.denoised}"
@@ -226,7 +226,7 @@ rule co_select_tiles:
     params:
         config=lambda w: as_json(
             tiles=CO["tiles"],
-            split=CO["split"],
+            split=CO_SPLIT,
             set=keys_of_set("co", w.set, "line", "selection", "faint_share", "shift_deg"),
         ),
     shell:
@@ -254,8 +254,8 @@ rule co_cut_patches:
         config=lambda w: as_json(
             tiles=CO["tiles"],
             set=keys_of_set("co", w.set, "line", "views", "shift_deg"),
-            complexes=[*CO["split"]["complexes"]],
-            block_deg=CO["split"]["block_deg"],
+            complexes=[*CO_SPLIT["complexes"]],
+            block_deg=CO_SPLIT["block_deg"],
         ),
         shards=CO["shards"],
     shell:

@@ -20,6 +20,19 @@ CO_SKY = f"{CO_R}/sky/{{product}}/{{model}}/seed{{seed}}.nc"
 CO_PRODUCT = f"{CO_R}/products/{{product}}.fits"
 
 
+def co_split():
+    """Section `split` with the boxes of the complexes that this run holds out."""
+    known, held_out = CO["split"]["complexes"], CO["split"]["held_out"]
+    for name in held_out:
+        if name not in known:
+            refuse("co.split.held_out", f"unknown complex '{name}'; {nearest(name, known)}known: {', '.join(known)}")
+    split = {key: value for key, value in CO["split"].items() if key != "held_out"}
+    return split | {"complexes": {name: known[name] for name in held_out}}
+
+
+CO_SPLIT = co_split()
+
+
 def co_check_products():
     """Refuse products whose models are not there, or learn another line than they are to predict."""
     for name in CO["run_products"]:

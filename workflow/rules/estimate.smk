@@ -5,7 +5,7 @@ TITLE = "Estimate: {study}, networks still to be trained, on A100 in bf16 at 25 
 
 
 def training_examples(study, entry, cost):
-    """The training examples of a model's set: counted where its tiles are chosen, else those of the stand-in sky."""
+    """The training examples of a model's set: counted where its tiles are chosen, else the presentation's."""
     used = config[study]["sets"][entry["set"]]
     table = Path(f"{RUN}/{study}/sets/{entry['set']}/tiles.csv")
     if table.exists():

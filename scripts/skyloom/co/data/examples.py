@@ -103,6 +103,7 @@ class Split:
 
     patches: PatchSet
     target: np.ndarray  # (example, y, x) [K km/s], of the whole set: the patch set's own or the denoised one
+    error: np.ndarray  # likewise
     rows: np.ndarray
     weight_cap: float
     weight_mean: float
@@ -113,8 +114,8 @@ class Split:
 
     def __getitem__(self, index: np.ndarray) -> dict[str, Tensor]:
         rows = self.rows[np.atleast_1d(index)]
-        planes = {name: self._plane(self.patches.array(name), rows) for name in (*INPUTS, "error", "weight")}
-        planes["target"] = self._plane(self.target, rows)
+        planes = {name: self._plane(self.patches.array(name), rows) for name in (*INPUTS, "weight")}
+        planes |= {"target": self._plane(self.target, rows), "error": self._plane(self.error, rows)}
         batch = model_inputs(planes, self.normalisation)
         valid = (batch["valid"] > 0) & (planes["error"] > 0) & planes["error"].isfinite() & planes["target"].isfinite()
         weight = np.minimum(self.patches.coords["sampling_weight"][rows], self.weight_cap) / self.weight_mean
@@ -145,7 +146,8 @@ class Examples:
 def load(paths: list[Path], entry: dict) -> Examples:
     """Open a patch set for training, with the denoised target where a second file is given.
 
-    paths : `patches.nc`, and optionally `denoised.nc`, whose `target` stands in for the raw one in train alone.
+    paths : `patches.nc`, and optionally `denoised.nc`, whose `target`, and `error` where it has one, stand in for the
+        raw ones in train alone.
         Validation and test are raw whatever is given: a score against a filtered map rewards matching the filter.
     entry : `weight_cap`, the largest sampling weight that is believed; with `base: excess` the constants of the
         physical baseline (`skyloom.co.physics.excess_co`), fitted to train, stand in `meta["excess"]`.
@@ -153,8 +155,8 @@ def load(paths: list[Path], entry: dict) -> Examples:
     """
     patches = PatchSet(paths[0])
     meta = _meta(patches)
-    raw = patches.array("target")
-    smooth = _denoised(PatchSet(paths[1]), patches) if len(paths) > 1 else raw
+    raw = {name: patches.array(name) for name in ("target", "error")}
+    train = raw | (_denoised(PatchSet(paths[1]), patches) if len(paths) > 1 else {})
     rows = {name: np.flatnonzero(patches.coords["split"] == code) for name, code in SPLITS.items()}
     for name, found in rows.items():
         if found.size == 0:
@@ -162,7 +164,14 @@ def load(paths: list[Path], entry: dict) -> Examples:
     cap = float(entry["weight_cap"])
     mean = float(np.minimum(patches.coords["sampling_weight"][rows["train"]], cap).mean())
     splits = {
-        name: Split(patches, smooth if name == "train" else raw, rows[name], cap, mean, meta["normalisation"])
+        name: Split(
+            patches,
+            **(train if name == "train" else raw),
+            rows=rows[name],
+            weight_cap=cap,
+            weight_mean=mean,
+            normalisation=meta["normalisation"],
+        )
         for name in SPLITS
     }
     loaded = Examples(**splits, meta=meta)
@@ -199,7 +208,7 @@ def _excess(examples: Examples) -> dict[str, float]:
     return {name: float(f"{fitted[name]:.6g}") for name in EXCESS}
 
 
-def _denoised(denoised: PatchSet, patches: PatchSet) -> np.ndarray:
+def _denoised(denoised: PatchSet, patches: PatchSet) -> dict[str, np.ndarray]:
     target, shape = denoised.array("target"), patches.array("target").shape
     if target.shape != shape:
         raise BadInput(
@@ -213,7 +222,7 @@ def _denoised(denoised: PatchSet, patches: PatchSet) -> np.ndarray:
             raise BadInput(
                 f"{denoised.path}: {name} of example {k} is {found[k]}; expected {expected[k]}, as in {patches.path}"
             )
-    return target
+    return {"target": target} | ({"error": denoised.array("error")} if "error" in denoised.variables else {})
 
 
 # --- training pixels -------------------------------------------------------------------------------------------------
