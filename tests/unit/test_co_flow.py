@@ -118,36 +118,41 @@ def test_intervals_of_realisations_and_noise_cover_what_was_observed(trained):
     assert ((rank >= 1) & (rank <= 7)).float().mean().item() == pytest.approx(7 / 9, abs=0.06)
 
 
-def test_realisations_are_positive_and_average_to_the_prediction_at_any_temperature():
+def test_realisations_are_positive_and_average_to_the_prediction():
     torch.manual_seed(6)
     constants = {"asinh_scale": 0.5, "asinh_mean": 0.8, "asinh_std": 1.4}
     mean = torch.tensor([-0.57, -0.3, 0.5, 1.5])[:, None, None, None]  # asinh 0, where noise rules, to bright clouds
     spread = torch.full_like(mean, 0.4)
     prediction, _ = res_unet.asinh_normal(mean, spread, constants)
-    residual = torch.randn(4, 100_000, 1, 1)
-    for temperature in (1.0, 1.5):
-        drawn = flow_matching.realised(prediction, mean, temperature * spread, residual, constants)
-        assert drawn.min() >= 0
-        # the scatter of a mean of 1e5 draws of such a lognormal is below a percent
-        torch.testing.assert_close(drawn.mean(1, keepdim=True), prediction, rtol=0.02, atol=1e-4)
+    drawn = flow_matching.realised(prediction, mean, spread, torch.randn(4, 100_000, 1, 1), constants)
+    assert drawn.min() >= 0
+    # the scatter of a mean of 1e5 draws of such a lognormal is below a percent
+    torch.testing.assert_close(drawn.mean(1, keepdim=True), prediction, rtol=0.02, atol=1e-4)
 
 
-def test_calibration_finds_by_how_much_the_spread_was_stated_too_small(trained):
+def test_amplitude_is_smooth_of_unit_variance_up_to_the_edge_and_of_mean_one():
     torch.manual_seed(7)
+    task = make()
+    task.slow_pixels = 6.0
+    slow = task.slow(flow_matching.base_field((4000, SIDE, SIDE), BEAM, torch.zeros(1)))
+    # 5 sigma of a variance from n independent draws
+    torch.testing.assert_close(slow.square().mean(0), torch.ones(SIDE, SIDE), atol=0.12, rtol=0)
+    beyond = np.exp(-2 * np.log(2) * 4**2 / (BEAM**2 + 6.0**2))  # of a Gaussian of both widths, some pixels apart
+    assert (slow[:, 8, 5] * slow[:, 8, 9]).mean().item() == pytest.approx(beyond, abs=0.1)
+    assert flow_matching.lognormal(0.4, slow).mean().item() == pytest.approx(1, abs=0.02)
+
+
+def test_calibration_finds_by_how_much_the_amplitude_was_stated_too_surely(trained):
+    torch.manual_seed(8)
     batches = [planted(trained, 32) for _ in range(4)]
+    trained.amplitude.fill_(0.3)
     for batch in batches:
-        wide = flow_matching.predict(trained_at(trained, 1.6), batch)["samples"][:, :1]
-        batch["target_physical"] = wide + ERROR * torch.randn(wide.shape)
-        batch["error"] = torch.full_like(wide, ERROR)
+        batch["target_physical"] = flow_matching.predict(trained, batch)["samples"][:, :1]
+        batch["target_physical"] += ERROR * torch.randn(batch["target_physical"].shape)
     trained.calibrate(batches)
-    # eight samples and a few thousand correlated pixels
-    assert trained.temperature.item() == pytest.approx(1.6, rel=0.1)
-    trained_at(trained, 1.0)
-
-
-def trained_at(task, temperature):
-    task.temperature.fill_(temperature)
-    return task
+    found = trained.amplitude.item()
+    trained.amplitude.fill_(0.0)
+    assert found == pytest.approx(0.3, abs=0.06)  # eight samples of a hundred tiles, each of few amplitudes
 
 
 def test_same_noise_gives_the_same_realisation_and_an_overlapping_tile_nearly_the_same(trained):

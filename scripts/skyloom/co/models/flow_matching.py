@@ -13,11 +13,12 @@ the tile; following that velocity from t = 0 to 1 turns a new x_0 into a new res
 - Start. x_0 is not white but about as smooth as the map's beam makes the sky, so that one field on the sphere serves
   tiles that overlap, and the velocity is `(2 t - 1) / (t**2 + (1 - t)**2) x_t`, exact for residuals that are such a
   field themselves, plus what the network has learned: untrained, it hands x_0 through.
-- Temperature. On sky that was not trained on, the mean is further off than the training sky's likelihood knows: in
-  whole tiles, since what moves the amplitude (X(CO), emissivity) hardly changes within one. A factor on s stands for
-  that: with it 68 % intervals cover 68 % of the validation sky. It is fitted once the weights are chosen.
-- Positive. There is no negative emission: what is drawn below zero is zero, and the rest is scaled by what the
-  clipping and the temperature add to the mean of a Gaussian in asinh, so that realisations average to the prediction.
+- Positive. There is no negative emission: what is drawn below zero is zero, and the rest is scaled by what that adds to
+  the mean of a Gaussian in asinh, so that realisations average to the prediction.
+- Amplitude. On sky that was not trained on, the mean is further off than the training sky's likelihood knows: over a
+  degree and more, since what moves the amplitude (X(CO), emissivity) changes slowly. A lognormal factor of mean one
+  stands for that, which is as smooth and grows out of the same x_0. Once the weights are chosen, its width is fitted:
+  with it 68 % intervals cover 68 % of the validation sky. Wider residuals would too, with twice the small-scale power.
 """
 
 import math
@@ -38,7 +39,8 @@ BASE_ARCMIN = 22.0  # FWHM of the Gaussian that makes white noise the base field
 REACH = 1.5  # of the base field's smoothing in FWHM on either side, where the Gaussian is down to 0.002
 TIMES = 4  # cosines of t that the network sees
 COVERAGE = math.erf(math.sqrt(0.5))  # of the central interval of one sigma
-TEMPERATURES = (0.5, 4.0)  # between which the factor on the spread is sought
+AMPLITUDE_ARCMIN = 60.0  # FWHM of the smoothing that makes x_0 the logarithm of the amplitude
+AMPLITUDES = (0.0, 1.0)  # between which its standard deviation is sought
 
 
 def make_task(entry: dict, meta: dict) -> "FlowTask":
@@ -65,10 +67,14 @@ def predict(task: "FlowTask", batch: dict[str, Tensor]) -> dict[str, Tensor]:
         noise = base_field((n, task.entry["samples"], *size), BASE_ARCMIN / task.mean.pixel_arcmin, mean)
     residual = task.draw(task.conditions(batch["input"], mean, log_spread), noise)
     predicted = res_unet.predict(task.mean, batch)
-    samples = realised(
-        predicted["prediction"], mean, task.temperature * log_spread.exp(), residual, task.mean.constants
-    )
-    return predicted | {"spread": task.temperature * predicted["spread"], "samples": samples}
+    prediction, variance = predicted["prediction"], predicted["spread"].square()
+    drawn = realised(prediction, mean, log_spread.exp(), residual, task.mean.constants)
+    samples = drawn * lognormal(task.amplitude, task.slow(noise))
+    more = task.amplitude.square().exp()  # mean square of the amplitude
+    return predicted | {
+        "spread": (more * variance + (more - 1) * prediction.square()).sqrt(),
+        "samples": samples,
+    }
 
 
 def realised(prediction: Tensor, mean: Tensor, spread: Tensor, residual: Tensor, constants: dict[str, float]) -> Tensor:
@@ -88,12 +94,16 @@ def realised(prediction: Tensor, mean: Tensor, spread: Tensor, residual: Tensor,
     return share * to_physical(mean + spread * residual, constants).clamp(min=0)
 
 
+def lognormal(width: Tensor | float, field: Tensor) -> Tensor:
+    """exp(width field) over its mean, for a field of unit variance."""
+    return (width * field - width**2 / 2).exp()
+
+
 class FlowTask(Task):
     """Two optimisers, both AdamW under OneCycle: `net` trains the Res-UNet in the first steps, `flow` what follows.
 
     entry : those of the Res-UNet, and `net_share`, the share of the steps that it takes; `flow_rate`, peak learning
-        rate of the flow; `samples`, how many realisations `predict` draws, in `sample_steps` steps each,
-        of the spread times the buffer `temperature`.
+        rate of the flow; `samples`, how many realisations `predict` draws, in `sample_steps` steps each.
     """
 
     def __init__(self, entry: dict, meta: dict):
@@ -101,7 +111,8 @@ class FlowTask(Task):
         self.entry = entry
         self.mean = res_unet.ResUNetTask(entry, meta)
         self.base_pixels = BASE_ARCMIN / meta["pixel_arcmin"]
-        self.register_buffer("temperature", torch.tensor(1.0))
+        self.slow_pixels = AMPLITUDE_ARCMIN / meta["pixel_arcmin"]
+        self.register_buffer("amplitude", torch.tensor(0.0))  # standard deviation of its logarithm
         self.coarse = entry["coarse"]
         channels = (self.mean.channels + 2 + 1) * self.coarse**2 + TIMES
         self.flow = ResUNet(channels, self.coarse**2, entry["width"], entry["depth"])
@@ -179,39 +190,50 @@ class FlowTask(Task):
         """The flow's loss, for the same times and base fields at each call, and the scores of the Res-UNet."""
         return {"flow": res_unet.average(self.flow_loss(batch), batch)} | self.mean.score(batch)
 
+    def slow(self, noise: Tensor) -> Tensor:
+        """The base field smoothed to `AMPLITUDE_ARCMIN`, of unit variance in every pixel, (..., y, x)."""
+
+        def matrix(n: int) -> Tensor:
+            i = torch.arange(n).to(noise)
+            distance = (i[:, None] - i).square()
+            weights = torch.exp(-4 * math.log(2) * distance / self.slow_pixels**2)
+            correlation = torch.exp(-2 * math.log(2) * distance / self.base_pixels**2)
+            return weights / ((weights @ correlation) * weights).sum(1, keepdim=True).sqrt()
+
+        return matrix(noise.shape[-2]) @ noise @ matrix(noise.shape[-1]).T
+
     def calibrate(self, batches: Iterable[dict[str, Tensor]]) -> None:
-        """Choose `temperature` such that intervals of realisations, with the map's noise, cover what was observed.
+        """Choose `amplitude` such that intervals of realisations, with the map's noise, cover what was observed.
 
         Judged in the pixels whose spread exceeds the map's error: in the others noise covers whatever is drawn.
         """
         parts = []
         for batch in batches:
             mean, log_spread = symmetric(self.mean, batch["input"])
-            shape = (len(mean), self.entry["samples"], *mean.shape[-2:])
-            residual = self.draw(
-                self.conditions(batch["input"], mean, log_spread), base_field(shape, self.base_pixels, mean)
-            )
+            start = base_field((len(mean), self.entry["samples"], *mean.shape[-2:]), self.base_pixels, mean)
+            residual = self.draw(self.conditions(batch["input"], mean, log_spread), start)
             predicted = res_unet.predict(self.mean, batch)
+            drawn = realised(predicted["prediction"], mean, log_spread.exp(), residual, self.mean.constants)
             told = ((batch["valid"] > 0) & (predicted["spread"] > batch["error"]))[:, 0]
-            maps = predicted["prediction"], mean, log_spread.exp(), batch["target_physical"], batch["error"], residual
+            maps = batch["target_physical"], batch["error"], drawn, self.slow(start)
             parts.append([values.movedim(1, -1)[told] for values in maps])  # (pixel, 1 or sample)
-        prediction, mean, spread, observed, error, residual = (torch.cat(part) for part in zip(*parts, strict=True))
+        observed, error, drawn, slow = (torch.cat(part) for part in zip(*parts, strict=True))
         if not len(observed):
             return
-        noise = error * torch.randn_like(residual)
+        noise = error * torch.randn_like(drawn)
         within = torch.rand_like(observed)  # spreads a rank evenly over its step
 
-        def coverage(temperature: float) -> float:
-            members = realised(prediction, mean, temperature * spread, residual, self.mean.constants) + noise
+        def coverage(amplitude: float) -> float:
+            members = drawn * lognormal(amplitude, slow) + noise
             rank = (members < observed).sum(1, keepdim=True)
             transform = (rank + within) / (members.shape[1] + 1)
             return ((2 * transform - 1).abs() < COVERAGE).float().mean().item()
 
-        low, high = TEMPERATURES
-        for _ in range(12):  # coverage grows with temperature
+        low, high = AMPLITUDES
+        for _ in range(10):  # coverage grows with it
             middle = (low + high) / 2
             low, high = (middle, high) if coverage(middle) < COVERAGE else (low, middle)
-        self.temperature.fill_((low + high) / 2)
+        self.amplitude.fill_((low + high) / 2)
 
 
 def symmetric(net: res_unet.ResUNetTask, x: Tensor) -> tuple[Tensor, Tensor]:
