@@ -19,6 +19,7 @@ from skyloom.fits import HealpixTable
 
 NSIDE, PIXELS = 256, 32
 SETTING = {"path": "", "kind": "generic", "line": "10", "column": "W", "error_column": None, "beam_arcmin": 15.0}
+CO_TO_CMB = {"10": 1.42e-5, "21": 4.50e-5}  # Planck 2013 XIII
 
 
 def write(path, values, unit="K km/s", keywords=None, extra=None):
@@ -39,7 +40,8 @@ def sky():
 
 
 def read(path, sky, **changes):
-    return second_map.read(SETTING | {"path": path} | changes, trusted(sky["dust"]))
+    settings = SETTING | {"path": path, "co_to_cmb": CO_TO_CMB} | changes
+    return second_map.read(settings, trusted(sky["dust"]))
 
 
 def test_map_in_k_cmb_is_refused_with_the_factor_of_its_header(tmp_path, sky):
@@ -132,10 +134,12 @@ def leaking(tmp_path_factory):
 
 def compared(monkeypatch, folder, second, beam=15.0, **changes):
     """The bright rows of the table that the entry point writes."""
-    config = json.dumps({"second_map": SETTING | {"beam_arcmin": beam}, "evaluate": SETTINGS | {"draws": 30} | changes})
+    evaluate = SETTINGS | {"draws": 30} | changes
+    setting = SETTING | {"beam_arcmin": beam}
+    config = json.dumps({"second_map": setting, "co_to_cmb": CO_TO_CMB, "evaluate": evaluate})
     inputs = [f"--second-map={second}", f"--maps={folder}/maps.nc", f"--patches={folder}/patches.nc"]
     predictions = ["--predictions", f"{folder}/leaky.nc", f"{folder}/flat.nc"]
-    monkeypatch.setattr("sys.argv", ["x", "--config", config, *inputs, *predictions, f"--output={folder}/out.csv"])
+    monkeypatch.setattr("sys.argv", ["x", f"--config={config}", *inputs, *predictions, f"--output={folder}/out.csv"])
     co_compare_second_map.main()
     table = pd.read_csv(folder / "out.csv", comment="#").set_index(["model", "of", "subset", "name"])
     return table.xs("bright", level="subset")

@@ -26,8 +26,6 @@ UNIT = "K_RJ km/s"
 # Remazeilles & Delabrouille (2024).
 BEAMS = {"type1": {"10": 9.65, "21": 4.99}, "type3": {"10": 5.5}, "dame": {"10": 8.8}, "ghosh": {"10": 10, "21": 10}}
 COLUMNS = {"type1": ("I{line}", "E{line}")}
-# K_CMB per K_RJ km/s of the Planck channel that holds the line (Planck 2013 XIII)
-CNV = {"10": 1.42e-5, "21": 4.50e-5}
 VALID = 0.5  # least share of a tile that both maps know, and of a pixel's interpolation weights
 SCORES = ("bias", "rmse", "rmse_over_noise", "r2", "pearson", "spearman", "spearman_ln", "mass_ratio")
 
@@ -35,7 +33,8 @@ SCORES = ("bias", "rmse", "rmse_over_noise", "r2", "pearson", "spearman", "spear
 def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
     """The second map [K km/s], with its error where there is a column of it, and its beam [arcmin].
 
-    settings : the section `second_map` of the config; dust : a trusted map, to find pixels in the wrong order.
+    settings : the section `second_map` of the config, and `co_to_cmb` of it; dust : a trusted map, to find pixels in
+    the wrong order.
     Errors: BadInput where column or beam are neither given nor known, or the map is in another unit, order or frame.
     """
     path, kind, line = settings["path"], settings["kind"], settings["line"]
@@ -49,12 +48,12 @@ def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
     columns = [column, *([error] if error else [])]
     table = read_healpix(path, dict.fromkeys(columns))
     for name in columns:
-        _check_unit(table, name, line)
+        _check_unit(table, name, line, settings["co_to_cmb"][line])
     check_ordering(table, dust)
     return table, float(beam)
 
 
-def _check_unit(table: HealpixTable, column: str, line: str) -> None:
+def _check_unit(table: HealpixTable, column: str, line: str, planck: float) -> None:
     names = {str(table.header[f"TTYPE{k}"]).strip(): k for k in range(1, table.header["TFIELDS"] + 1)}
     unit = str(table.header.get(f"TUNIT{names[column]}", "")).strip()
     if "CMB" in unit.upper():
@@ -62,7 +61,7 @@ def _check_unit(table: HealpixTable, column: str, line: str) -> None:
         factor = table.header.get(key)
         source = f"{key} of its header" if factor else f"Planck's {key}, which its header lacks"
         raise BadInput(
-            f"{table.path}: column {column} is in {unit!r}; expected {UNIT}: divide it by {factor or CNV[line]:g} K_CMB"
+            f"{table.path}: column {column} is in {unit!r}; expected {UNIT}: divide it by {factor or planck:g} K_CMB"
             f" per {UNIT} ({source}) and set TUNIT{names[column]}"
         )
     require_unit(table.path, f"column {column}", unit, UNIT)

@@ -7,7 +7,6 @@ from skyloom.cli import BadInput
 from skyloom.co.data.sphere import uncovered
 from skyloom.co.data.tiles import tile_centres
 
-LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}
 COVER_NSIDE = 128  # at which coverage is looked up before anything is predicted
 
 

@@ -15,11 +15,11 @@ import xarray as xr
 from skyloom import checkpoint
 from skyloom.cli import BadInput
 from skyloom.co.data.examples import model_inputs
-from skyloom.co.data.patches import cut_tile
+from skyloom.co.data.patches import LINE_NAMES, cut_tile
 from skyloom.co.data.sphere import Blend, footprint
 from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.co.evaluate import spectra
-from skyloom.co.products.area import LINE_NAMES, area_pixels, area_tiles, depth
+from skyloom.co.products.area import area_pixels, area_tiles, depth
 from skyloom.co.products.power import returned_beam, rise
 from skyloom.co.simulate.fields import noise_field
 from skyloom.patchset import PatchSet

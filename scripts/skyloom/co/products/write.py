@@ -14,8 +14,8 @@ import xarray as xr
 from astropy.io import fits
 
 from skyloom.cli import BadInput, atomic
+from skyloom.co.data.patches import LINE_NAMES
 from skyloom.co.data.tiles import frame
-from skyloom.co.products.area import LINE_NAMES
 from skyloom.fits import read_healpix
 
 MISSING, EXTRAPOLATED, TRAINED = 1, 2, 4
