@@ -181,8 +181,11 @@ def test_variances_of_model_tiles_and_seeds_add():
     assert error[0] ** 2 == pytest.approx((0.3**2 + 0.5**2) / 2 + 0.5 + 0.2**2, rel=1e-6)
     *_, error, _, made_of = write.join_seeds([member()], ["a"])
     assert np.isnan(error).all() and made_of == "none"
-    _, error, realisation, made_of = write.join_seeds([member(sample_std=0.4, spread=9, realisation=7)], ["a"])
+    _, error, realisation, made_of = write.join_seeds([member(sample_std=9, spread=0.4, realisation=7)], ["a"])
     assert error[0] ** 2 == pytest.approx(0.4**2 + 0.2**2, rel=1e-6) and realisation[0] == 7
+    assert made_of == "spread+tiles"
+    _, error, _, made_of = write.join_seeds([member(sample_std=0.3, realisation=7)], ["a"])
+    assert error[0] ** 2 == pytest.approx(0.3**2 + 0.2**2, rel=1e-6) and made_of == "sample_std+tiles"
     with pytest.raises(BadInput, match="b: another area or NSIDE than a"):
         write.join_seeds([member(), member(n=5)], ["a", "b"])
 

@@ -42,15 +42,16 @@ class LineMap:
 def join_seeds(skies: list[xr.Dataset], paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str]:
     """Mean over the seeds of a model, its 1-sigma uncertainty, a realisation, and what the uncertainty is made of.
 
-    The variance is that of the mixture: the model's own (of its samples where it draws two or more, else its spread),
-    that between overlapping tiles, and that between seeds. A model that knows none and has one seed has no error.
+    The variance is that of the mixture: the model's own (the spread that it states, else the scatter of its samples
+    where it draws two or more: four samples know theirs to 40 % only), that between overlapping tiles, and that between
+    seeds. A model that knows none and has one seed has no error.
     """
     first = skies[0]
     for sky, path in zip(skies, paths, strict=True):
         if sky.sizes["pixel"] != first.sizes["pixel"] or (sky.pixel.values != first.pixel.values).any():
             raise BadInput(f"{path}: another area or NSIDE than {paths[0]}; expected all seeds on one sky")
     intensity = np.mean([sky.prediction.values for sky in skies], axis=0)
-    own = next((name for name in ("sample_std", "spread") if name in first), None)
+    own = next((name for name in ("spread", "sample_std") if name in first), None)
     parts = [own] * (own is not None) + ["seeds"] * (len(skies) > 1)
     variance = np.zeros_like(intensity)
     if own:
