@@ -137,6 +137,7 @@ def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_o
     field = sky.noise_on_sphere(60.0, 2, 5)
     at = np.array(hp.pix2vec(NSIDE, shared.pixel.values))
     direct = sky.sample(field[:1], at)[0][0]
+    assert shared.attrs["seam_realisation"] < 0.1  # tiles that saw one field differ by its interpolation
     # the field, through tiles of 5.6 arcmin: the interpolation's loss only
     assert np.corrcoef(shared.realisation, direct)[0, 1] > 0.999
     assert shared.realisation.std() == pytest.approx(direct.std(), rel=0.02)
@@ -149,6 +150,9 @@ def test_network_that_draws_for_each_tile_loses_power_in_the_blend(maps, checkpo
     found = sky.predict_sky(checkpoint(own), maps, PRODUCT, BANDS)
     # one number a tile: where w are its weights, blending leaves sum(w^2) of the variance, a third to two thirds here
     assert found.realisation.std() < 0.8
+    # and what it takes is the scatter between tiles: together they are the drawn variance of 1, known to 0.14 from some
+    # 130 tiles that overlap
+    assert (1 + found.attrs["seam_realisation"] ** 2) * float(found.realisation.var()) == pytest.approx(1, abs=0.4)
 
 
 def test_field_on_the_sphere_has_unit_variance_and_the_spectrum_of_its_beam():
@@ -188,6 +192,16 @@ def test_variances_of_model_tiles_and_seeds_add():
     assert error[0] ** 2 == pytest.approx(0.3**2 + 0.2**2, rel=1e-6) and made_of == "sample_std+tiles"
     with pytest.raises(BadInput, match="b: another area or NSIDE than a"):
         write.join_seeds([member(), member(n=5)], ["a", "b"])
+
+
+def test_realisation_has_its_own_seam_and_mass_in_the_header():
+    skies = [member(0, value=1.0, realisation=3.0), member(1, value=2.0, realisation=9.0)]
+    for sky_of, seam in zip(skies, (0.2, 0.3), strict=True):
+        sky_of.attrs["seam_realisation"] = seam
+    intensity, _, realisation, made_of = write.join_seeds(skies, ["a", "b"])
+    facts = write.line_facts("10", skies, intensity, realisation, made_of)
+    assert facts["SEAMR10"][0] == 0.3 and facts["MASSR10"][0] == 2.0 and facts["SEAM10"][0] == 0.01
+    assert not {"SEAMR10", "MASSR10"} & set(write.line_facts("10", [member()], intensity, None, "none"))
 
 
 def test_mask_bits_stand_where_their_definition_has_them():

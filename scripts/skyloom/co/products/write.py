@@ -130,15 +130,21 @@ def write_pysm(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: 
     _write(table, path)
 
 
-def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
-    """Header keywords of one line: which model, and how good its map is; the worst of its seeds."""
+def line_facts(
+    line: str, skies: list[xr.Dataset], intensity: np.ndarray, realisation: np.ndarray | None, made_of: str
+) -> dict:
+    """Header keywords of one line: which model, and how good its map is; the worst of its seeds.
+
+    Of a stochastic model also the seam of its realisations, and how their mass compares with that of the mean: blending
+    and the nonlinear way back to K km/s may cost either.
+    """
     attrs = [sky.attrs for sky in skies]
 
     def worst(name: str) -> float:
         return round(float(max(a[name] for a in attrs)), 5)
 
     name = LINE_NAMES[line]
-    return {
+    facts = {
         f"MODEL{line}": (attrs[0]["model"], f"model of {name}"),
         f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
         f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
@@ -149,6 +155,11 @@ def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
         f"NTILE{line}": (int(attrs[0]["tiles"]), "tiles"),
         f"NSAMP{line}": (int(attrs[0]["samples"]), "realisations, 0 of a deterministic model"),
     }
+    if realisation is not None:
+        ratio = np.nanmean(realisation, dtype=np.float64) / np.nanmean(intensity, dtype=np.float64)
+        facts[f"SEAMR{line}"] = (worst("seam_realisation"), f"SEAM{line} of R{line}")
+        facts[f"MASSR{line}"] = (round(float(ratio), 5), f"mean of R{line} over mean of I{line}")
+    return facts
 
 
 def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Header]:
