@@ -100,9 +100,12 @@ def test_checkpoint_of_another_line_beam_or_pixel_is_refused(maps, key, value, m
 
 
 def test_tiles_that_do_not_cover_the_asked_sky_are_refused():
-    with pytest.raises(BadInput, match=r"tiles of 3 deg on NSIDE 16 centres leave .* of the asked sky uncovered"):
-        area.area_tiles(16, DISC, 3.0)
-    assert 100 < len(area.area_tiles(32, DISC, 3.0)[0]) < 250
+    with pytest.raises(BadInput, match=r"3 deg, 32 pixels, on NSIDE 16 centres leave \d+ pixels .* uncovered"):
+        area.area_tiles(16, DISC, 3.0, 32, NSIDE)
+    assert 100 < len(area.area_tiles(32, DISC, 3.0, 32, NSIDE)[0]) < 250
+    # between the centres of two pixels lie 1.5 x 1.5 square degrees, less than the 3.4 from one tile to the next
+    with pytest.raises(BadInput, match="3 deg, 2 pixels"):
+        area.area_tiles(32, DISC, 3.0, 2, NSIDE)
 
 
 # --- prediction -----------------------------------------------------------------------------------------------------

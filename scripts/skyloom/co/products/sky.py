@@ -95,7 +95,7 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     meta, area = trained["meta"], product["area"]
     nside, pixels = int(maps.attrs["nside"]), meta["pixels"]
     size_deg = meta["pixel_arcmin"] * pixels / 60
-    glon, glat = area_tiles(product["tile_nside"], area, size_deg)
+    glon, glat = area_tiles(product["tile_nside"], area, size_deg, pixels, nside)
     beam = checkpoint.noise_arcmin(trained)
     noise = noise_on_sphere(beam, product["samples"], product["seed"]) if beam else []
     apply = checkpoint.predictor(trained)
@@ -126,11 +126,6 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
                 before.append(values[k - rows[0], :-1])
 
     inside = area_pixels(nside, area)
-    if not (blend.window[inside] > 0).all():
-        raise BadInput(
-            f"{maps.path}: {np.count_nonzero(blend.window[inside] == 0)} pixels of the asked sky lie on no tile;"
-            " expected a larger tile_nside"
-        )
     known = np.divide(blend.weight, blend.window, out=np.zeros_like(blend.weight), where=blend.window > 0)
     mean = dict(zip(names, blend.mean(), strict=True))
     after = [(glon[k], glat[k]) for k in watched]
