@@ -1,6 +1,7 @@
 """A model on the whole sky: coverage, shared noise, uncertainty, mask, FITS, footprints, power."""
 
 import healpy as hp
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ import co_predict_sky
 import co_tabulate_footprints
 import co_write_product
 from skyloom.cli import BadInput
-from skyloom.co.products import area, footprints, power, sky, write
+from skyloom.co.products import area, figures, footprints, power, sky, write
 from skyloom.patchset import PatchSet
 
 NSIDE, BEAM, DISC = 128, 120.0, {"glon": 300.0, "glat": -50.0, "radius_deg": 12.0}
@@ -290,20 +291,79 @@ def test_pysm_reads_the_template_in_its_unit(product):
         np.testing.assert_array_equal(found.value, hp.read_map(product / "pysm.fits", field=0))
 
 
-def test_footprints_and_figures_of_a_product_are_made(product, maps, monkeypatch):
+def test_footprints_of_a_product_are_tabulated(product, maps, monkeypatch):
     boxes = {"here": {"frame": "galactic", "lon": [290, 310], "lat": [-56, -44], "least_b": 0}}
     boxes["away"] = {"frame": "galactic", "lon": [10, 20], "lat": [0, 10], "least_b": 0}
     words = f"--maps={maps.path} --product={product}/spot.fits"
     call(monkeypatch, co_tabulate_footprints, words, boxes, product / "footprints.csv")
     table = pd.read_csv(product / "footprints.csv").set_index("footprint")
     assert table.mass_ratio["here"] == pytest.approx(1, abs=0.01) and table.area_deg2["away"] == 0
-    names = [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
+
+
+@pytest.fixture
+def drawn(product, maps, monkeypatch):
+    """The figures of the product by name, as its entry point would save them."""
+    made = {}
+    monkeypatch.setattr(co_plot_product.plotting, "save", lambda figure, path, kind: made.update({path.stem: figure}))
+    words = [f"--maps={maps.path} --product={product}/spot.fits --skies={product}/seed0.nc"]
+    words += [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
     config = {"area": DISC, "plane_deg": 20, "views": 1}
-    words += f" --skies={product}/seed0.nc"
     monkeypatch.setattr(co_plot_product.cli, "parser", without_output(co_plot_product.cli.parser))
-    call(monkeypatch, co_plot_product, " ".join([words, *names]), config, product / "none")
-    for part in ("sky", "zooms", "power"):
-        assert (product / f"{part}.png").stat().st_size > 10_000 and (product / f"{part}.pdf").exists()
+    call(monkeypatch, co_plot_product, " ".join(words), config, product / "none")
+    yield made
+    plt.close("all")
+
+
+def test_disc_is_shown_on_the_scale_of_its_own_brightest_sky(drawn, product):
+    panels = {ax.get_title(loc="left"): ax for ax in drawn["sky"].axes if ax.images}
+    parts = ("observed", "predicted", r"uncertainty of the prediction (1$\sigma$)")
+    assert list(panels) == [f"CO 1-0, {part}" for part in parts]
+    intensity = hp.read_map(product / "spot.fits", field=0)
+    top = np.percentile(intensity[intensity != hp.UNSEEN], 99.9)
+    for ax in panels.values():
+        image = ax.images[0]
+        assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(top, rel=0.05)  # two digits
+        assert image.colorbar.get_ticks()[-1] == image.norm.vmax  # the top has its number
+        # no label on the border: all within 0.7 radii of the centre
+        assert ax.texts and max(np.abs(label.get_position()).max() for label in ax.texts) < 0.7 * 12 * 1.05
+    values = panels["CO 1-0, predicted"].images[0].get_array()
+    centre = hp.ang2pix(NSIDE, 300, -50, lonlat=True)
+    assert values[200, 200] == intensity[centre] and np.ma.getmaskarray(values)[0, 0] | np.isnan(values.data[0, 0])
+
+
+def test_faint_disc_is_not_one_flat_colour():
+    sky_of = np.full(hp.nside2npix(NSIDE), np.nan)
+    inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
+    sky_of[inside] = np.linspace(0, 0.05, len(inside))
+    noise = np.random.default_rng(0).normal(0, 0.45, sky_of.size)
+    figure = figures.whole_sky({"10": {"I": sky_of}}, {"10": noise}, DISC)
+    observed, predicted = (ax.images[0].norm.vmax for ax in figure.axes if ax.images)
+    assert predicted == 0.05 and observed == pytest.approx(3.09 * 0.45, rel=0.1)  # 99.9 % of a normal distribution
+    plt.close(figure)
+
+
+def test_zooms_show_the_same_sky_in_each_column(drawn):
+    panels = [ax for ax in drawn["zooms"].axes if ax.images]
+    assert [ax.get_title() for ax in panels] == ["dust 857 GHz", "CO 1-0, observed", "CO 1-0, predicted", "uncertainty"]
+    dust, observed, predicted, uncertainty = (ax.images[0] for ax in panels)
+    np.testing.assert_allclose(observed.get_array(), 0.3 * dust.get_array(), rtol=1e-5)
+    assert np.corrcoef(predicted.get_array().ravel(), dust.get_array().ravel())[0, 1] > 0.99
+    assert observed.get_clim() == predicted.get_clim() == uncertainty.get_clim()
+
+
+def test_power_after_blending_stands_beside_what_interpolation_costs_the_dust(drawn, product):
+    outside, ratio = (ax for ax in drawn["power"].axes if ax.get_visible())
+    assert outside.get_title(loc="left").startswith("CO 1-0, |b| > 20 deg (f_sky 0.0")
+    assert not outside.get_title(loc="left").endswith("0.0)") and "0.00)" not in outside.get_title(loc="left")
+    lines = {line.get_label(): line for line in outside.lines}
+    observed, predicted = (lines[name].get_ydata() for name in ("observed", "predicted"))
+    np.testing.assert_allclose(predicted[:4] / observed[:4], 1, atol=0.05)  # within the beam of 2 deg
+    shown = {line.get_label(): line.get_ydata() for line in ratio.lines}
+    with xr.open_dataset(product / "seed0.nc") as found:
+        for label, field in (("dust: interpolation alone", "dust"), ("predicted", "prediction")):
+            np.testing.assert_array_equal(shown[label], found.cl_ratio.sel(field=field))
+    # a linear model predicts what all tiles agree on: its own loss is the dust's
+    np.testing.assert_allclose(shown["predicted"], shown["dust: interpolation alone"], rtol=1e-3)
 
 
 def without_output(parser):
