@@ -200,6 +200,14 @@ def test_cross_validation_chooses_what_is_best_against_the_truth():
     assert choose.best(scores)["gain_db"] == scores["gain_db"].max() > 2
 
 
+def test_border_of_a_grid_is_where_a_parameter_has_no_neighbour_on_one_side():
+    grid = pd.DataFrame([(f, a) for f in (15, 30, 60) for a in (0.1, 0.2, 0.4)], columns=["fwhm_arcmin", "alpha"])
+    inner = ~choose.on_border(grid, "fwhm_arcmin", "alpha")
+    assert grid[inner].to_numpy().tolist() == [[30, 0.2]]
+    one = grid[grid["fwhm_arcmin"] == 15]  # a single candidate was not chosen from anything
+    assert choose.on_border(one, "fwhm_arcmin", "alpha").tolist() == [True, False, True]
+
+
 def test_pixels_that_judge_are_drawn_again_by_the_same_seed():
     eligible = hp.pix2vec(64, np.arange(hp.nside2npix(64)))[2] > 0.5
     one, again, other = (choose.drawn_pixels(eligible, 2000, seed) for seed in (0, 0, 1))
@@ -317,6 +325,9 @@ def test_script_filters_near_bright_sky_and_records_how_it_chose(cut, repository
         assert float(out["co10_error"].where(filtered).median()) < NOISE
         assert len(json.loads(out.attrs["cross_validation"])) == len(scores) == 2
         assert out.attrs["alpha"] == scores[scores["chosen"]]["alpha"].item()
+    # two strengths of one smoothing: either is an end of its grid
+    assert scores["border"].tolist() == [True, True]
+    assert "warning: FWHM 480 arcmin" in done.stdout and "lie on the border of their grid" in done.stdout
 
 
 def test_counts_stand_beside_the_published_ones_with_flips(cut, repository, tmp_path):

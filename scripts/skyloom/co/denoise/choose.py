@@ -94,6 +94,12 @@ def best(scores: pd.DataFrame) -> dict[str, float]:
     return {name: float(value) for name, value in scores.loc[scores["mse"].idxmin()].items()}
 
 
+def on_border(scores: pd.DataFrame, *names: str) -> pd.Series:
+    """Which rows hold the least or the largest of a parameter's several candidates: a better one may lie beyond."""
+    ends = [scores[name].isin([scores[name].min(), scores[name].max()]) for name in names if scores[name].nunique() > 1]
+    return pd.concat([pd.Series(False, scores.index), *ends], axis=1).any(axis=1)
+
+
 def _scores(candidates: Callable, signal, null, error, pixels) -> pd.DataFrame:
     judge, sigma = (signal - null)[pixels], error[pixels]
     noise = 2 * np.mean((null[pixels] / sigma) ** 2)  # of one half; the raw one's mse against the sky is this too
