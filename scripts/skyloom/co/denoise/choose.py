@@ -1,4 +1,4 @@
-"""The denoiser's two parameters, and a Gaussian's width, by cross-validation on the null map.
+"""A denoiser's parameters by cross-validation on the null map: on the sphere, within tiles, of a plain Gaussian.
 
 The null map N is half the difference of two halves of the data whose mean is the map M, so that M + N and M - N are
 maps of the same sky with independent noise. One is denoised, the other judges: a filter that keeps noise or loses
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skyloom.cli import BadInput
+from skyloom.co.denoise.patch import nlm_patch
 from skyloom.co.denoise.sphere import average, disc_radius, features, smoothed
 from skyloom.co.read import LINES
 from skyloom.patchset import PatchSet
@@ -81,6 +82,21 @@ def score_gaussian(
             yield {"fwhm_arcmin": fwhm}, smooth_gaussian(half, fwhm)[pixels]
 
     return _scores(candidates, signal, null, error, pixels)
+
+
+def score_patch(tiles: np.ndarray, null: np.ndarray, strengths: list[float], settings: dict) -> pd.DataFrame:
+    """Non-local means within tiles with each strength h, judged likewise at all their pixels.
+
+    tiles, null : (n, y, x) [K km/s], cut from the map and its null map, whose rms on them is their noise; settings : of
+    `patch.nlm_patch`, but for `h`.
+    """
+    error = np.full_like(tiles, np.sqrt(np.mean(null**2)))
+
+    def candidates(half: np.ndarray) -> Iterator[tuple[dict, np.ndarray]]:
+        for h in strengths:
+            yield {"h": h}, nlm_patch(half, np.sqrt(2) * error, settings | {"h": h})
+
+    return _scores(candidates, tiles, null, error, ...)
 
 
 def smooth_gaussian(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
