@@ -255,6 +255,7 @@ def test_intervals_of_gain_and_transfer_hold_what_was_measured(compared):
     raw = table[table["denoiser"] == "raw"]
     assert (raw[["gain_db", "gain_db_lo", "gain_db_hi"]] == 0).all(axis=None)
     assert ((curves.transfer_lo <= curves.transfer) & (curves.transfer <= curves.transfer_hi)).all()
+    assert table.select_dtypes("number").columns.str.startswith("gain").sum() == 6  # numbers, written as such
     # a gain in PSNR is the ratio of the rmse
     white = table[table["noise"] == "white"].set_index("denoiser")
     ratio = white.loc["raw", "rmse"] / white.loc["gaussian", "rmse"]

@@ -87,7 +87,7 @@ def compare(settings: dict, denoisers: dict) -> tuple[pd.DataFrame, xr.Dataset]:
                 lost, raw = (squares(maps, true, where) for maps in (patches, found["raw"][0]))
                 measured[f"rmse{suffix}"] = np.sqrt(lost.sum() / where.sum())
                 gain = 10 * np.log10((counts @ raw) / (counts @ lost))
-                measured |= _with_ends(f"gain{suffix}_db", gain)
+                measured |= {name: float(value) for name, value in _with_ends(f"gain{suffix}_db", gain).items()}
             ell, transfer = transfer_of(patches, true, TILE_DEG * scale, scale, counts)
             rows.append(measured | {"effective_fwhm_arcmin": effective_fwhm(ell, transfer[0])})
             curves[noise, denoiser] = _with_ends("transfer", transfer)
