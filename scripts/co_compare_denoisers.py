@@ -18,7 +18,7 @@ def main() -> None:
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     with cli.atomic(arguments.output) as part:
         table.to_csv(part, index=False, float_format="%.4g")
-    plotting.save(figure.denoisers(table, curves["transfer"]), arguments.figure, "simulated")
+    plotting.save(figure.denoisers(table, curves), arguments.figure, "simulated")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from skyloom.patchset import PatchSet, flag_names
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="sections second_map, evaluate")
+    parser.add_argument("--config", type=cli.json_argument, required=True, help="second_map, co_to_cmb, evaluate")
     parser.add_argument("--second-map", type=Path, required=True, help="HEALPix table of CO [K km/s]")
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc, whose dust shows pixels in the wrong order")
     parser.add_argument("--patches", type=Path, required=True)
@@ -24,7 +24,8 @@ def main() -> None:
     maps = PatchSet(args.maps)
     dust = np.asarray(maps.array("dust"))[None]
     trusted = HealpixTable(args.maps, ("dust",), dust, int(maps.attrs["nside"]), "RING", maps.attrs["data_kind"], None)
-    table, beam = second_map.read(args.config["second_map"] | {"path": args.second_map}, trusted)
+    settings = args.config["second_map"] | {"path": args.second_map, "co_to_cmb": args.config["co_to_cmb"]}
+    table, beam = second_map.read(settings, trusted)
     with xr.open_dataset(args.patches, decode_cf=False) as patches:
         test = next(value for value, name in flag_names(patches["split"]).items() if name == "test")
         tiles = patches.isel(example=np.flatnonzero(patches["split"].values == test)).load()

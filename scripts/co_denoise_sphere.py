@@ -34,7 +34,13 @@ def main() -> None:
     pixels = choose.drawn_pixels(eligible, settings["pixels"], settings["seed"])
     scores = choose.score_sphere(signal, null, error, pixels, settings, region)
     chosen = choose.best(scores)
+    border = choose.on_border(scores, "fwhm_arcmin", "alpha")
     print(f"{len(pixels)} training pixels, mse in units of error^2:\n{scores.to_string(index=False)}\nchosen: {chosen}")
+    if border[scores["mse"].idxmin()]:
+        print(
+            f"warning: FWHM {chosen['fwhm_arcmin']:g} arcmin, alpha {chosen['alpha']:g} lie on the border of their"
+            " grid: a better pair may lie beyond; extend co.denoisers.nlm_sphere.fwhm_arcmin and alpha"
+        )
 
     out, null_left, found = sphere.denoise_sky(signal, null, area, settings | chosen, region)
     dataset = xr.Dataset(
@@ -61,7 +67,7 @@ def main() -> None:
         },
     )
     patchset.write(dataset, arguments.output)
-    table = scores.assign(line=LINE_NAMES[config["line"]], chosen=scores.index == scores["mse"].idxmin())
+    table = scores.assign(line=LINE_NAMES[config["line"]], chosen=scores.index == scores["mse"].idxmin(), border=border)
     with cli.atomic(arguments.scores) as part:
         table.to_csv(part, index=False, float_format="%.4g")
 

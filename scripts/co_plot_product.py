@@ -51,16 +51,8 @@ def main() -> None:
         shown["null map"] = np.asarray(maps.array(f"co{line}_null"))
         for region, found in regional_power(shown, args.config).items():
             curves[line, region] = found
-    blending = {}
-    for path in args.skies:
-        sky = xr.load_dataset(path)
-        fields = {"prediction": "predicted", "realisation": "realisation"}
-        rows = [name for name in fields if name in sky.get("field", [])]
-        blending[sky.attrs["line"]] = {
-            fields[name]: (sky.l.values, *(sky[cl].sel(field=name).values for cl in ("cl_tiles", "cl_blended")))
-            for name in rows
-        }
-    plotting.save(figures.power(curves, blending), args.output_power, kind)
+    skies = {sky.attrs["line"]: sky for sky in map(xr.load_dataset, args.skies)}
+    plotting.save(figures.power(curves, skies), args.output_power, kind)
 
 
 def regional_power(shown: dict[str, np.ndarray], config: dict) -> dict[str, dict]:
@@ -74,7 +66,7 @@ def regional_power(shown: dict[str, np.ndarray], config: dict) -> dict[str, dict
         window = power.latitude_window(nside, config["plane_deg"], outside) * asked
         share = float(np.mean(window**2))
         if share > 1e-4:
-            name = f"|b| {'>' if outside else '<'} {config['plane_deg']:g} deg (f_sky {share:.2f})"
+            name = f"|b| {'>' if outside else '<'} {config['plane_deg']:g} deg (f_sky {share:.2g})"
             found[name] = {k: power.banded(power.power(v, v, window, lmax)) for k, v in shown.items()}
     return found
 

@@ -47,7 +47,8 @@ def main() -> None:
         noise = np.asarray(maps.array(f"co{line}_error"))
         snr, size = config["tiles"]["snr_threshold"], config["tiles"]["size_deg"]
         bits = mask_bits(members[0], intensity, noise, snr, views, size)
-        lines[line] = LineMap(intensity, error, realisation, bits, line_facts(line, list(members), made_of))
+        about = line_facts(line, list(members), intensity, realisation, made_of)
+        lines[line] = LineMap(intensity, error, realisation, bits, about)
         print(
             f"CO {line}: {bits.size} pixels, missing {np.mean(bits & 1 > 0):.2%}, extrapolated"
             f" {np.mean(bits & 2 > 0):.2%}, trained on {np.mean(bits & 4 > 0):.2%}; uncertainty: {made_of}"

@@ -1,5 +1,6 @@
 """Figures are drawn from files alone, in the right place on the sky, and fit the report."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,25 @@ def test_point_of_a_model_lies_at_its_scores_and_its_sample_is_joined_to_it(file
         expected = [[float(where[n].sel(of=of)) for of in ("model", "sample")] for n in ("rho_l_beam", "cl_ratio_beam")]
     joined = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     np.testing.assert_allclose(joined[0].get_data(), expected)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("low", [0.004, 0.1, 0.5])
+def test_numbers_on_the_plane_never_lie_on_one_another(files, low):
+    paths = sorted(files.glob("test/*/seed*/curves.nc"))
+    scores = score_figures.read(paths, {"subset": "bright"})
+    for seed in scores.curves["fit"]:
+        for end in ("", "_lo", "_hi"):
+            seed[f"cl_ratio_beam{end}"] = low + 0 * seed[f"cl_ratio_beam{end}"]
+    figure = score_figures.plane(scores, [])
+    figure.canvas.draw()
+    axis = figure.axes[0].yaxis
+    labels = [label for label in axis.get_ticklabels(which="both") if label.get_text() and label.get_visible()]
+    view = figure.axes[0].get_window_extent()
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+    boxes = [box for box in boxes if view.y0 <= (box.y0 + box.y1) / 2 <= view.y1]
+    assert len(boxes) >= 2
+    assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
     plt.close(figure)
 
 

@@ -1,6 +1,7 @@
 """A model on the whole sky: coverage, shared noise, uncertainty, mask, FITS, footprints, power."""
 
 import healpy as hp
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ import co_predict_sky
 import co_tabulate_footprints
 import co_write_product
 from skyloom.cli import BadInput
-from skyloom.co.products import area, footprints, power, sky, write
+from skyloom.co.products import area, figures, footprints, power, sky, write
 from skyloom.patchset import PatchSet
 
 NSIDE, BEAM, DISC = 128, 120.0, {"glon": 300.0, "glat": -50.0, "radius_deg": 12.0}
@@ -100,9 +101,12 @@ def test_checkpoint_of_another_line_beam_or_pixel_is_refused(maps, key, value, m
 
 
 def test_tiles_that_do_not_cover_the_asked_sky_are_refused():
-    with pytest.raises(BadInput, match=r"tiles of 3 deg on NSIDE 16 centres leave .* of the asked sky uncovered"):
-        area.area_tiles(16, DISC, 3.0)
-    assert 100 < len(area.area_tiles(32, DISC, 3.0)[0]) < 250
+    with pytest.raises(BadInput, match=r"3 deg, 32 pixels, on NSIDE 16 centres leave \d+ pixels .* uncovered"):
+        area.area_tiles(16, DISC, 3.0, 32, NSIDE)
+    assert 100 < len(area.area_tiles(32, DISC, 3.0, 32, NSIDE)[0]) < 250
+    # between the centres of two pixels lie 1.5 x 1.5 square degrees, less than the 3.4 from one tile to the next
+    with pytest.raises(BadInput, match="3 deg, 2 pixels"):
+        area.area_tiles(32, DISC, 3.0, 2, NSIDE)
 
 
 # --- prediction -----------------------------------------------------------------------------------------------------
@@ -137,6 +141,7 @@ def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_o
     field = sky.noise_on_sphere(60.0, 2, 5)
     at = np.array(hp.pix2vec(NSIDE, shared.pixel.values))
     direct = sky.sample(field[:1], at)[0][0]
+    assert shared.attrs["seam_realisation"] < 0.1  # tiles that saw one field differ by its interpolation
     # the field, through tiles of 5.6 arcmin: the interpolation's loss only
     assert np.corrcoef(shared.realisation, direct)[0, 1] > 0.999
     assert shared.realisation.std() == pytest.approx(direct.std(), rel=0.02)
@@ -149,6 +154,9 @@ def test_network_that_draws_for_each_tile_loses_power_in_the_blend(maps, checkpo
     found = sky.predict_sky(checkpoint(own), maps, PRODUCT, BANDS)
     # one number a tile: where w are its weights, blending leaves sum(w^2) of the variance, a third to two thirds here
     assert found.realisation.std() < 0.8
+    # and what it takes is the scatter between tiles: together they are the drawn variance of 1, known to 0.14 from some
+    # 130 tiles that overlap
+    assert (1 + found.attrs["seam_realisation"] ** 2) * float(found.realisation.var()) == pytest.approx(1, abs=0.4)
 
 
 def test_field_on_the_sphere_has_unit_variance_and_the_spectrum_of_its_beam():
@@ -181,10 +189,23 @@ def test_variances_of_model_tiles_and_seeds_add():
     assert error[0] ** 2 == pytest.approx((0.3**2 + 0.5**2) / 2 + 0.5 + 0.2**2, rel=1e-6)
     *_, error, _, made_of = write.join_seeds([member()], ["a"])
     assert np.isnan(error).all() and made_of == "none"
-    _, error, realisation, made_of = write.join_seeds([member(sample_std=0.4, spread=9, realisation=7)], ["a"])
+    _, error, realisation, made_of = write.join_seeds([member(sample_std=9, spread=0.4, realisation=7)], ["a"])
     assert error[0] ** 2 == pytest.approx(0.4**2 + 0.2**2, rel=1e-6) and realisation[0] == 7
+    assert made_of == "spread+tiles"
+    _, error, _, made_of = write.join_seeds([member(sample_std=0.3, realisation=7)], ["a"])
+    assert error[0] ** 2 == pytest.approx(0.3**2 + 0.2**2, rel=1e-6) and made_of == "sample_std+tiles"
     with pytest.raises(BadInput, match="b: another area or NSIDE than a"):
         write.join_seeds([member(), member(n=5)], ["a", "b"])
+
+
+def test_realisation_has_its_own_seam_and_mass_in_the_header():
+    skies = [member(0, value=1.0, realisation=3.0), member(1, value=2.0, realisation=9.0)]
+    for sky_of, seam in zip(skies, (0.2, 0.3), strict=True):
+        sky_of.attrs["seam_realisation"] = seam
+    intensity, _, realisation, made_of = write.join_seeds(skies, ["a", "b"])
+    facts = write.line_facts("10", skies, intensity, realisation, made_of)
+    assert facts["SEAMR10"][0] == 0.3 and facts["MASSR10"][0] == 2.0 and facts["SEAM10"][0] == 0.01
+    assert not {"SEAMR10", "MASSR10"} & set(write.line_facts("10", [member()], intensity, None, "none"))
 
 
 def test_mask_bits_stand_where_their_definition_has_them():
@@ -270,20 +291,79 @@ def test_pysm_reads_the_template_in_its_unit(product):
         np.testing.assert_array_equal(found.value, hp.read_map(product / "pysm.fits", field=0))
 
 
-def test_footprints_and_figures_of_a_product_are_made(product, maps, monkeypatch):
+def test_footprints_of_a_product_are_tabulated(product, maps, monkeypatch):
     boxes = {"here": {"frame": "galactic", "lon": [290, 310], "lat": [-56, -44], "least_b": 0}}
     boxes["away"] = {"frame": "galactic", "lon": [10, 20], "lat": [0, 10], "least_b": 0}
     words = f"--maps={maps.path} --product={product}/spot.fits"
     call(monkeypatch, co_tabulate_footprints, words, boxes, product / "footprints.csv")
     table = pd.read_csv(product / "footprints.csv").set_index("footprint")
     assert table.mass_ratio["here"] == pytest.approx(1, abs=0.01) and table.area_deg2["away"] == 0
-    names = [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
+
+
+@pytest.fixture
+def drawn(product, maps, monkeypatch):
+    """The figures of the product by name, as its entry point would save them."""
+    made = {}
+    monkeypatch.setattr(co_plot_product.plotting, "save", lambda figure, path, kind: made.update({path.stem: figure}))
+    words = [f"--maps={maps.path} --product={product}/spot.fits --skies={product}/seed0.nc"]
+    words += [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
     config = {"area": DISC, "plane_deg": 20, "views": 1}
-    words += f" --skies={product}/seed0.nc"
     monkeypatch.setattr(co_plot_product.cli, "parser", without_output(co_plot_product.cli.parser))
-    call(monkeypatch, co_plot_product, " ".join([words, *names]), config, product / "none")
-    for part in ("sky", "zooms", "power"):
-        assert (product / f"{part}.png").stat().st_size > 10_000 and (product / f"{part}.pdf").exists()
+    call(monkeypatch, co_plot_product, " ".join(words), config, product / "none")
+    yield made
+    plt.close("all")
+
+
+def test_disc_is_shown_on_the_scale_of_its_own_brightest_sky(drawn, product):
+    panels = {ax.get_title(loc="left"): ax for ax in drawn["sky"].axes if ax.images}
+    parts = ("observed", "predicted", r"uncertainty of the prediction (1$\sigma$)")
+    assert list(panels) == [f"CO 1-0, {part}" for part in parts]
+    intensity = hp.read_map(product / "spot.fits", field=0)
+    top = np.percentile(intensity[intensity != hp.UNSEEN], 99.9)
+    for ax in panels.values():
+        image = ax.images[0]
+        assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(top, rel=0.05)  # two digits
+        assert image.colorbar.get_ticks()[-1] == image.norm.vmax  # the top has its number
+        # no label on the border: all within 0.7 radii of the centre
+        assert ax.texts and max(np.abs(label.get_position()).max() for label in ax.texts) < 0.7 * 12 * 1.05
+    values = panels["CO 1-0, predicted"].images[0].get_array()
+    centre = hp.ang2pix(NSIDE, 300, -50, lonlat=True)
+    assert values[200, 200] == intensity[centre] and np.isnan(np.ma.filled(values, np.nan)[0, 0])
+
+
+def test_faint_disc_is_not_one_flat_colour():
+    sky_of = np.full(hp.nside2npix(NSIDE), np.nan)
+    inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
+    sky_of[inside] = np.linspace(0, 0.05, len(inside))
+    noise = np.random.default_rng(0).normal(0, 0.45, sky_of.size)
+    figure = figures.whole_sky({"10": {"I": sky_of}}, {"10": noise}, DISC)
+    observed, predicted = (ax.images[0].norm.vmax for ax in figure.axes if ax.images)
+    assert predicted == 0.05 and observed == pytest.approx(3.09 * 0.45, rel=0.1)  # 99.9 % of a normal distribution
+    plt.close(figure)
+
+
+def test_zooms_show_the_same_sky_in_each_column(drawn):
+    panels = [ax for ax in drawn["zooms"].axes if ax.images]
+    assert [ax.get_title() for ax in panels] == ["dust 857 GHz", "CO 1-0, observed", "CO 1-0, predicted", "uncertainty"]
+    dust, observed, predicted, uncertainty = (ax.images[0] for ax in panels)
+    np.testing.assert_allclose(observed.get_array(), 0.3 * dust.get_array(), rtol=1e-5)
+    assert np.corrcoef(predicted.get_array().ravel(), dust.get_array().ravel())[0, 1] > 0.99
+    assert observed.get_clim() == predicted.get_clim() == uncertainty.get_clim()
+
+
+def test_power_after_blending_stands_beside_what_interpolation_costs_the_dust(drawn, product):
+    outside, ratio = (ax for ax in drawn["power"].axes if ax.get_visible())
+    assert outside.get_title(loc="left").startswith("CO 1-0, |b| > 20 deg (f_sky 0.0")
+    assert not outside.get_title(loc="left").endswith("0.0)") and "0.00)" not in outside.get_title(loc="left")
+    lines = {line.get_label(): line for line in outside.lines}
+    observed, predicted = (lines[name].get_ydata() for name in ("observed", "predicted"))
+    np.testing.assert_allclose(predicted[:4] / observed[:4], 1, atol=0.05)  # within the beam of 2 deg
+    shown = {line.get_label(): line.get_ydata() for line in ratio.lines}
+    with xr.open_dataset(product / "seed0.nc") as found:
+        for label, field in (("dust: interpolation alone", "dust"), ("predicted", "prediction")):
+            np.testing.assert_array_equal(shown[label], found.cl_ratio.sel(field=field))
+    # a linear model predicts what all tiles agree on: its own loss is the dust's
+    np.testing.assert_allclose(shown["predicted"], shown["dust: interpolation alone"], rtol=1e-3)
 
 
 def without_output(parser):

@@ -19,6 +19,7 @@ from skyloom.fits import HealpixTable
 
 NSIDE, PIXELS = 256, 32
 SETTING = {"path": "", "kind": "generic", "line": "10", "column": "W", "error_column": None, "beam_arcmin": 15.0}
+CO_TO_CMB = {"10": 1.42e-5, "21": 4.50e-5}  # Planck 2013 XIII
 
 
 def write(path, values, unit="K km/s", keywords=None, extra=None):
@@ -39,7 +40,8 @@ def sky():
 
 
 def read(path, sky, **changes):
-    return second_map.read(SETTING | {"path": path} | changes, trusted(sky["dust"]))
+    settings = SETTING | {"path": path, "co_to_cmb": CO_TO_CMB} | changes
+    return second_map.read(settings, trusted(sky["dust"]))
 
 
 def test_map_in_k_cmb_is_refused_with_the_factor_of_its_header(tmp_path, sky):
@@ -132,13 +134,15 @@ def leaking(tmp_path_factory):
 
 def compared(monkeypatch, folder, second, beam=15.0, **changes):
     """The bright rows of the table that the entry point writes."""
-    config = json.dumps({"second_map": SETTING | {"beam_arcmin": beam}, "evaluate": SETTINGS | {"draws": 30} | changes})
+    evaluate = SETTINGS | {"draws": 30} | changes
+    setting = SETTING | {"beam_arcmin": beam}
+    config = json.dumps({"second_map": setting, "co_to_cmb": CO_TO_CMB, "evaluate": evaluate})
     inputs = [f"--second-map={second}", f"--maps={folder}/maps.nc", f"--patches={folder}/patches.nc"]
     predictions = ["--predictions", f"{folder}/leaky.nc", f"{folder}/flat.nc"]
-    monkeypatch.setattr("sys.argv", ["x", "--config", config, *inputs, *predictions, f"--output={folder}/out.csv"])
+    monkeypatch.setattr("sys.argv", ["x", f"--config={config}", *inputs, *predictions, f"--output={folder}/out.csv"])
     co_compare_second_map.main()
     table = pd.read_csv(folder / "out.csv", comment="#").set_index(["model", "of", "subset", "name"])
-    return table.xs("bright", level="subset")
+    return table.xs("bright", level="subset").sort_index()
 
 
 def test_known_leakage_of_dust_shows_as_the_fall_that_it_must_give(leaking, monkeypatch):
@@ -158,6 +162,23 @@ def test_known_leakage_of_dust_shows_as_the_fall_that_it_must_give(leaking, monk
     assert rmse["first"] < 0.01 and rmse["second"] == pytest.approx(leak, rel=1e-3)  # noise of 0.01, interpolated
 
 
+def test_power_shared_with_the_second_map_tells_the_leak_through_any_noise(leaking, monkeypatch, tmp_path):
+    """Of co + a dust it is 1 / (1 + a^2) of that shared with co + a dust, of dust nothing; noise lowers rho only."""
+    second = healpy.read_map(leaking / "second.fits", field=0, dtype=float)
+    noisy = second + np.random.default_rng(5).standard_normal(second.size)  # as strong as the signal, pixel by pixel
+    table = compared(monkeypatch, leaking, write(tmp_path / "noisy.fits", noisy))
+    rows = table[table.index.get_level_values("name").str.startswith("cross_ratio_l")]
+    of_model, of_dust = rows.loc["leaky", "model"], rows.loc["leaky", "dust"]
+    assert list(of_model.index) == ["cross_ratio_l398", "cross_ratio_l632", "cross_ratio_l866"]  # B_l^2 > 0.05
+    assert (of_model["first"] == 1).all() and (of_dust["first"] == 1).all()
+    # some 800 modes a band: 0.04 from chance correlations of co with dust, at l = 866 as much from the noise
+    np.testing.assert_allclose(of_model["second"], 1 / 1.25, atol=0.1)
+    np.testing.assert_allclose(of_dust["second"], 0, atol=0.25)
+    rho = table.loc[("leaky", "model", "rho_l_beam")]
+    assert rho["second"] < 0.9 / np.sqrt(1.25)
+    assert rows.loc["flat", "model"]["second"].isna().all()  # shares nothing with either
+
+
 def test_dust_map_as_the_second_map_is_what_its_tiles_show(leaking, monkeypatch, tmp_path):
     """A map of which the patch set holds the tiles comes out on them as it was cut."""
     with xr.open_dataset(leaking / "maps.nc") as maps, xr.open_dataset(leaking / "patches.nc") as patches:
@@ -173,9 +194,12 @@ def test_coarser_second_map_brings_all_to_its_beam(leaking, monkeypatch, tmp_pat
     second = healpy.smoothing(healpy.read_map(leaking / "second.fits", field=0, dtype=float), fwhm=fwhm)
     table = compared(monkeypatch, leaking, write(tmp_path / "coarse.fits", second), 25.0, l_first=250, l_width=200)
     fall = table.loc[("leaky", "model", "rho_l_beam")]
+    assert "rmse" in table.loc["leaky", "model"].index
+    assert "rmse_over_noise" not in table.index.get_level_values("name")  # the first map's error is of 15 arcmin
     assert fall.beam_arcmin == 25 and fall["first"] == pytest.approx(1, abs=0.01)
     assert fall["second"] == pytest.approx(1 / np.sqrt(1.25), abs=0.06)
     sharp = compared(monkeypatch, leaking, leaking / "second.fits", 15.0, l_first=250, l_width=200)
+    assert "rmse_over_noise" in sharp.index.get_level_values("name")
     # unsmoothed tiles would correlate less with a smoothed map: 25 arcmin take 40 % of the power at l = 450
     assert table.loc[("leaky", "model", "pearson"), "second"] == pytest.approx(
         sharp.loc[("leaky", "model", "pearson"), "second"], abs=0.02

@@ -79,10 +79,20 @@ def test_constant_comes_back_exactly_and_no_pixel_of_the_sky_is_uncovered():
 
 def test_coarser_centres_leave_gaps_that_are_counted():
     everywhere = np.ones(hp.nside2npix(64), bool)
-    assert uncovered(64, *tile_centres(32), SIZE_DEG, everywhere) == 0
-    gaps = uncovered(64, *tile_centres(16), SIZE_DEG, everywhere)
+    assert uncovered(*tile_centres(32), SIZE_DEG, PIXELS, everywhere) == 0
+    gaps = uncovered(*tile_centres(16), SIZE_DEG, PIXELS, everywhere)
     # 3072 tiles of 3^2 square degrees cannot cover more than this of the sphere's 41,253
     assert gaps / everywhere.size > 1 - 3072 * SIZE_DEG**2 / 41253 > 0.3
+
+
+def test_tiles_of_few_pixels_leave_the_gaps_that_the_blend_finds():
+    """A tile gives values between its outermost pixel centres only: four pixels across 3 degrees cover 2.25."""
+    blend = Blend(128, 1)
+    for glon, glat in np.column_stack(tile_centres(32)):
+        place = footprint(128, glon, glat, SIZE_DEG, 4)
+        blend.add(place, np.ones((1, len(place.pixel)), np.float32))
+    gaps = uncovered(*tile_centres(32), SIZE_DEG, 4, np.ones(blend.window.size, bool))
+    assert gaps == np.count_nonzero(blend.window == 0) > 0
 
 
 def test_window_takes_the_seams_out_of_tiles_that_disagree():

@@ -594,7 +594,7 @@ rule co_compare_second_map:
         runtime=growing(60),
         mem_mb=growing(12000),
     params:
-        config=as_json(second_map=CO["second_map"], evaluate=CO["evaluate"]),
+        config=as_json(second_map=CO["second_map"], co_to_cmb=CO["co_to_cmb"], evaluate=CO["evaluate"]),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --second-map {input.second} --maps {input.maps}"

@@ -128,9 +128,7 @@ def spectra(scores: Scores, published: dict | None) -> Figure:
         ratio.set_xlim(ell[0] - 60, ell[-1] + 60)
         low, high = ratio.get_ylim()
         ratio.set_ylim(max(low, 1e-3), min(high, 1e2))
-        ratio.yaxis.set_major_formatter("{x:g}")
-        ratio.yaxis.set_minor_formatter("{x:g}" if high / low < 10 else "")
-        ratio.tick_params(axis="y", which="minor", labelsize=7)
+        _label_decades(ratio)
         _legend(figure, rho, ratio)
     return figure
 
@@ -195,9 +193,7 @@ def plane(scores: Scores, published: list[dict]) -> Figure:
         ax.axhline(1, color="0.7", linewidth=0.6, zorder=0)
         ax.set(xlabel=r"$\rho_\ell$ with observed CO, mean within the beam", yscale="log")
         ax.set(ylabel=r"$C_\ell$ predicted / $C_\ell$ observed, mean within the beam")
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}")
-        ax.tick_params(axis="y", which="minor", labelsize=7)
+        _label_decades(ax)
         ax.set_title(f"{scores.title}", loc="left")
         if _stochastic(scores):
             ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="one sample of a stochastic model")
@@ -354,6 +350,14 @@ def _band(ax, x: np.ndarray, bracket: Sequence[np.ndarray], look: dict, alpha: f
     ax.plot(x, value, **line)
     if alpha and look["color"] != GREY["color"]:
         ax.fill_between(x, lo, hi, color=look["color"], alpha=alpha, linewidth=0, zorder=look.get("zorder", 1))
+
+
+def _label_decades(ax) -> None:
+    """Plain numbers on a logarithmic y axis; minor ticks have one only where the axis is shorter than a decade."""
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}" if high / low < 10 else "")
+    ax.tick_params(axis="y", which="minor", labelsize=7)
 
 
 def _legend(figure: Figure, *axes) -> None:

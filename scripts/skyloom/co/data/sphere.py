@@ -34,16 +34,20 @@ class Footprint:
         return sum(flat[:, corner] * share for corner, share in zip(self.corner, self.share, strict=True))
 
 
+def surrounded(nside: int, glon: float, glat: float, size_deg: float, pixels: int) -> np.ndarray:
+    """RING pixels of the sphere between the outermost pixel centres of a tile: those that it gives a value."""
+    centre, east, north = frame(glon, glat)
+    half = np.radians(size_deg / pixels) * (pixels - 1) / 2
+    corners = np.array([centre + half * (x * east + y * north) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+    return hp.query_polygon(nside, corners / np.linalg.norm(corners, axis=1, keepdims=True))
+
+
 def footprint(nside: int, glon: float, glat: float, size_deg: float, pixels: int) -> Footprint:
     """Where on a tile (of `tiles.tile_vectors`, angle 0) those pixels of the sphere lie that its pixels surround."""
-    centre, east, north = frame(glon, glat)
+    pixel = surrounded(nside, glon, glat, size_deg, pixels)
     step = np.radians(size_deg / pixels)
     middle = (pixels - 1) / 2
-    half = step * middle
-    corners = np.array([centre + half * (x * east + y * north) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
-    corners /= np.linalg.norm(corners, axis=1, keepdims=True)
-    pixel = hp.query_polygon(nside, corners)
-    ahead, xi, eta = np.array([centre, east, north]) @ np.array(hp.pix2vec(nside, pixel))
+    ahead, xi, eta = frame(glon, glat) @ np.array(hp.pix2vec(nside, pixel))
     column, row = middle - xi / (ahead * step), middle + eta / (ahead * step)  # longitude grows to the left
     x, y = (np.clip(i.astype(np.int32), 0, pixels - 2) for i in (column, row))
     dx, dy = (column - x).astype(np.float32), (row - y).astype(np.float32)
@@ -84,9 +88,9 @@ class Blend:
         return self.total
 
 
-def uncovered(nside: int, glon: np.ndarray, glat: np.ndarray, size_deg: float, area: np.ndarray) -> int:
-    """How many of the pixels in `area` (n_pix,) bool lie on none of the tiles."""
-    missing = area.copy()
+def uncovered(glon: np.ndarray, glat: np.ndarray, size_deg: float, pixels: int, area: np.ndarray) -> int:
+    """How many of the sphere's pixels in `area` (n_pix,) bool lie on none of the tiles of `pixels` a side."""
+    missing, nside = area.copy(), hp.npix2nside(area.size)
     for lon, lat in zip(glon, glat, strict=True):
-        missing[footprint(nside, lon, lat, size_deg, 128).pixel] = False
+        missing[surrounded(nside, lon, lat, size_deg, pixels)] = False
     return int(missing.sum())

@@ -1,4 +1,4 @@
-"""The denoiser's two parameters, and a Gaussian's width, by cross-validation on the null map.
+"""A denoiser's parameters by cross-validation on the null map: on the sphere, within tiles, of a plain Gaussian.
 
 The null map N is half the difference of two halves of the data whose mean is the map M, so that M + N and M - N are
 maps of the same sky with independent noise. One is denoised, the other judges: a filter that keeps noise or loses
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skyloom.cli import BadInput
+from skyloom.co.denoise.patch import nlm_patch
 from skyloom.co.denoise.sphere import average, disc_radius, features, smoothed
 from skyloom.co.read import LINES
 from skyloom.patchset import PatchSet
@@ -83,6 +84,21 @@ def score_gaussian(
     return _scores(candidates, signal, null, error, pixels)
 
 
+def score_patch(tiles: np.ndarray, null: np.ndarray, strengths: list[float], settings: dict) -> pd.DataFrame:
+    """Non-local means within tiles with each strength h, judged likewise at all their pixels.
+
+    tiles, null : (n, y, x) [K km/s], cut from the map and its null map, whose rms on them is their noise; settings : of
+    `patch.nlm_patch`, but for `h`.
+    """
+    error = np.full_like(tiles, np.sqrt(np.mean(null**2)))
+
+    def candidates(half: np.ndarray) -> Iterator[tuple[dict, np.ndarray]]:
+        for h in strengths:
+            yield {"h": h}, nlm_patch(half, np.sqrt(2) * error, settings | {"h": h})
+
+    return _scores(candidates, tiles, null, error, ...)
+
+
 def smooth_gaussian(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
     """A map (pixel,) after a Gaussian beam."""
     alm, lmax = smoothed(sky, fwhm_arcmin)
@@ -92,6 +108,12 @@ def smooth_gaussian(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
 def best(scores: pd.DataFrame) -> dict[str, float]:
     """The row with the smallest mse, as plain numbers."""
     return {name: float(value) for name, value in scores.loc[scores["mse"].idxmin()].items()}
+
+
+def on_border(scores: pd.DataFrame, *names: str) -> pd.Series:
+    """Which rows hold the least or the largest of a parameter's several candidates: a better one may lie beyond."""
+    ends = [scores[name].isin([scores[name].min(), scores[name].max()]) for name in names if scores[name].nunique() > 1]
+    return pd.concat([pd.Series(False, scores.index), *ends], axis=1).any(axis=1)
 
 
 def _scores(candidates: Callable, signal, null, error, pixels) -> pd.DataFrame:

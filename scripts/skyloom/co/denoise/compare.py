@@ -12,9 +12,18 @@ import pandas as pd
 import xarray as xr
 from astropy.stats import gaussian_fwhm_to_sigma, gaussian_sigma_to_fwhm
 
+from skyloom import metrics
 from skyloom.co.data.patches import cut_planes
 from skyloom.co.data.tiles import tile_centres, tile_vectors
-from skyloom.co.denoise.choose import best, drawn_pixels, score_gaussian, score_sphere, smooth_gaussian
+from skyloom.co.denoise.choose import (
+    best,
+    drawn_pixels,
+    on_border,
+    score_gaussian,
+    score_patch,
+    score_sphere,
+    smooth_gaussian,
+)
 from skyloom.co.denoise.patch import nlm_patch
 from skyloom.co.denoise.sphere import average, disc_radius, features
 from skyloom.co.evaluate import spectra
@@ -29,6 +38,7 @@ SLOPE, ELL0 = -2.8, 10.0
 BRIGHT = 8.0
 TAPER = 1 / 6  # of a tile's side
 BANDS = (398, 234, 3)  # of l: the published ones within the beam
+DRAWS = 1000  # of the bootstrap over tiles
 NOISES = {"white": 0.0, "beam-correlated": BEAM_ARCMIN}
 
 
@@ -49,13 +59,13 @@ def angle_scale(nside: int) -> float:
 def compare(settings: dict, denoisers: dict) -> tuple[pd.DataFrame, xr.Dataset]:
     """Every denoiser on both kinds of noise, on tiles of the known sky.
 
-    settings : `nside`, `seed`, `tiles`, `pixels` (along a tile's side), `gaussian_arcmin` (candidates)
-    denoisers : the section of the config; the Gaussian's and nlm_sphere's parameters are cross-validated, as on a sky
-        whose truth is unknown, nlm_patch's are the config's
+    settings : `nside`, `seed`, `tiles`, `pixels` (along a tile's side), `gaussian_arcmin` and `patch_h` (candidates)
+    denoisers : the section of the config; widths and strengths are cross-validated, as on a sky whose truth is unknown
 
-    Returns a row a noise and denoiser: rmse and rmse_bright [K km/s], gain_db and gain_bright_db of PSNR over the noisy
-    map, effective_fwhm_arcmin, parameters; and `transfer (noise, denoiser, l)`, the cross-spectrum of denoised map and
-    truth over the truth's own.
+    Returns a row a noise and denoiser: parameters and whether they lie on the border of their candidates; rmse and
+    rmse_bright [K km/s], gain_db and gain_bright_db of PSNR over the noisy map, effective_fwhm_arcmin; and `transfer
+    (noise, denoiser, l)`, the cross-spectrum of denoised map and truth over the truth's own. Gains and transfer have
+    `_lo`, `_hi`, 68 % of a bootstrap over tiles.
     """
     nside, scale = settings["nside"], angle_scale(settings["nside"])
     config = {"nside": nside, "seed": settings["seed"]}
@@ -63,31 +73,39 @@ def compare(settings: dict, denoisers: dict) -> tuple[pd.DataFrame, xr.Dataset]:
     tiles = bright_tiles(truth, settings["tiles"], settings["seed"])
     cut = Cutter(tiles, TILE_DEG * scale, settings["pixels"])
     true = cut(truth)
+    judged = {"": np.ones(true.shape, bool), "_bright": true > BRIGHT * NOISE}
+    counts = metrics.multiplicities(np.arange(len(tiles)), DRAWS, settings["seed"])
     rows, curves = [], {}
     for noise, fwhm in NOISES.items():
         own, null = (
             np.float32(NOISE) * noise_field(f"{name} {noise}", fwhm * scale, config) for name in ("noise", "null")
         )
-        for denoiser, (patches, parameters) in denoised(truth + own, null, cut, settings, denoisers, scale).items():
-            measured = {"noise": noise, "denoiser": denoiser, "parameters": parameters}
-            bright = true > BRIGHT * NOISE
-            measured |= {"rmse": rmse(patches, true), "rmse_bright": rmse(patches[bright], true[bright])}
-            ell, transfer = transfer_of(patches, true, TILE_DEG * scale, scale)
-            rows.append(measured | {"effective_fwhm_arcmin": effective_fwhm(ell, transfer)})
-            curves[noise, denoiser] = transfer
-    table = pd.DataFrame(rows)
-    for column, gain in (("rmse", "gain_db"), ("rmse_bright", "gain_bright_db")):
-        raw = table["noise"].map(table[table["denoiser"] == "raw"].set_index("noise")[column])
-        table[gain] = 20 * np.log10(raw / table[column])
-    names = list(dict.fromkeys(table["denoiser"]))
-    values = [[curves[noise, denoiser] for denoiser in names] for noise in NOISES]
-    return table, xr.Dataset(
-        {"transfer": (("noise", "denoiser", "l"), values)}, coords={"noise": list(NOISES), "denoiser": names, "l": ell}
-    )
+        found = denoised(truth + own, null, cut, settings, denoisers, scale)
+        for denoiser, (patches, parameters, border) in found.items():
+            measured = {"noise": noise, "denoiser": denoiser, "parameters": parameters, "border": border}
+            for suffix, where in judged.items():
+                lost, raw = (squares(maps, true, where) for maps in (patches, found["raw"][0]))
+                measured[f"rmse{suffix}"] = np.sqrt(lost.sum() / where.sum())
+                gain = 10 * np.log10((counts @ raw) / (counts @ lost))
+                measured |= {name: float(value) for name, value in _with_ends(f"gain{suffix}_db", gain).items()}
+            ell, transfer = transfer_of(patches, true, TILE_DEG * scale, scale, counts)
+            rows.append(measured | {"effective_fwhm_arcmin": effective_fwhm(ell, transfer[0])})
+            curves[noise, denoiser] = _with_ends("transfer", transfer)
+    coordinates = {"noise": list(NOISES), "denoiser": list(found), "l": ell}
+    variables = {
+        name: (tuple(coordinates), [[curves[noise, denoiser][name] for denoiser in found] for noise in NOISES])
+        for name in ("transfer", "transfer_lo", "transfer_hi")
+    }
+    return pd.DataFrame(rows), xr.Dataset(variables, coordinates)
 
 
-def denoised(sky, null, cut, settings: dict, denoisers: dict, scale: float) -> dict[str, tuple[np.ndarray, str]]:
-    """Tiles (tile, y, x) of each denoiser's map, and its parameters in words."""
+def _with_ends(name: str, draws: np.ndarray) -> dict:
+    """Value and 68 % interval of a statistic of `metrics.multiplicities` of tiles, which lie apart."""
+    return dict(zip((name, f"{name}_lo", f"{name}_hi"), metrics.summary(draws), strict=True))
+
+
+def denoised(sky, null, cut, settings: dict, denoisers: dict, scale: float) -> dict[str, tuple[np.ndarray, str, bool]]:
+    """Tiles (tile, y, x) of each denoiser's map, its parameters in words, whether these lie on their border."""
     error = np.full(sky.size, NOISE, np.float32)
     near = np.zeros(sky.size, bool)
     near[cut.pixels_near(hp.npix2nside(sky.size))] = True
@@ -95,21 +113,30 @@ def denoised(sky, null, cut, settings: dict, denoisers: dict, scale: float) -> d
     judged = drawn_pixels(near, sphere["pixels"], sphere["seed"])
 
     widths = [scale * width for width in settings["gaussian_arcmin"]]
-    gaussian = best(score_gaussian(sky, null, error, judged, widths))
+    scores = {"gaussian": score_gaussian(sky, null, error, judged, widths)}
     stretched = sphere | {"fwhm_arcmin": [scale * fwhm for fwhm in sphere["fwhm_arcmin"]]}
-    chosen = best(score_sphere(sky, null, error, judged, stretched))
+    scores["nlm_sphere"] = score_sphere(sky, null, error, judged, stretched)
+    patch, null_tiles = denoisers["nlm_patch"], cut(null)
+    scores["nlm_patch"] = score_patch(raw, null_tiles, settings["patch_h"], patch)
+    border = {
+        name: bool(on_border(table, *table.columns.difference(["mse", "gain_db"]))[table["mse"].idxmin()])
+        for name, table in scores.items()
+    }
+
+    gaussian, patch_wise, chosen = (best(scores[name]) for name in ("gaussian", "nlm_patch", "nlm_sphere"))
     pixels, out = np.flatnonzero(near), sky.copy()
     radius = disc_radius(hp.npix2nside(sky.size), chosen["fwhm_arcmin"], sphere["reach"])
     found = features(sky, chosen["fwhm_arcmin"])
     out[pixels] = average(sky[:, None], found, pixels, chosen["alpha"], radius)[:, 0]
 
-    patch = denoisers["nlm_patch"]
+    noise = np.full_like(raw, np.sqrt(np.mean(null_tiles**2)))  # cutting averages white noise
+    smooth = cut(smooth_gaussian(sky, gaussian["fwhm_arcmin"]))
     fwhm = {name: values["fwhm_arcmin"] / scale for name, values in (("gaussian", gaussian), ("nlm", chosen))}
     return {
-        "raw": (raw, ""),
-        "gaussian": (cut(smooth_gaussian(sky, gaussian["fwhm_arcmin"])), f"FWHM {fwhm['gaussian']:g} arcmin"),
-        "nlm_patch": (nlm_patch(raw, np.full_like(raw, NOISE), patch), f"h {patch['h']:g}"),
-        "nlm_sphere": (cut(out), f"FWHM {fwhm['nlm']:g} arcmin, alpha {chosen['alpha']:g}"),
+        "raw": (raw, "", False),
+        "gaussian": (smooth, f"FWHM {fwhm['gaussian']:g} arcmin", border["gaussian"]),
+        "nlm_patch": (nlm_patch(raw, noise, patch | patch_wise), f"h {patch_wise['h']:g}", border["nlm_patch"]),
+        "nlm_sphere": (cut(out), f"FWHM {fwhm['nlm']:g} arcmin, alpha {chosen['alpha']:g}", border["nlm_sphere"]),
     }
 
 
@@ -145,18 +172,24 @@ def bright_tiles(truth: np.ndarray, count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def rmse(values: np.ndarray, true: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((values.astype(float) - true) ** 2)))
+def squares(patches: np.ndarray, true: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Sum of squared errors of each tile (tile,), over the pixels of `where` (tile, y, x) bool."""
+    return (np.where(where, patches.astype(float) - true, 0) ** 2).sum((1, 2))
 
 
-def transfer_of(patches: np.ndarray, true: np.ndarray, size_deg: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """C_l(patches, true) / C_l(true), tiles pooled, in bands of l as at the reference NSIDE."""
+def transfer_of(
+    patches: np.ndarray, true: np.ndarray, size_deg: float, scale: float, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """C_l(patches, true) / C_l(true), tiles pooled, in bands of l as at the reference NSIDE: l, (draw, l).
+
+    counts : `metrics.multiplicities` of the tiles
+    """
     n, (first, width, count) = true.shape[-1], BANDS
     taper = spectra.window(n, size_deg, size_deg * TAPER)
     ell, matrix = spectra.bands(n, size_deg, first / scale, width / scale, count)
     pairs = [("out", "true"), ("true", "true")]
     power = spectra.banded({"out": patches, "true": true}, pairs, np.ones(true.shape), taper, matrix, size_deg)
-    cross, auto = (power[pair].sum(0) for pair in pairs)
+    cross, auto = (counts @ power[pair] for pair in pairs)
     return ell * scale, cross / auto
 
 

@@ -13,10 +13,10 @@ PLAIN, HATCHED = "", "////"
 NAMES = {"gaussian": "Gaussian", "nlm_patch": "non-local means, by patch", "nlm_sphere": "non-local means, sphere"}
 
 
-def denoisers(table: pd.DataFrame, transfer: xr.DataArray) -> Figure:
+def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
     """Gain in PSNR (left) and share of the sky's structure that is kept (right), a row a kind of noise.
 
-    table, transfer : of `compare.compare`.
+    table, curves : of `compare.compare`; bars and bands are its 68 % intervals.
     """
     looks = plotting.line_styles(NAMES) | {"raw": {"color": "0.5", "linestyle": "-"}}
     noises = list(dict.fromkeys(table["noise"]))
@@ -28,7 +28,9 @@ def denoisers(table: pd.DataFrame, transfer: xr.DataArray) -> Figure:
             place = np.arange(len(part))[::-1]
             colours = [looks[denoiser]["color"] for denoiser in part["denoiser"]]
             for offset, column, hatch in ((0.19, "gain_db", PLAIN), (-0.19, "gain_bright_db", HATCHED)):
-                gain.barh(place + offset, part[column], 0.34, color=colours, hatch=hatch, edgecolor="white")
+                ends = np.abs([part[f"{column}{end}"] - part[column] for end in ("_lo", "_hi")])
+                look = {"color": colours, "hatch": hatch, "edgecolor": "white"}
+                gain.barh(place + offset, part[column], 0.34, xerr=ends, error_kw={"elinewidth": 1}, **look)
             gain.axvline(0, color="0.3", linewidth=0.8)
             labels = [
                 f"{NAMES[row.denoiser]}\n{row.parameters}\nbeam {row.effective_fwhm_arcmin:.1f} arcmin"
@@ -36,10 +38,17 @@ def denoisers(table: pd.DataFrame, transfer: xr.DataArray) -> Figure:
             ]
             gain.set_yticks(place, labels, fontsize=7)
             gain.set_title(f"{noise} noise", loc="left")
-            for denoiser in transfer.denoiser.values:
-                values = transfer.sel(noise=noise, denoiser=denoiser)
-                curve.plot(transfer.l, values, marker=".", label=NAMES.get(denoiser, "none"), **looks[denoiser])
-            curve.set(ylabel="share of structure kept", ylim=(None, 1.03))
+            if curve is not axes[0, 1]:
+                curve.sharey(axes[0, 1])
+            for denoiser in curves.denoiser.values:
+                found = curves.sel(noise=noise, denoiser=denoiser)
+                curve.plot(curves.l, found.transfer, marker=".", label=NAMES.get(denoiser, "none"), **looks[denoiser])
+                colour = looks[denoiser]["color"]
+                curve.fill_between(
+                    curves.l, found.transfer_lo, found.transfer_hi, color=colour, alpha=0.15, linewidth=0
+                )
+            curve.axhline(1, color="0.7", linewidth=0.6, zorder=0)
+            curve.set_ylabel("share of structure kept")
         kinds = {"whole tiles": PLAIN, "where the sky is bright": HATCHED}
         bars = [Patch(facecolor="0.5", edgecolor="white", hatch=hatch, label=name) for name, hatch in kinds.items()]
         lines, _ = axes[0, 1].get_legend_handles_labels()

@@ -26,16 +26,16 @@ UNIT = "K_RJ km/s"
 # Remazeilles & Delabrouille (2024).
 BEAMS = {"type1": {"10": 9.65, "21": 4.99}, "type3": {"10": 5.5}, "dame": {"10": 8.8}, "ghosh": {"10": 10, "21": 10}}
 COLUMNS = {"type1": ("I{line}", "E{line}")}
-# K_CMB per K_RJ km/s of the Planck channel that holds the line (Planck 2013 XIII)
-CNV = {"10": 1.42e-5, "21": 4.50e-5}
 VALID = 0.5  # least share of a tile that both maps know, and of a pixel's interpolation weights
 SCORES = ("bias", "rmse", "rmse_over_noise", "r2", "pearson", "spearman", "spearman_ln", "mass_ratio")
+CROSSED = {"model": "prediction", "dust": "dust"}  # what is correlated with either map
 
 
 def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
     """The second map [K km/s], with its error where there is a column of it, and its beam [arcmin].
 
-    settings : the section `second_map` of the config; dust : a trusted map, to find pixels in the wrong order.
+    settings : the section `second_map` of the config, and `co_to_cmb` of it; dust : a trusted map, to find pixels in
+    the wrong order.
     Errors: BadInput where column or beam are neither given nor known, or the map is in another unit, order or frame.
     """
     path, kind, line = settings["path"], settings["kind"], settings["line"]
@@ -49,12 +49,12 @@ def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
     columns = [column, *([error] if error else [])]
     table = read_healpix(path, dict.fromkeys(columns))
     for name in columns:
-        _check_unit(table, name, line)
+        _check_unit(table, name, line, settings["co_to_cmb"][line])
     check_ordering(table, dust)
     return table, float(beam)
 
 
-def _check_unit(table: HealpixTable, column: str, line: str) -> None:
+def _check_unit(table: HealpixTable, column: str, line: str, planck: float) -> None:
     names = {str(table.header[f"TTYPE{k}"]).strip(): k for k in range(1, table.header["TFIELDS"] + 1)}
     unit = str(table.header.get(f"TUNIT{names[column]}", "")).strip()
     if "CMB" in unit.upper():
@@ -62,7 +62,7 @@ def _check_unit(table: HealpixTable, column: str, line: str) -> None:
         factor = table.header.get(key)
         source = f"{key} of its header" if factor else f"Planck's {key}, which its header lacks"
         raise BadInput(
-            f"{table.path}: column {column} is in {unit!r}; expected {UNIT}: divide it by {factor or CNV[line]:g} K_CMB"
+            f"{table.path}: column {column} is in {unit!r}; expected {UNIT}: divide it by {factor or planck:g} K_CMB"
             f" per {UNIT} ({source}) and set TUNIT{names[column]}"
         )
     require_unit(table.path, f"column {column}", unit, UNIT)
@@ -85,8 +85,11 @@ def compare(
     """Scores of each model, and rho_l of dust, against the first and the second map and their difference.
 
     patches : test rows; predictions : predictions.nc of the models, the same rows; second, beam_arcmin : `read`;
-    settings : the section `evaluate` of the config. Errors of a smoothed map are those of the map as delivered.
-    Returns a row a model, subset and score: `first`, `second`, `difference`, each with `_lo`, `_hi`.
+    settings : the section `evaluate` of the config.
+    Returns a row a model, subset and score: `first`, `second`, `difference`, each with `_lo`, `_hi`. Where the maps
+    have different beams, one was smoothed and its error says nothing any more: no `rmse_over_noise` then.
+    `cross_ratio_l<l>` is C_l(prediction x map) over C_l(prediction x first map), tiles pooled, for each band within the
+    beam: neither map's noise is in it, only what the prediction shares with them. Of dust it is the leak that is left.
     Errors: BadInput where the second map knows none of the tiles.
     """
     own = float(patches.attrs["beam_arcmin"])
@@ -108,6 +111,8 @@ def compare(
     rows = []
     for predicted in predictions:
         rows += _rows(patches, predicted.isel(example=shared), kernel, common, settings)
+    if own != beam_arcmin:
+        rows = [row for row in rows if row["name"] != "rmse_over_noise"]
     return pd.DataFrame(rows)
 
 
@@ -128,10 +133,12 @@ def _rows(patches: xr.Dataset, predicted: xr.Dataset, kernel: float, beam_arcmin
         "first": fields,
         "second": fields | {"target": fields["second"], "error": patches.second_error.values},
     }
-    tiles, places = {}, {}
+    tiles, places, shared = {}, {}, {}
     for which, maps in targets.items():
         maps = {name: maps[name] for name in (*MEASURED, "prediction")}
         tiles[which] = pixels.tables(maps, weight) | structure.tables(maps, weight, taper, matrix, tile_deg)
+        pairs = [(name, "target") for name in CROSSED.values()]
+        shared[which] = spectra.banded(maps, pairs, weight, taper, matrix, tile_deg)
         places[which] = {name: pixels.dense_ranks(maps[name], valid) for name in ("prediction", "target")}
     blocks = healpy.ang2pix(settings["block_nside"], patches.glon.values, patches.glat.values, lonlat=True)
     rows = []
@@ -146,6 +153,10 @@ def _rows(patches: xr.Dataset, predicted: xr.Dataset, kernel: float, beam_arcmin
             for of, key in (("model", "rho_prediction"), ("dust", "rho_dust")) if in_beam.any() else ():
                 found[of, "rho_l_beam"] = metrics.median(part[key], counts)[:, in_beam].mean(1), ""
             drawn[which] = {key: draws for key, draws in found.items() if key[1] in (*SCORES, "rho_l_beam")}
+            for of, field in CROSSED.items():
+                power, first = (counts @ shared[name][field, "target"][chosen] for name in (which, "first"))
+                ratio = np.divide(power, first, out=np.full_like(power, np.nan), where=first != 0)
+                drawn[which] |= {(of, f"cross_ratio_l{ell[k]:.0f}"): (ratio[:, k], "") for k in np.flatnonzero(in_beam)}
         for (of, name), (first, unit) in drawn["first"].items():
             against = drawn["second"][of, name][0]
             row = {"model": predicted.attrs["model"], "of": of, "subset": subset, "name": name, "unit": unit}

@@ -7,9 +7,6 @@ from skyloom.cli import BadInput
 from skyloom.co.data.sphere import uncovered
 from skyloom.co.data.tiles import tile_centres
 
-LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}
-COVER_NSIDE = 128  # at which coverage is looked up before anything is predicted
-
 
 def area_pixels(nside: int, area: dict | str) -> np.ndarray:
     """RING pixels of the asked sky: all (`full`), or those within `radius_deg` of `glon`, `glat` [deg]."""
@@ -26,20 +23,24 @@ def depth(glon: np.ndarray, glat: np.ndarray, area: dict | str) -> np.ndarray:
     return area["radius_deg"] - np.degrees(distance)
 
 
-def area_tiles(tile_nside: int, area: dict | str, size_deg: float) -> tuple[np.ndarray, np.ndarray]:
+def area_tiles(
+    tile_nside: int, area: dict | str, size_deg: float, pixels: int, nside: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Longitude and latitude [deg] of the tiles that may hold a pixel of the area.
 
-    Raises BadInput where tiles on these centres leave sky of the area uncovered.
+    size_deg, pixels : side of a tile; nside : of the map that is asked for. Raises BadInput where tiles on these
+    centres leave pixels of the area uncovered.
     """
     glon, glat = tile_centres(tile_nside)
     near = depth(glon, glat, area) > -size_deg / np.sqrt(2)
     glon, glat = glon[near], glat[near]
-    asked = np.zeros(hp.nside2npix(COVER_NSIDE), bool)
-    asked[area_pixels(COVER_NSIDE, area)] = True
-    missing = uncovered(COVER_NSIDE, glon, glat, size_deg, asked)
+    asked = np.zeros(hp.nside2npix(nside), bool)
+    asked[area_pixels(nside, area)] = True
+    missing = uncovered(glon, glat, size_deg, pixels, asked)
     if missing:
         raise BadInput(
-            f"config: tiles of {size_deg:g} deg on NSIDE {tile_nside} centres leave {missing / asked.sum():.1%} of the"
-            " asked sky uncovered; expected a larger tile_nside, or larger co.tiles.size_deg"
+            f"config: tiles of {size_deg:g} deg, {pixels} pixels, on NSIDE {tile_nside} centres leave {missing} pixels"
+            f" ({missing / asked.sum():.2g}) of the asked sky uncovered; expected a larger tile_nside,"
+            " or larger co.tiles.size_deg"
         )
     return glon, glat

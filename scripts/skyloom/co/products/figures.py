@@ -3,18 +3,23 @@
 import healpy as hp
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.colors import AsinhNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from skyloom import plotting
-from skyloom.co import figures
+from skyloom.co import figures, score_figures
 from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.co.products.write import HIGH_LATITUDE, TRANSITIONS
 
 UNIT = r"K km s$^{-1}$"
 STRETCH = 1.0  # K km/s: linear below, logarithmic above
-FAINTEST = 0.5  # K km/s: least top of a scale, about the noise of the observed map
+FAINTEST = 0.5  # K km/s: about the noise of the observed map
+EMPTY = 1e-3  # K km/s: least top of a scale
+BEAM_CUT = 0.05  # B_l^2: bands beyond hold what leaks into them
 FLAT_DEG, DISC_PIXELS = 45.0, 400  # a disc up to this radius is shown on its tangent plane
+LABELS_AT = 0.68  # of a disc's radius, its graticule's labels
 VIEW_DEG, VIEW_PIXELS, VIEW_APART = 6.0, 180, 12.0
 PARTS = {
     "observed": "observed",
@@ -27,7 +32,8 @@ PARTS = {
 def whole_sky(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], area: dict | str) -> Figure:
     """Observed, predicted and its uncertainty: Mollweide, a column a line, or a disc's tangent plane, a row a line.
 
-    lines : `write.read_product`; observed : line -> (n_pix,) [K km/s]. The CO maps of a line share one scale.
+    lines : `write.read_product`; observed : line -> (n_pix,) [K km/s]. The maps of a line share the scale of the
+    predicted one; where that is below the noise, the observed map has its own.
     """
     flat = area != "full" and area["radius_deg"] <= FLAT_DEG
     rows = [name for name in ("observed", "I", "E") if any(name in ("observed", *maps) for maps in lines.values())]
@@ -37,23 +43,41 @@ def whole_sky(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.nd
         figure = plt.figure(figsize=(width * shape[1] + 0.6, height * shape[0] + 0.3))
         for column, (line, maps) in enumerate(lines.items()):
             shown = {"observed": observed[line], **maps}
-            norm = AsinhNorm(STRETCH, 0, max(figures._percentile(maps["I"], 99.9), 2 * STRETCH))
             for row, name in enumerate(rows):
                 if name not in shown:
                     continue
+                alone = name == "observed" and _top(maps["I"], 99.9) < FAINTEST
+                asked = np.isfinite(maps["I"])
+                norm, ticks = _scale(shown["observed" if alone else "I"][asked])
                 at = (column, row) if flat else (row, column)
                 place = *shape, at[0] * shape[1] + at[1] + 1
                 draw = (_disc, area) if flat else (_globe,)
                 ax, image = draw[0](figure, place, shown[name], norm, *draw[1:])
                 ax.set_title(f"CO {TRANSITIONS[line]}, {PARTS[name]}", loc="left")
                 bar = figure.colorbar(image, ax=ax, shrink=0.75, aspect=25, pad=0.02, extend="both")
-                ticks = [t for t in (0, 0.5, 1, 3, 10, 30, 100, 300) if t <= norm.vmax]
                 bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
                 bar.ax.minorticks_off()
                 bar.set_label(UNIT)
         where = "" if flat else "l = 0 in the centre, lines every 60 and 30 deg, "
-        figure.text(0.01, 0.003, f"Galactic, {where}longitude grows to the left; beige: no value", fontsize=7)
+        figure.text(
+            0.01, 0.003, f"Galactic, {where}longitude grows to the left; beige: no value", fontsize=7, va="bottom"
+        )
     return figure
+
+
+def _scale(intensity: np.ndarray) -> tuple[Normalize, list[float]]:
+    """A scale up to 99.9 % of a CO map's values, and its bar's ticks, the top among them."""
+    top = float(f"{_top(intensity, 99.9):.2g}")
+    if top > 2 * STRETCH:
+        norm, marks = AsinhNorm(STRETCH, 0, top), (0, 0.5, 1, 3, 10, 30, 100, 300)
+    else:
+        norm, marks = Normalize(0, top), MaxNLocator(4).tick_values(0, top)
+    return norm, [float(t) for t in marks if norm(t) < 0.9] + [top]
+
+
+def _top(values: np.ndarray, percent: float) -> float:
+    """The value that `percent` of the known pixels are below, never 0: the sky may be empty."""
+    return max(figures._percentile(values, percent), EMPTY)
 
 
 def _globe(figure: Figure, place: tuple, values: np.ndarray, norm):
@@ -79,15 +103,23 @@ def _disc(figure: Figure, place: tuple, values: np.ndarray, norm, area: dict):
     ax.set_facecolor(figures.MASKED)
     step = 5 if area["radius_deg"] < 15 else 10
     offset = np.linspace(-half, half, DISC_PIXELS)
-    lon, lat = hp.vec2ang(vectors[..., ::-1].reshape(3, -1).T, lonlat=True)  # the x axis grows to the east
+    lonlat = hp.vec2ang(vectors[..., ::-1].reshape(3, -1).T, lonlat=True)  # the x axis grows to the east
+    lon, lat = (angle.reshape(DISC_PIXELS, DISC_PIXELS) for angle in lonlat)
     lon = (lon - area["glon"] + 180) % 360 - 180 + area["glon"]
-    for values, mark in ((lon, lambda v: f"{v % 360:g}\N{DEGREE SIGN}"), (lat, lambda v: f"{v:+g}\N{DEGREE SIGN}")):
+    low, high = np.searchsorted(offset, [-LABELS_AT * half, LABELS_AT * half])
+    # labels stand on a chord inside the disc: longitudes below its centre, latitudes east of it
+    for values, along in ((lon, lon[low]), (lat, lat[:, high])):
         if np.ptp(values) > 180:  # a pole lies in the disc
             continue
         levels = step * np.arange(np.ceil(values.min() / step), np.floor(values.max() / step) + 1)
-        values = values.reshape(DISC_PIXELS, DISC_PIXELS)
-        lines = ax.contour(offset, offset, values, levels, colors="white", linewidths=0.4, linestyles="solid")
-        ax.clabel(lines, fmt=mark, fontsize=6)
+        ax.contour(offset, offset, values, levels, colors="white", linewidths=0.4, linestyles="solid")
+        for level in levels:
+            for place in offset[:-1][np.diff(along > level)]:
+                if abs(place) < 0.85 * LABELS_AT * half:  # their corner belongs to neither
+                    where = (place, offset[low]) if values is lon else (offset[high], place)
+                    text = f"{level % 360:g}" if values is lon else f"{level:+g}".replace("-", "\N{MINUS SIGN}")
+                    look = {"ha": "center", "va": "center", "path_effects": figures.HALO}
+                    ax.text(*where, f"{text}\N{DEGREE SIGN}", fontsize=6, color="white", **look)
     return ax, image
 
 
@@ -109,7 +141,8 @@ def high_latitude_centres(intensity: np.ndarray, count: int) -> list[tuple[float
 def zooms(maps: dict[str, np.ndarray], observed: np.ndarray, dust: np.ndarray, line: str, beam: float, count: int):
     """Gnomonic views at |b| > 30 deg of dust, observed and predicted CO; None where the product has no such sky.
 
-    maps : letter -> (n_pix,) of `line`; the CO maps of a row share one scale.
+    maps : letter -> (n_pix,) of `line`. The maps of a row share the scale of the realisation, or of the predicted one;
+    where that is below the noise, the observed map has its own.
     """
     centres = high_latitude_centres(maps["I"], count)
     if not centres:
@@ -120,35 +153,37 @@ def zooms(maps: dict[str, np.ndarray], observed: np.ndarray, dust: np.ndarray, l
     }
     half = VIEW_DEG / 2
     with plotting.style():
-        size = (2.1 * len(columns) + 0.9, 2.25 * len(centres) + 0.3)
+        size = (2.1 * len(columns) + 1.3, 2.25 * len(centres) + 0.3)
         figure, axes = plt.subplots(len(centres), len(columns), figsize=size, squeeze=False)
         for ax, name in zip(axes[0], columns, strict=True):
             ax.set_title(titles[name], fontsize=8)
         for row, (glon, glat) in zip(axes, centres, strict=True):
             vectors = tile_vectors(glon, glat, 0.0, VIEW_DEG, VIEW_PIXELS)
             views = {name: sample([values], vectors)[0][0] for name, values in columns.items()}
-            top = max(figures._percentile(views["I"], 99.8), FAINTEST)
+            top = _top(views.get("R", views["I"]), 99.8)
             for ax, (name, view) in zip(row, views.items(), strict=True):
-                norm = Normalize(0, top)
+                norm = Normalize(0, _top(view, 99.8) if name == "observed" and top < FAINTEST else top)
                 if name == "dust":
                     norm = Normalize(figures._percentile(view, 0.3), figures._percentile(view, 99.7))
                 image = figures._map(ax, view, norm, half)
-                if name in ("dust", "E"):
+                if name in ("dust", "observed", list(views)[-1]):
                     bar = figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02, extend="max")
-                    bar.set_label(r"MJy sr$^{-1}$" if name == "dust" else f"CO and uncertainty, {UNIT}", fontsize=6)
+                    bar.set_label(r"MJy sr$^{-1}$" if name == "dust" else UNIT, fontsize=6)
                     bar.ax.tick_params(labelsize=6, length=2)
                 figures._graticule(ax, glon, glat, half, label=name == "dust")
                 figures._beam(ax, half, beam)
     return figure
 
 
-def power(curves: dict, blending: dict) -> Figure:
-    """Angular power of each line outside and inside the plane, and of whole tiles before and after blending.
+def power(curves: dict, skies: dict[str, xr.Dataset]) -> Figure:
+    """Angular power of each line outside and inside the plane, and what is left of bright tiles' own after blending.
 
-    curves : (line, region) -> {label: (l, C_l)}; blending : line -> {label: (l, before, after)}, C_l in (K km/s)^2 sr.
+    curves : (line, region) -> {label: (l, C_l)} in (K km/s)^2 sr; skies : line -> a sky of `sky.predict_sky`. Tiles are
+    cut again from the blended map, one more interpolation: dust, which all tiles agree on, shows what that takes.
     """
     looks = plotting.line_styles(["predicted", "observed", "realisation", "null map"])
     looks["null map"] = {"color": "0.5", "linestyle": ":"}
+    looks["dust: interpolation alone"] = score_figures.REAL
     lines = list(dict.fromkeys(line for line, _ in curves))
     regions = {line: [region for name, region in curves if name == line] for line in lines}
     wide = max(map(len, regions.values())) + 1
@@ -161,14 +196,21 @@ def power(curves: dict, blending: dict) -> Figure:
                     ax.plot(ell, np.where(cl > 0, cl, np.nan), label=label, **looks[label])
                 ax.set_title(f"CO {TRANSITIONS[line]}, {region}", loc="left")
             ax = row[-1]
-            for label, (ell, before, after) in blending[line].items():
-                ax.plot(ell, before, label=f"{label}, tile by tile", **looks[label])
-                ax.plot(ell, after, label=f"{label}, blended", **{**looks[label], "linestyle": (0, (2, 1.5))})
-            ax.set_title(f"CO {TRANSITIONS[line]}, bright tiles before and after blending", loc="left")
+            sky = skies[line]
+            fields = {"dust": "dust: interpolation alone", "prediction": "predicted", "realisation": "realisation"}
+            for name in (name for name in fields if name in sky.get("field", [])):
+                ax.plot(sky.l, sky.cl_ratio.sel(field=name), marker=".", label=fields[name], **looks[fields[name]])
+            if ax.lines:
+                score_figures._beam_cut(ax, sky.attrs["beam_arcmin"], BEAM_CUT, sky.l.values)
+                ax.set(ylim=(0, 1.1), xlim=(sky.l[0] - 60, sky.l[-1] + 60), ylabel=r"$C_\ell$ blended / tile by tile")
+                ax.axhline(1, color="0.7", linewidth=0.6, zorder=0)
+                ax.set_title(f"CO {TRANSITIONS[line]}, bright tiles after and before blending", loc="left")
             for ax in row:
-                ax.set(xlabel=r"multipole $\ell$", yscale="log")
+                ax.set_xlabel(r"multipole $\ell$")
                 ax.set_visible(bool(ax.lines))
                 if ax.lines:
                     ax.legend()
+            for ax in row[:-1]:
+                ax.set_yscale("log")
             row[0].set_ylabel(r"$C_\ell$ [(K km s$^{-1}$)$^2$ sr]")
     return figure

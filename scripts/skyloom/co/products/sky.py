@@ -15,11 +15,11 @@ import xarray as xr
 from skyloom import checkpoint
 from skyloom.cli import BadInput
 from skyloom.co.data.examples import model_inputs
-from skyloom.co.data.patches import cut_tile
+from skyloom.co.data.patches import LINE_NAMES, cut_tile
 from skyloom.co.data.sphere import Blend, footprint
 from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.co.evaluate import spectra
-from skyloom.co.products.area import LINE_NAMES, area_pixels, area_tiles, depth
+from skyloom.co.products.area import area_pixels, area_tiles, depth
 from skyloom.co.products.power import returned_beam, rise
 from skyloom.co.simulate.fields import noise_field
 from skyloom.patchset import PatchSet
@@ -87,14 +87,15 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     own standard deviation, and for a stochastic one `sample_std` and `realisation`, the first of its samples;
     `disagreement`, the standard deviation between overlapping tiles; `known`, the share of the tiles' weight with
     valid input. Over `field` and `l`: median C_l of bright tiles before and after blending, and their median ratio.
-    Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the product, `seam`.
+    Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the product; `seam`, the
+    rms between overlapping tiles over the map's standard deviation, and `seam_realisation` likewise.
 
     Raises BadInput where tiles leave a part of the area uncovered.
     """
     meta, area = trained["meta"], product["area"]
     nside, pixels = int(maps.attrs["nside"]), meta["pixels"]
     size_deg = meta["pixel_arcmin"] * pixels / 60
-    glon, glat = area_tiles(product["tile_nside"], area, size_deg)
+    glon, glat = area_tiles(product["tile_nside"], area, size_deg, pixels, nside)
     beam = checkpoint.noise_arcmin(trained)
     noise = noise_on_sphere(beam, product["samples"], product["seed"]) if beam else []
     apply = checkpoint.predictor(trained)
@@ -114,21 +115,17 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
         values = torch.cat([*planes.values(), batch["valid"]], 1).numpy()
         if blend is None:
             names = [f"sample {i}" if n == "samples" else n for n, p in planes.items() for i in range(p.shape[1])]
-            names.append("second")  # moment of the prediction, over tiles
+            seamed = [names.index(name) for name in ("prediction", "sample 0") if name in names]
+            names += [f"second {names[row]}" for row in seamed]  # moments, over tiles
             blend = Blend(nside, len(names))
         for k, tile in zip(rows, values, strict=True):
             place = footprint(nside, glon[k], glat[k], size_deg, pixels)
             tile = place.sample(tile)
-            blend.add(place, np.concatenate([tile[:-1], tile[1:2] ** 2]), tile[-1])
+            blend.add(place, np.concatenate([tile[:-1], tile[seamed] ** 2]), tile[-1])
             if k in watched:
                 before.append(values[k - rows[0], :-1])
 
     inside = area_pixels(nside, area)
-    if not (blend.window[inside] > 0).all():
-        raise BadInput(
-            f"{maps.path}: {np.count_nonzero(blend.window[inside] == 0)} pixels of the asked sky lie on no tile;"
-            " expected a larger tile_nside"
-        )
     known = np.divide(blend.weight, blend.window, out=np.zeros_like(blend.weight), where=blend.window > 0)
     mean = dict(zip(names, blend.mean(), strict=True))
     after = [(glon[k], glat[k]) for k in watched]
@@ -164,7 +161,7 @@ def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, 
     """The blended maps of the area as a Dataset with its quality as attributes."""
     nside = int(maps.attrs["nside"])
     prediction = mean["prediction"]
-    found = {"prediction": prediction, "disagreement": np.sqrt(np.maximum(mean["second"] - prediction**2, 0))}
+    found = {"prediction": prediction, "disagreement": _disagreement(mean, "prediction")}
     if "variance" in mean:
         found["spread"] = np.sqrt(mean["variance"])
     samples = [values for name, values in mean.items() if name.startswith("sample ")]
@@ -176,7 +173,7 @@ def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, 
     error = mean["dust"][inside] - original
     window = np.zeros(hp.nside2npix(nside), np.float32)
     window[inside] = rise(depth(*hp.pix2ang(nside, inside, lonlat=True), area))
-    scatter, whole = found["disagreement"][inside], prediction[inside]
+    seams = {"seam": "prediction"} | ({"seam_realisation": "sample 0"} if samples else {})
     units = {"units": "K km/s"}
     variables = {name: ("pixel", values[inside].astype(np.float32), units) for name, values in found.items()}
     variables["known"] = ("pixel", known[inside], {"units": "1"})
@@ -187,9 +184,16 @@ def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, 
         "data_kind": maps.attrs["data_kind"],
         "closure_rms": float(np.nanstd(error) / np.nanstd(original)),
         "beam_arcmin": returned_beam(mean["dust"], np.asarray(maps.array("dust")), window, beam_arcmin),
-        "seam": float(np.sqrt(np.nanmean(scatter.astype(np.float64) ** 2)) / np.nanstd(whole)),
     }
+    for key, name in seams.items():
+        scatter = _disagreement(mean, name)[inside].astype(np.float64)
+        attributes[key] = float(np.sqrt(np.nanmean(scatter**2)) / np.nanstd(mean[name][inside]))
     return xr.Dataset(variables, {"pixel": ("pixel", inside.astype(np.int32))}, attributes)
+
+
+def _disagreement(mean: dict, name: str) -> np.ndarray:
+    """Standard deviation (n_pix,) of a blended map between overlapping tiles."""
+    return np.sqrt(np.maximum(mean[f"second {name}"] - mean[name] ** 2, 0))
 
 
 def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: dict) -> xr.Dataset:

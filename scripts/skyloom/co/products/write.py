@@ -14,8 +14,8 @@ import xarray as xr
 from astropy.io import fits
 
 from skyloom.cli import BadInput, atomic
+from skyloom.co.data.patches import LINE_NAMES
 from skyloom.co.data.tiles import frame
-from skyloom.co.products.area import LINE_NAMES
 from skyloom.fits import read_healpix
 
 MISSING, EXTRAPOLATED, TRAINED = 1, 2, 4
@@ -42,15 +42,16 @@ class LineMap:
 def join_seeds(skies: list[xr.Dataset], paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str]:
     """Mean over the seeds of a model, its 1-sigma uncertainty, a realisation, and what the uncertainty is made of.
 
-    The variance is that of the mixture: the model's own (of its samples where it draws two or more, else its spread),
-    that between overlapping tiles, and that between seeds. A model that knows none and has one seed has no error.
+    The variance is that of the mixture: the model's own (the spread that it states, else the scatter of its samples
+    where it draws two or more: four samples know theirs to 40 % only), that between overlapping tiles, and that between
+    seeds. A model that knows none and has one seed has no error.
     """
     first = skies[0]
     for sky, path in zip(skies, paths, strict=True):
         if sky.sizes["pixel"] != first.sizes["pixel"] or (sky.pixel.values != first.pixel.values).any():
             raise BadInput(f"{path}: another area or NSIDE than {paths[0]}; expected all seeds on one sky")
     intensity = np.mean([sky.prediction.values for sky in skies], axis=0)
-    own = next((name for name in ("sample_std", "spread") if name in first), None)
+    own = next((name for name in ("spread", "sample_std") if name in first), None)
     parts = [own] * (own is not None) + ["seeds"] * (len(skies) > 1)
     variance = np.zeros_like(intensity)
     if own:
@@ -129,15 +130,21 @@ def write_pysm(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: 
     _write(table, path)
 
 
-def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
-    """Header keywords of one line: which model, and how good its map is; the worst of its seeds."""
+def line_facts(
+    line: str, skies: list[xr.Dataset], intensity: np.ndarray, realisation: np.ndarray | None, made_of: str
+) -> dict:
+    """Header keywords of one line: which model, and how good its map is; the worst of its seeds.
+
+    Of a stochastic model also the seam of its realisations, and how their mass compares with that of the mean: blending
+    and the nonlinear way back to K km/s may cost either.
+    """
     attrs = [sky.attrs for sky in skies]
 
     def worst(name: str) -> float:
         return round(float(max(a[name] for a in attrs)), 5)
 
     name = LINE_NAMES[line]
-    return {
+    facts = {
         f"MODEL{line}": (attrs[0]["model"], f"model of {name}"),
         f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
         f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
@@ -148,6 +155,11 @@ def line_facts(line: str, skies: list[xr.Dataset], made_of: str) -> dict:
         f"NTILE{line}": (int(attrs[0]["tiles"]), "tiles"),
         f"NSAMP{line}": (int(attrs[0]["samples"]), "realisations, 0 of a deterministic model"),
     }
+    if realisation is not None:
+        ratio = np.nanmean(realisation, dtype=np.float64) / np.nanmean(intensity, dtype=np.float64)
+        facts[f"SEAMR{line}"] = (worst("seam_realisation"), f"SEAM{line} of R{line}")
+        facts[f"MASSR{line}"] = (round(float(ratio), 5), f"mean of R{line} over mean of I{line}")
+    return facts
 
 
 def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Header]:
