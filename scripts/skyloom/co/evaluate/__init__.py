@@ -11,7 +11,8 @@
 
 Each room has `tables`, sums or curves of single tiles, and `records`, what a subset's tiles say together. Point scores
 are of `prediction`, of a stochastic model the mean that it states; what is called texture (rho_l, C_l ratio, overlap,
-histogram) is measured of one realisation too, `of: sample`, since a mean is smooth by nature.
+histogram) is measured of one realisation too, `of: sample`, since a mean is smooth by nature, and so are bias and mass
+ratio, in which draws can depart from the mean as a whole.
 
 Intervals resample blocks, NSIDE 8 super-pixels of 7.3 degrees: 3-degree tiles at NSIDE 32 centres lie 1.8 degrees
 apart and overlap, so that single tiles would count the same sky up to five times and give intervals far too narrow.

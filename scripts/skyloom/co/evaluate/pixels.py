@@ -23,7 +23,7 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndar
 
     maps : `prediction`, `target`, `error` (n, y, x) [K km/s]; weight : (n, y, x), 0 where a map is missing.
     Returns `moments` (n, len(MOMENTS)), weighted sums; `roc` (n, 2, bins), weight of dark and of bright pixels by
-    predicted W / error; `ssim`, `psnr` (n,).
+    predicted W / error; `ssim`, `psnr` (n,), and where a `sample` is drawn `sampled` (n,), the weighted sum of it.
     """
     valid = weight > 0
     prediction, target = (np.where(valid, maps[name], 0).astype(np.float64) for name in ("prediction", "target"))
@@ -32,7 +32,8 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndar
     there, found = target > SIGMAS * error, prediction > SIGMAS * error
     terms = (np.ones_like(target), prediction, target, prediction**2, target**2, prediction * target)
     terms += ((difference / error) ** 2, np.abs(difference), error**2, there & found, ~there & found, there & ~found)
-    return {
+    sampled = {"sampled": (weight * np.where(valid, maps["sample"], 0)).sum((1, 2))} if "sample" in maps else {}
+    return sampled | {
         "moments": np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1),
         "roc": np.stack([histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)], 1),
         **_image_quality(prediction, target, weight),
@@ -67,9 +68,18 @@ def _image_quality(prediction: np.ndarray, target: np.ndarray, weight: np.ndarra
 
 
 def records(tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, about: dict) -> list[dict]:
-    """Records of one subset. about : `blocks`, `subset`; the rest as in `scores`."""
-    found = scores(tiles, ranks, counts)
-    return [metrics.record(name, values, better, unit=unit, **about) for name, values, better, unit in found]
+    """Records of one subset; bias and mass_ratio of a sample too, since draws can depart from the mean as a whole.
+
+    about : `blocks`, `subset`; the rest as in `scores`.
+    """
+    found = [("model", *score) for score in scores(tiles, ranks, counts)]
+    if "sampled" in tiles:
+        total, target = (counts @ tiles["moments"][:, MOMENTS.index(name)] for name in ("w", "t"))
+        sampled = counts @ tiles["sampled"]
+        found.append(("sample", "bias", (sampled - target) / total, "zero", "K km/s"))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.append(("sample", "mass_ratio", sampled / target, "one", ""))
+    return [metrics.record(name, values, better, of=of, unit=unit, **about) for of, name, values, better, unit in found]
 
 
 def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str, np.ndarray, str, str]]:
