@@ -75,7 +75,10 @@ def mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Median over examples for each draw. values : (n, k); counts : `multiplicities`. Returns (draws, k)."""
+    """Median over examples for each draw. values : (n, k); counts : `multiplicities`, or those times weights.
+
+    Returns (draws, k): where half of the weight lies below and half above, between the two of an even count.
+    """
     out = np.empty((len(counts), values.shape[1]))
     for k, column in enumerate(values.T):
         order = np.argsort(column)

@@ -87,6 +87,7 @@ def fake_patches(n=60, size=32, seed=0):
             "split": flags(split, ["train", "valid", "test"]),
             "complex": flags(held_out, NAMES),
             "bright_fraction": ("example", (co > 3.6).mean((1, 2)).astype(np.float32)),
+            "sampling_weight": ("example", np.ones(n, np.float32)),
         },
         attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "beam_arcmin": 15.0, "bright_fraction": 0.5}
         | {"block_deg": 120.0, "line": "CO J=1-0"},
@@ -224,6 +225,33 @@ def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
     assert blurred.attrs["beam_arcmin"] == 30
     first = blurred.rho_l.sel(of="model", subset="bright").values[0]  # l = 398 alone is left within 30'
     assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first, rel=1e-12)
+
+
+def test_tile_of_weight_three_counts_as_three_tiles_in_mixed_subsets(tiles):
+    """Scores of the whole sky, whose chosen faint tiles stand for more, are those of a sky with copies of them."""
+    patches, co = tiles
+    rng = np.random.default_rng(8)
+    bright = patches.bright_fraction.values >= 0.5
+    weights = np.where(bright, 1.0, 3.0)
+    copies = np.repeat(np.arange(len(co)), weights.astype(int))
+    prediction = (1.2 * co + smooth_fields(len(co), co.shape[-1], -2, rng)).astype(np.float32)
+    samples = np.repeat((prediction + 1)[:, None], 2, axis=1)
+    weighted, curves = measured(prediction, patches.assign(sampling_weight=("example", weights)), samples=samples)
+    copied, full = measured(prediction[copies], patches.isel(example=copies), samples=samples[copies])
+    mixed = [key for key in copied if key[2] in ("b_5_10", "block_1", "snr_4_8", "extrapolation")]
+    drawn_at_random = ("coverage_68", "crps", "pull")  # noise is drawn onto each copy; the halves of the ceiling too
+    compared = [key for key in mixed if key[0] not in drawn_at_random and key[1] != "ceiling" and "norm" not in key[0]]
+    assert len(compared) > 60
+    for key in compared:
+        assert weighted[key]["value"] == pytest.approx(copied[key]["value"], rel=1e-6, abs=1e-9, nan_ok=True), key
+        assert weighted[key]["ci68"] == pytest.approx(copied[key]["ci68"], rel=1e-6, abs=1e-9, nan_ok=True), key
+    alone, _ = measured(prediction, patches, samples=samples)
+    for key in alone:
+        if key[2] in ("bright", "faint"):
+            assert weighted[key] == alone[key], key
+    assert weighted["rmse", "model", "extrapolation"]["value"] != alone["rmse", "model", "extrapolation"]["value"]
+    for name in ("latitude_rms", "v0", "v1_sigma", "pdf"):
+        xr.testing.assert_allclose(curves[name], full[name], rtol=1e-6)
 
 
 def test_pearson_and_spearman_equal_scipy_on_the_pooled_pixels(tiles):

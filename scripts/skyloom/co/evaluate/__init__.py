@@ -16,6 +16,8 @@ ratio, in which draws can depart from the mean as a whole.
 
 Intervals resample blocks, NSIDE 8 super-pixels of 7.3 degrees: 3-degree tiles at NSIDE 32 centres lie 1.8 degrees
 apart and overlap, so that single tiles would count the same sky up to five times and give intervals far too narrow.
+Faint tiles were chosen with a low probability: where they stand beside bright ones, each tile counts for all that it
+stands for, by its `sampling_weight`, in sums, means, medians and ranks alike.
 """
 
 import healpy
@@ -69,14 +71,16 @@ def evaluate(
     blocks = healpy.ang2pix(settings["block_nside"], patches.glon.values, patches.glat.values, lonlat=True)
     snr = tile_snr(fields["target"], fields["error"], weight, patches.attrs["bright_fraction"])
     chosen = subsets(patches, snr, settings)
+    stands_for = patches.sampling_weight.values.astype(np.float64)
 
     records, curves = [], []
     for subset, rows in chosen.items():
         part = {name: values[rows] for name, values in tiles.items()}
-        counts = metrics.multiplicities(blocks[rows], settings["draws"], settings["seed"])
+        shares = stands_for[rows] / stands_for[rows].min()
+        counts = metrics.multiplicities(blocks[rows], settings["draws"], settings["seed"]) * shares
         about = {"blocks": blocks[rows], "subset": subset}
         ranks = pixels.rank_moments(
-            {name: values[rows] for name, values in places.items()}, fields["target"][rows], weight[rows]
+            {name: values[rows] for name, values in places.items()}, fields["target"][rows], weight[rows], shares
         )
         records += pixels.records(part, ranks, counts, about)
         drawn = [
@@ -90,7 +94,12 @@ def evaluate(
     curves = xr.concat(curves, dim=xr.IndexVariable("subset", list(chosen)), combine_attrs="drop")
     outside = patches["complex"].values == 0
     curves = curves.merge(
-        _latitude_curves(tiles["moments"][outside], patches.glat.values[outside], blocks[outside], settings)
+        _latitude_curves(
+            (tiles["moments"] * stands_for[:, None])[outside],
+            patches.glat.values[outside],
+            blocks[outside],
+            settings,
+        )
     )
     curves["beam"] = ("l", beam, {"long_name": f"B_l^2 of {beam_arcmin:g} arcmin FWHM"})
     curves.attrs = {"beam_arcmin": beam_arcmin, "beam_cut": settings["beam_cut"]}
@@ -129,7 +138,7 @@ def read_fields(patches: xr.Dataset, predictions: xr.Dataset) -> tuple[dict[str,
 
 
 def _latitude_curves(moments: np.ndarray, glat: np.ndarray, blocks: np.ndarray, settings: dict) -> xr.Dataset:
-    """Residual against |b| outside the held-out complexes, bright and faint tiles alike."""
+    """Residual against |b| outside the held-out complexes, bright and faint tiles by what they stand for."""
     edges = settings["latitude_bins"]
     curves = xr.Dataset({"latitude_edges": ("latitude_edge", np.array(edges, float), {"units": "deg"})})
     for name, values in pixels.against_latitude(moments, np.abs(glat), blocks, edges, settings).items():

@@ -53,8 +53,8 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
         found += [metrics.record(name, values, "higher", of=of, **about) for name, values in parts.items()]
     fields = [name for name in FIELDS if f"mf_{name}" in tiles]
     curve = xr.Dataset(coords={"field": fields, "threshold": thresholds})
-    for end, statistic in (("", np.mean), ("_sigma", np.std)):
-        values = np.array([statistic(tiles[f"mf_{name}"], axis=0) for name in fields])
+    lower, upper = np.stack([bands(name, counts[:1]) for name in fields], axis=1)[:, :, 0]
+    for end, values in (("", (upper + lower) / 2), ("_sigma", (upper - lower) / 2)):
         for k, unit in enumerate(UNITS):
             curve[f"v{k}{end}"] = (("field", "threshold"), values[:, k], {"units": unit})
     return found, curve

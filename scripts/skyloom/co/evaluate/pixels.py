@@ -162,26 +162,30 @@ def dense_ranks(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return out
 
 
-def rank_moments(places: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def rank_moments(
+    places: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray, shares: np.ndarray | None = None
+) -> np.ndarray:
     """Sums per tile for the rank correlations of a subset's pixels, (2, n, 6) in the order w, p, t, pp, tt, pt.
 
     places : `dense_ranks` of `prediction` and `target` (n, y, x). First over all valid pixels, then (`spearman_ln`)
     over those whose observed W is positive, where ln W is defined: ranks do not change under the logarithm, and a
-    predicted W of 0 or less has the lowest.
+    predicted W of 0 or less has the lowest. shares : (n,) how many tiles each stands for, one where not given.
     """
+    shares = None if shares is None or (shares == 1).all() else shares
     out = []
     for w in (weight, np.where(target > 0, weight, 0)):
-        p, t = (_mean_ranks(places[name], w > 0) for name in ("prediction", "target"))
+        p, t = (_mean_ranks(places[name], w > 0, shares) for name in ("prediction", "target"))
         out.append(np.stack([(w * term).sum((1, 2)) for term in (np.ones_like(p), p, t, p * p, t * t, p * t)], axis=1))
     return np.array(out)
 
 
-def _mean_ranks(places: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def _mean_ranks(places: np.ndarray, valid: np.ndarray, shares: np.ndarray | None) -> np.ndarray:
     """Ranks within the valid pixels, ties sharing their mean, less the mean rank and over the number of pixels."""
-    often = np.bincount(places[valid])
+    each = None if shares is None else np.broadcast_to(shares[:, None, None], valid.shape)[valid]
+    often = np.bincount(places[valid], each)
     if not len(often):
         return np.zeros(places.shape)
-    rank = (often.cumsum() - (often - 1) / 2) / valid.sum() - 0.5
+    rank = (often.cumsum() - (often - 1) / 2) / often.sum() - 0.5
     return np.where(valid, rank[np.where(valid, places, 0)], 0)
 
 
