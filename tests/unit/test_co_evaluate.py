@@ -217,6 +217,29 @@ def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
     assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
 
 
+def test_each_band_within_the_beam_has_its_record_and_its_paired_difference_to_the_dust_map(tiles):
+    patches, co = tiles
+    records, curves = measured(co, patches)
+    bright = curves.sel(subset="bright")
+    bands = [key[0] for key in records if key[1:] == ("model", "bright") and key[0].startswith("rho_l_minus_dust_")]
+    assert bands == ["rho_l_minus_dust_398", "rho_l_minus_dust_632", "rho_l_minus_dust_866"]
+    for k, ell in enumerate((398, 632, 866)):
+        for of in ("model", "dust", "ceiling"):
+            record = records[f"rho_l_{ell}", of, "bright"]
+            assert record["value"] == bright.rho_l.sel(of=of).values[k]
+            assert record["ci68"] == [bright[f"rho_l_{end}"].sel(of=of).values[k] for end in ("lo", "hi")]
+        model, dust, difference = (
+            records[name, of, "bright"]
+            for name, of in ((f"rho_l_{ell}", "model"), (f"rho_l_{ell}", "dust"), (f"rho_l_minus_dust_{ell}", "model"))
+        )
+        assert difference["value"] == pytest.approx(model["value"] - dust["value"], rel=1e-12)
+        assert difference["ci68"][0] < difference["value"] < difference["ci68"][1]
+        assert records[f"cl_ratio_{ell}", "model", "bright"]["value"] == bright.cl_ratio.sel(of="model").values[k]
+    assert ("cl_ratio_398", "dust", "bright") not in records and ("rho_l_398", "model", "faint") not in records
+    itself, _ = measured(patches.dust.values, patches)  # the same tiles on both sides: no scatter is left
+    assert np.abs(itself["rho_l_minus_dust_398", "model", "bright"]["ci68"]).max() < 1e-6
+
+
 def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
     patches, co = tiles
     wide = patches.assign_attrs(beam_arcmin=30.0)
