@@ -90,10 +90,12 @@ def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return out
 
 
-def record(name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="") -> dict:
+def record(
+    name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="", split="test"
+) -> dict:
     """A metric record from a statistic of `multiplicities`, (1 + draws,); no interval from fewer than MIN_BLOCKS."""
     value, lo, hi = (float(v) for v in bracket(np.asarray(values), blocks))
-    entries = (name, of, "test", subset, value, [lo, hi], unit, better, len(blocks), len(np.unique(blocks)))
+    entries = (name, of, split, subset, value, [lo, hi], unit, better, len(blocks), len(np.unique(blocks)))
     return dict(zip(RECORD, entries, strict=True))
 
 

@@ -304,13 +304,13 @@ STUDY = {
     "data/examples.py": """
 import numpy as np, torch, xarray as xr
 from types import SimpleNamespace
-class Test:
-    def __init__(self, path):
+class Split:
+    def __init__(self, path, code):
         file = xr.open_dataset(path, decode_cf=False)
-        self.dust = file.dust.values[file.split.values == 2]
+        self.dust = file.dust.values[file.split.values == code]
     def __len__(self): return len(self.dust)
     def __getitem__(self, index): return {"dust": torch.from_numpy(self.dust[index])[:, None]}
-def load(paths, entry): return SimpleNamespace(test=Test(paths[0]), meta={})
+def load(paths, entry): return SimpleNamespace(valid=Split(paths[0], 1), test=Split(paths[0], 2), meta={})
 """,
     "models/scale.py": """
 import torch
@@ -322,7 +322,7 @@ def make_task(entry, meta): return Scale()
 def predict(task, batch): return {"prediction": task.factor * batch["dust"]}
 """,
     "baselines.py": "def predict(state, batch, meta): return {'prediction': state['factor'] * batch['dust'][:, 0]}\n",
-    "evaluate.py": "from skyloom.co.evaluate import evaluate\n",
+    "evaluate.py": "from skyloom.co.evaluate import evaluate, validate, validation_rows\n",
 }
 
 
@@ -374,6 +374,18 @@ def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
         "data": "simulated",
         "n_test": rows.sum(),
     }
+    validation = {record["name"]: record for record in content["validation"]}
+    assert {"rho_l_beam", "rmse_over_noise", "mf_overlap", "mf_overlap_normalised"} == validation.keys()
+    assert {record["split"] for record in content["metrics"]} == {"test"}
+    with xr.open_dataset(folder / "patches.nc", decode_cf=False) as patches:
+        bright = patches.isel(example=(patches.split.values == 1) & (patches.bright_fraction.values >= 0.5)).load()
+    expected, _ = measured(0.25 * bright.dust.values, bright)  # as if these tiles were the test set
+    for name, record in validation.items():
+        reference = expected[name, "model", "bright"]
+        assert (record["split"], record["subset"], record["n"]) == ("valid", "bright", bright.sizes["example"])
+        assert record["value"] == (
+            None if np.isnan(reference["value"]) else pytest.approx(reference["value"], rel=1e-5)
+        )
     with xr.open_dataset(folder / "curves.out") as curves:
         assert curves.attrs["model"] == "toy_model" and curves.attrs["data_kind"] == "simulated"
 

@@ -26,18 +26,30 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndar
     predicted W / error; `ssim`, `psnr` (n,), and where a `sample` is drawn `sampled` (n,), the weighted sum of it.
     """
     valid = weight > 0
-    prediction, target = (np.where(valid, maps[name], 0).astype(np.float64) for name in ("prediction", "target"))
-    error = np.where(valid, maps["error"], 1).astype(np.float64)
+    prediction, target, error = _filled(maps, valid)
+    there = target > SIGMAS * error
+    sampled = {"sampled": (weight * np.where(valid, maps["sample"], 0)).sum((1, 2))} if "sample" in maps else {}
+    return sampled | {
+        "moments": moments(maps, weight),
+        "roc": np.stack([histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)], 1),
+        **_image_quality(prediction, target, weight),
+    }
+
+
+def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
+    """The sums MOMENTS of each tile, (n, len(MOMENTS)); maps and weight as in `tables`."""
+    prediction, target, error = _filled(maps, weight > 0)
     difference = prediction - target
     there, found = target > SIGMAS * error, prediction > SIGMAS * error
     terms = (np.ones_like(target), prediction, target, prediction**2, target**2, prediction * target)
     terms += ((difference / error) ** 2, np.abs(difference), error**2, there & found, ~there & found, there & ~found)
-    sampled = {"sampled": (weight * np.where(valid, maps["sample"], 0)).sum((1, 2))} if "sample" in maps else {}
-    return sampled | {
-        "moments": np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1),
-        "roc": np.stack([histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)], 1),
-        **_image_quality(prediction, target, weight),
-    }
+    return np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1)
+
+
+def _filled(maps: dict[str, np.ndarray], valid: np.ndarray) -> list[np.ndarray]:
+    """`prediction`, `target`, `error` in double precision, with 0, 0 and 1 where not valid."""
+    fills = {"prediction": 0, "target": 0, "error": 1}
+    return [np.where(valid, maps[name], fill).astype(np.float64) for name, fill in fills.items()]
 
 
 def histogram(values: np.ndarray, weight: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -98,7 +110,7 @@ def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str
             ("bias", (s["p"] - s["t"]) / s["w"], "zero", "K km/s"),
             ("mae", s["ad"] / s["w"], "lower", "K km/s"),
             ("rmse", np.sqrt(squares / s["w"]), "lower", "K km/s"),
-            ("rmse_over_noise", np.sqrt(s["chi2"] / s["w"]), "lower", ""),
+            ("rmse_over_noise", rmse_over_noise(tiles["moments"], counts), "lower", ""),
             ("chi2_reduced", s["chi2"] / s["w"], "one", ""),
             ("r2", 1 - squares / (s["tt"] - s["t"] ** 2 / s["w"]), "higher", ""),
             ("pearson", _correlation(s), "higher", ""),
@@ -110,6 +122,12 @@ def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str
             ("ssim", metrics.mean(tiles["ssim"], counts), "higher", ""),
             ("psnr", metrics.mean(tiles["psnr"], counts), "higher", "dB"),
         ]
+
+
+def rmse_over_noise(moments: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """sqrt(<((prediction - target) / error)^2>) of each draw."""
+    chi2, total = (counts @ moments[:, MOMENTS.index(name)] for name in ("chi2", "w"))
+    return np.sqrt(chi2 / total)
 
 
 def against_latitude(
