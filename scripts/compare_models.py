@@ -1,5 +1,7 @@
 """Compare the models of one study on its test set: every record, the headline table, and what it says in one line.
 
+That line speaks of the network that is best on validation, of each set: chosen on test, it would be the best of many.
+
 Networks and baselines stand in one table with their intervals; the published numbers stand beside them in columns of
 their own, since they were measured on other data.
 """
@@ -29,7 +31,10 @@ def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"headline": [...], "reference": "dust"}'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='{"headline": [...], "reference": "dust", "chosen_by": ...}',
     )
     parser.add_argument("--metrics", type=Path, nargs="+", required=True)
     parser.add_argument("--published", type=Path, help="config/<study>/published.yaml")
@@ -38,7 +43,7 @@ def main() -> None:
     parser.add_argument("--output-html", type=Path, required=True)
     args = parser.parse_args()
 
-    records = metrics.read(args.metrics)
+    records, validation = metrics.read(args.metrics), metrics.read(args.metrics, "validation")
     others = sorted(set(records.study) - {args.study})
     if others:
         raise cli.BadInput(f"--metrics: records of the study {', '.join(others)} found, expected only {args.study}")
@@ -52,10 +57,12 @@ def main() -> None:
         else:
             print(f"no model has {item['name']}: its column is left out")
     published = yaml.safe_load(args.published.read_text())["scalars"] if args.published else []
-    table = metrics.comparison(records, headline, args.config.get("reference", ""), published)
-    verdict = metrics.verdict(table, records, headline)
+    by = args.config["chosen_by"]
+    chosen = metrics.choose(validation, by)
+    table = metrics.comparison(records, headline, args.config.get("reference", ""), published, chosen)
+    verdict = metrics.verdict(table, records, headline, chosen, by)
     with cli.atomic(args.output_metrics) as part:
-        metrics.write_csv(records, part)
+        metrics.write_csv(pd.concat([records, validation], ignore_index=True), part)
     with cli.atomic(args.output_comparison) as part:
         metrics.write_csv(table, part, verdict)
     with cli.atomic(args.output_html) as part:
@@ -65,7 +72,7 @@ def main() -> None:
 def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], records: pd.DataFrame) -> str:
     """The headline table as one self-contained HTML page."""
     units = dict(zip(records["name"], records.unit, strict=True))
-    heads = ["<th>set</th>", "<th>model</th>", "<th>kind</th>", "<th>flag</th>"]
+    heads = ["<th>set</th>", "<th>model</th>", "<th>kind</th>", "<th>flag</th>", "<th>on validation</th>"]
     for item in headline:
         unit = f" [{escape(units[item['name']])}]" if units[item["name"]] else ""
         heads.append(f'<th class="number">{escape(item["name"])}{unit}<br><small>{escape(item["subset"])}</small></th>')
@@ -75,7 +82,7 @@ def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], re
     rows, group = [], None
     for _, row in table.iterrows():
         cells = [f"<td>{escape(cell)}</td>" for cell in (row["set"], row.model, row.kind)]
-        cells.append(f'<td class="flag">{escape(row.flag)}</td>')
+        cells += [f'<td class="flag">{escape(row.flag)}</td>', f"<td>{escape(row.chosen)}</td>"]
         cells += [f'<td class="number">{_cell(row, metrics.column(item))}</td>' for item in headline]
         cells += [f'<td class="number published">{_number(row[name])}</td>' for name in published]
         rows.append(f"<tr{' class=first' if (row['set'], row.kind) != group else ''}>{''.join(cells)}</tr>")

@@ -425,7 +425,7 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     (folder / "worse.json").write_text(json.dumps(content | {"model": "<worse>"}))
     baseline = json.loads((folder / "metrics.out").read_text()) | {"model": "linear", "kind": "baseline"}
     (folder / "linear.json").write_text(json.dumps(baseline))
-    config = json.dumps({"headline": headline, "reference": "dust"})
+    config = json.dumps({"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"})
     files = [str(folder / name) for name in ("metrics.out", "worse.json", "linear.json")]
     published = str(REPOSITORY / "config/co/published.yaml")
     outputs = [f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html")]
@@ -443,7 +443,9 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     monkeypatch.setattr("sys.argv", argv)
     compare_models.main()
     first, header, *rows = (folder / "table.comparison").read_text().splitlines()
-    assert first.startswith("# No network beats every baseline") and header.startswith("model,kind,flag")
+    assert first.startswith("# toy_model, best of 2 networks by rmse_over_noise on validation (") and header.startswith(
+        "model,kind,flag"
+    )
     assert any(row.startswith("<worse>,network,rho_l below dust") for row in rows)
     page = (folder / "table.html").read_text()
     assert "&lt;worse&gt;" in page and "<worse>" not in page and "real sky" in page
