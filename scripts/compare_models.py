@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from skyloom import cli, metrics
+from skyloom import cli, metrics, score_tables
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--output-metrics", type=Path, required=True)
     parser.add_argument("--output-comparison", type=Path, required=True)
     parser.add_argument("--output-html", type=Path, required=True)
+    parser.add_argument("--output-bands", type=Path, required=True)
+    parser.add_argument("--output-subsets", type=Path, required=True)
     args = parser.parse_args()
 
     records, validation = metrics.read(args.metrics), metrics.read(args.metrics, "validation")
@@ -60,13 +62,20 @@ def main() -> None:
     by = args.config["chosen_by"]
     chosen = metrics.choose(validation, by)
     table = metrics.comparison(records, headline, args.config.get("reference", ""), published, chosen)
+    reference, profile = args.config.get("reference", ""), args.config.get("bands", {"score": "", "ratio": ""})
+    bands = score_tables.bands(records, profile["score"], profile["ratio"], reference, chosen)
     verdict = metrics.verdict(table, records, headline, chosen, by)
+    verdict = f"{verdict} {score_tables.bands_in_words(bands, profile['score'], reference)}".strip()
     with cli.atomic(args.output_metrics) as part:
         metrics.write_csv(pd.concat([records, validation], ignore_index=True), part)
     with cli.atomic(args.output_comparison) as part:
         metrics.write_csv(table, part, verdict)
     with cli.atomic(args.output_html) as part:
         part.write_text(page(args.study, table, verdict, headline, records))
+    with cli.atomic(args.output_bands) as part:
+        metrics.write_csv(bands, part)
+    with cli.atomic(args.output_subsets) as part:
+        part.write_text(subset_page(args.study, records, args.config.get("by_subset", [])))
 
 
 def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], records: pd.DataFrame) -> str:
@@ -107,6 +116,48 @@ def page(study: str, table: pd.DataFrame, verdict: str, headline: list[dict], re
     )
 
 
+def subset_page(study: str, records: pd.DataFrame, names: list[str]) -> str:
+    """Scores subset by subset as one self-contained HTML page: a table a set and score."""
+    parts = []
+    for name, group in records.groupby("set", sort=False):
+        counts = group.drop_duplicates("subset").set_index("subset").n
+        share = group[group["name"] == BRIGHT].drop_duplicates("subset").set_index("subset")["value"]
+        for score in names:
+            table = score_tables.by_subset(group, score)
+            if table.empty:
+                continue
+            unit = group.unit[group["name"] == score].iloc[0]
+            heads = ["<th>model</th>"]
+            for subset in table:
+                mark = " †" if share.get(subset, 1) == 0 else ""
+                heads.append(f'<th class="number">{escape(subset)}{mark}<br><small>n = {counts[subset]}</small></th>')
+            rows = [
+                f"<tr><td>{escape(model)}</td>" + "".join(_interval(cell) for cell in row) + "</tr>"
+                for model, row in zip(table.index, table.to_numpy(), strict=True)
+            ]
+            parts.append(
+                f"<h2>{escape(name)}: {escape(score)}{f' [{escape(unit)}]' if unit else ''}</h2>"
+                f'<div class="table"><table><thead><tr>{"".join(heads)}</tr></thead>\n<tbody>\n'
+                + "\n".join(rows)
+                + "\n</tbody></table></div>"
+            )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(study)}: scores by subset</title>'
+        f"<style>{STYLE}</style><h1>{escape(study)}: scores by subset</h1>\n"
+        + "\n".join(parts)
+        + "<p><small>n: test examples; † no bright one among them, so that nothing of the kind that models learn most"
+        " from is scored there. Intervals are 68 %; from fewer than four blocks of sky there is none."
+        f" Seeds are averaged. Data: {escape(', '.join(sorted(set(records.data))))}.</small></p></html>\n"
+    )
+
+
+def _interval(cell: tuple[float, float, float] | float) -> str:
+    value, low, high = cell if isinstance(cell, tuple) else (float("nan"),) * 3
+    text = _number(value) + ("" if pd.isna(low) else f"<br><small>[{_number(low)}, {_number(high)}]</small>")
+    return f'<td class="number">{text}</td>'
+
+
+BRIGHT = "bright_share"  # of a subset's examples, where a study has faint and bright ones
 SOURCE = ("published_on", "published_source")
 
 

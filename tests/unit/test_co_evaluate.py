@@ -428,7 +428,9 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     config = json.dumps({"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"})
     files = [str(folder / name) for name in ("metrics.out", "worse.json", "linear.json")]
     published = str(REPOSITORY / "config/co/published.yaml")
-    outputs = [f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html")]
+    outputs = [
+        f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html", "bands", "subsets")
+    ]
     argv = [
         "compare_models",
         "--study=toy",

@@ -61,6 +61,7 @@ def evaluate(
     blocks = healpy.ang2pix(settings["block_nside"], patches.glon.values, patches.glat.values, lonlat=True)
     snr = tile_snr(fields["target"], fields["error"], weight, patches.attrs["bright_fraction"])
     chosen = subsets(patches, snr, settings)
+    bright = patches.bright_fraction.values >= patches.attrs["bright_fraction"]
     stands_for = patches.sampling_weight.values.astype(np.float64)
 
     records, curves = [], []
@@ -73,6 +74,7 @@ def evaluate(
             {name: values[rows] for name, values in places.items()}, fields["target"][rows], weight[rows], shares
         )
         records += pixels.records(part, ranks, counts, about)
+        records.append(metrics.record("bright_share", metrics.mean(bright[rows] * 1.0, counts), "higher", **about))
         drawn = [
             structure.records(part, counts, grids.ell, grids.in_beam, about),
             morphology.records(part, counts, grids.thresholds, settings["seed"], about),
