@@ -9,6 +9,7 @@ import pandas as pd
 from skyloom.metrics import OWN
 
 ENDS = ("value", "lo", "hi")
+KINDS = ("bound", "reference")  # what stands beside the models, as in `metrics.comparison`
 BANDS = ("set", "l", "model", "kind", "chosen", "above_reference", "above_baselines")
 
 
@@ -28,10 +29,11 @@ def bands(records: pd.DataFrame, score: str, ratio: str, reference: str, chosen:
     for (name, ell), group in found.groupby(["set", found.l.astype(float)], sort=False):
         own = group["of"].isin(OWN)
         known = [("model", "sample", *key, part) for key, part in group[own].groupby(["model", "kind"], sort=False)]
-        known += [(of, "", of, "reference", part) for of, part in group[~own].groupby("of", sort=False)]
+        known += [(of, "", of, KINDS[of == reference], part) for of, part in group[~own].groupby("of", sort=False)]
         for of, sample, model, kind, part in known:
             mark = "chosen" if kind == "network" and chosen.get(name, ("",))[0] == model else ""
             row = {"set": name, "l": ell, "model": model, "kind": kind, "chosen": mark}
+            row |= {"above_reference": "", "above_baselines": ""}
             for column in (score, difference, ratio):
                 row |= _mean_of(part, column, of)
             rows.append(row | (_mean_of(part, ratio, sample, f"{ratio}_sample") if sample else {}))
@@ -44,7 +46,7 @@ def bands(records: pd.DataFrame, score: str, ratio: str, reference: str, chosen:
         rivals = baselines[(baselines["set"] == row["set"]) & (baselines.l == row.l)]
         table.loc[k, "above_reference"] = "yes" if row[f"{difference}_lo"] > 0 else "no"
         table.loc[k, "above_baselines"] = "yes" if (row[f"{score}_lo"] > rivals[f"{score}_hi"]).all() else "no"
-    return table.fillna({"above_reference": "", "above_baselines": ""})
+    return table
 
 
 def bands_in_words(table: pd.DataFrame, score: str, reference: str) -> str:
@@ -61,7 +63,7 @@ def bands_in_words(table: pd.DataFrame, score: str, reference: str) -> str:
 
 
 def by_subset(records: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One score of one set, cells (value, lo, hi): a row a model, then what stands beside them, and a column a subset."""
+    """One score of one set, cells (value, lo, hi): a row a model, then what stands beside them; a column a subset."""
     found = records[(records["name"] == name) & (records["of"] != "sample")]
     label = found.model.where(found["of"] == "model", found["of"])
     order = {"network": 0, "baseline": 1}

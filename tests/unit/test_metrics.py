@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skyloom import metrics
+from skyloom import metrics, score_tables
 from skyloom.cli import BadInput
 
 HEADLINE = [
@@ -310,3 +310,54 @@ def test_comparison_csv_begins_with_its_verdict_and_reads_back(tmp_path):
     metrics.write_csv(table, tmp_path / "c.csv", "nothing\nis won")
     assert (tmp_path / "c.csv").read_text().startswith("# nothing is won\nmodel,rho\n")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "c.csv", comment="#"), table)
+
+
+# --- tables beside the headline's ------------------------------------------------------------------------------------
+
+
+def band_records():
+    """Two bands: the network leads the dust map in both, and the better of two baselines in the first alone."""
+    rows = []
+
+    def add(model, kind, name, value, width, of="model"):
+        rows.append(
+            {"study": "co", "model": model, "kind": kind, "seed": 0, "set": "a", "line": "", "data": "simulated"}
+            | {"name": name, "of": of, "subset": "bright", "value": value, "lo": value - width, "hi": value + width}
+        )
+
+    for ell, network, forest in ((398, 0.96, 0.9), (632, 0.91, 0.9)):
+        add("net", "network", f"rho_l_{ell}", network, 0.02)
+        add("net", "network", f"rho_l_minus_dust_{ell}", network - 0.89, 0.005)
+        add("net", "network", f"cl_ratio_{ell}", 0.8, 0.1)
+        add("net", "network", f"cl_ratio_{ell}", 1.1, 0.1, of="sample")
+        add("forest", "baseline", f"rho_l_{ell}", forest, 0.02)
+        add("constant", "baseline", f"rho_l_{ell}", 0.0, 0.01)
+        for model, kind in (("net", "network"), ("forest", "baseline")):
+            add(model, kind, f"rho_l_{ell}", 0.89, 0.03, of="dust")
+    add("net", "network", "rho_l_beam", 0.92, 0.01)
+    return pd.DataFrame(rows)
+
+
+def test_bands_say_where_the_network_lies_above_the_dust_map_and_every_baseline():
+    table = score_tables.bands(band_records(), "rho_l", "cl_ratio", "dust", {"a": ("net", 0.9)})
+    assert table.l.tolist() == [398] * 4 + [632] * 4
+    assert set(table.model[:4]) == {"net", "forest", "constant", "dust"}
+    net = table[table.model == "net"]
+    assert net.above_reference.tolist() == ["yes", "yes"]  # the paired interval, though their own intervals overlap
+    assert (
+        net.above_baselines.tolist() == ["yes", "no"] and (table.above_baselines[table.kind != "network"] == "").all()
+    )
+    assert net.cl_ratio.tolist() == [0.8, 0.8] and net.cl_ratio_sample.tolist() == [1.1, 1.1]
+    words = score_tables.bands_in_words(table, "rho_l", "dust")
+    assert words.startswith(
+        "a: net has a rho_l above the dust map at every one and above every baseline at 398 of l = 398, 632"
+    )
+
+
+def test_scores_by_subset_have_a_row_a_model_and_a_column_a_subset():
+    records = band_records().assign(name="rho_l_beam", subset=lambda t: np.where(t.index % 2, "faint", "bright"))
+    table = score_tables.by_subset(records, "rho_l_beam")
+    assert list(table) == ["bright", "faint"] and table.index[0] == "net" and table.index[-1] == "dust"
+    rows = records[(records.model == "net") & (records["of"] == "model") & (records.subset == "bright")]
+    assert table.loc["net", "bright"] == pytest.approx(tuple(rows[["value", "lo", "hi"]].mean()))
+    assert score_tables.by_subset(records, "crps").empty
