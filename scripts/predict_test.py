@@ -1,5 +1,6 @@
-"""Predict the test split with a trained model and measure the prediction.
+"""Predict the test split with a trained model and measure the prediction; and its headline scores on validation.
 
+Models are chosen by what they score on validation, so that what the chosen one scores on test is not the best of many.
 Nothing is learned here: weights, normalisation and thresholds come from the checkpoint, and the metrics' settings from
 the config. A checkpoint of another study, model, config or normalisation is refused.
 """
@@ -15,6 +16,7 @@ from skyloom import checkpoint, cli, metrics
 from skyloom.patchset import flag_names
 
 COPIED = ("tile", "glon", "glat", "split", "complex", "bright_fraction")  # coordinates of an example, where it has them
+VALID_SAMPLES = 2  # on validation: coverage and the fair CRPS have the same expectation for any number
 
 
 def main() -> None:
@@ -36,17 +38,22 @@ def main() -> None:
     trained = checkpoint.load(args.checkpoint, {"study": args.study, "model": args.model, "entry": entry})
     examples = importlib.import_module(f"skyloom.{args.study}.data.examples").load(args.data, entry)
     checkpoint.refuse_differences(args.checkpoint, trained["meta"], examples.meta, "meta", "the training set")
-    patches = test_rows(args.data[0])
-    if len(examples.test) != patches.sizes["example"]:
-        found = len(examples.test)
-        raise cli.BadInput(
-            f"{args.data[0]}: {found} test examples read, expected its {patches.sizes['example']} test rows"
-        )
+    patches, known = (rows_of(args.data[0], split) for split in ("test", "valid"))
+    for split, rows, read in (("test", patches, examples.test), ("valid", known, examples.valid)):
+        if len(read) != rows.sizes["example"]:
+            expected = f"expected its {rows.sizes['example']} {split} rows"
+            raise cli.BadInput(f"{args.data[0]}: {len(read)} {split} examples read, {expected}")
 
     torch.manual_seed(args.seed)  # of a stochastic model's realisations
     predictions = as_dataset(checkpoint.predict(trained, examples.test), patches)
-    evaluate = importlib.import_module(f"skyloom.{args.study}.evaluate").evaluate
-    records, curves = evaluate(patches, predictions, entry, args.config["evaluate"])
+    evaluation = importlib.import_module(f"skyloom.{args.study}.evaluate")
+    records, curves = evaluation.evaluate(patches, predictions, entry, args.config["evaluate"])
+    scored = evaluation.validation_rows(known)
+    validation = []
+    if len(scored):
+        known = known.isel(example=scored)
+        predicted = as_dataset(checkpoint.predict(with_few_samples(trained), examples.valid, scored), known)
+        validation = evaluation.validate(known, predicted, args.config["evaluate"])
     about = {"study": args.study, "model": args.model, "kind": trained["kind"], "seed": args.seed}
     data_kind = patches.attrs["data_kind"]
     about |= {"set": entry.get("set", ""), "line": patches.attrs.get("line", "")}
@@ -58,17 +65,27 @@ def main() -> None:
     with cli.atomic(args.curves) as part:
         curves.to_netcdf(part)
     with cli.atomic(args.metrics) as part:
-        metrics.write_json(about | {"metrics": records}, part)
+        metrics.write_json(about | {"metrics": records, "validation": validation}, part)
 
 
-def test_rows(path: Path) -> xr.Dataset:
-    """The test rows of a patch set, in the file's order."""
+def with_few_samples(trained: dict) -> dict:
+    """The checkpoint, of a stochastic model with VALID_SAMPLES realisations, whose cost is a sample's times them."""
+    entry = trained["entry"]
+    return (
+        trained | {"entry": entry | {"samples": min(entry["samples"], VALID_SAMPLES)}}
+        if "samples" in entry
+        else trained
+    )
+
+
+def rows_of(path: Path, split: str) -> xr.Dataset:
+    """The rows of one split of a patch set, in the file's order."""
     with xr.open_dataset(path, decode_cf=False) as patches:
-        test = next(value for value, name in flag_names(patches["split"]).items() if name == "test")
-        rows = np.flatnonzero(patches["split"].values == test)
+        wanted = next(value for value, name in flag_names(patches["split"]).items() if name == split)
+        rows = np.flatnonzero(patches["split"].values == wanted)
         if not len(rows):
             raise cli.BadInput(
-                f"{path}: split has no test example among {patches.sizes['example']}; expected at least one"
+                f"{path}: split has no {split} example among {patches.sizes['example']}; expected at least one"
             )
         return patches.isel(example=rows).load()
 

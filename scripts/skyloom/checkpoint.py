@@ -74,8 +74,9 @@ def _network(checkpoint: dict):
 
 
 @torch.no_grad()
-def predict(checkpoint: dict, examples) -> dict[str, np.ndarray]:
-    """The model's maps of all `examples` in physical units, (example, ...) each."""
+def predict(checkpoint: dict, examples, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The model's maps of `examples`, or of these `rows` of them, in physical units, (example, ...) each."""
     apply = predictor(checkpoint)
-    parts = [apply(examples[index]) for index in np.array_split(np.arange(len(examples)), -(-len(examples) // BATCH))]
+    rows = np.arange(len(examples)) if rows is None else rows
+    parts = [apply(examples[index]) for index in np.array_split(rows, -(-len(rows) // BATCH))]
     return {name: torch.cat([part[name].float().cpu() for part in parts]).numpy() for name in parts[0]}

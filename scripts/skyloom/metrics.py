@@ -24,6 +24,7 @@ NOMINAL = 0.6827  # what lies between them
 MIN_BLOCKS = 4  # three blocks can be drawn in 10 ways, two in 3: their percentiles say nothing
 OWN = ("model", "sample")  # what a record can be `of` that is the model's own
 RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")
+ABOUT = ("study", "model", "kind", "seed", "set", "data")  # of a model, beside its records
 LOSS = {
     "higher": lambda v: -v,
     "lower": lambda v: v,
@@ -75,7 +76,10 @@ def mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Median over examples for each draw. values : (n, k); counts : `multiplicities`. Returns (draws, k)."""
+    """Median over examples for each draw. values : (n, k); counts : `multiplicities`, or those times weights.
+
+    Returns (draws, k): where half of the weight lies below and half above, between the two of an even count.
+    """
     out = np.empty((len(counts), values.shape[1]))
     for k, column in enumerate(values.T):
         order = np.argsort(column)
@@ -87,10 +91,12 @@ def median(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return out
 
 
-def record(name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="") -> dict:
+def record(
+    name: str, values: np.ndarray, better: str, blocks: np.ndarray, *, subset: str, of="model", unit="", split="test"
+) -> dict:
     """A metric record from a statistic of `multiplicities`, (1 + draws,); no interval from fewer than MIN_BLOCKS."""
     value, lo, hi = (float(v) for v in bracket(np.asarray(values), blocks))
-    entries = (name, of, "test", subset, value, [lo, hi], unit, better, len(blocks), len(np.unique(blocks)))
+    entries = (name, of, split, subset, value, [lo, hi], unit, better, len(blocks), len(np.unique(blocks)))
     return dict(zip(RECORD, entries, strict=True))
 
 
@@ -112,30 +118,58 @@ def _plain(item):
     return None if isinstance(item, float) and not math.isfinite(item) else item
 
 
-def read(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """All records of several `metrics.json`, tidy: one row a model, seed and record."""
+def read(paths: Iterable[str | Path], split: str = "metrics") -> pd.DataFrame:
+    """All records of several `metrics.json`, tidy: one row a model, seed and record; no row where none is.
+
+    split : the list of records that is read, `metrics` of the test split or `validation`.
+    """
     rows = []
     for path in paths:
         content = json.loads(Path(path).read_text())
-        missing = [key for key in ("study", "model", "kind", "seed", "set", "data", "metrics") if key not in content]
+        missing = [key for key in (*ABOUT, split) if key not in content]
         if missing:
             raise BadInput(f"{path}: keys {', '.join(missing)} not found; expected what predict_test writes")
-        about = {key: content[key] for key in ("study", "model", "kind", "seed", "set", "data")}
+        about = {key: content[key] for key in ABOUT}
         about["line"] = content.get("line", "")
-        for entry in content["metrics"]:
+        for entry in content[split]:
             lo, hi = entry["ci68"]
             values = {"value": entry["value"], "lo": lo, "hi": hi}
             rows.append(about | {k: entry.get(k, "") for k in RECORD if k not in ("value", "ci68")} | values)
-    if not rows:
+    if not rows and split == "metrics":
         raise BadInput("no metric records in " + ", ".join(map(str, paths)))
-    table = pd.DataFrame(rows)
+    columns = [*ABOUT, "line", *(key for key in RECORD if key not in ("value", "ci68")), "value", "lo", "hi"]
+    table = pd.DataFrame(rows, columns=columns)
     return table.astype({"value": float, "lo": float, "hi": float}).replace({"of": {"": "model"}})
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def comparison(records: pd.DataFrame, headline: list[dict], reference: str, published: list[dict] = ()) -> pd.DataFrame:
+def choose(validation: pd.DataFrame, by: str) -> dict[str, tuple[str, float]]:
+    """Set -> the network that scores best on validation, seeds averaged, and that score; what test says has no part.
+
+    validation : records of the validation split; by : the metric. A set whose networks have no score is left out.
+    """
+    found = validation[(validation["name"] == by) & (validation["of"] == "model")]
+    if found.empty and not validation.empty:
+        known = ", ".join(sorted(validation["name"].unique()))
+        raise BadInput(f"config: comparison.chosen_by: {by} is no score of validation; expected one of {known}")
+    chosen = {}
+    for name, group in found[found.kind == "network"].groupby("set", sort=False):
+        mean = group.groupby("model", sort=False)["value"].agg(lambda values: values.mean(skipna=False))
+        if mean.notna().any():
+            loss = mean.map(LOSS[group.better.iloc[0]])
+            chosen[name] = loss.idxmin(), mean[loss.idxmin()]
+    return chosen
+
+
+def comparison(
+    records: pd.DataFrame,
+    headline: list[dict],
+    reference: str,
+    published: list[dict] = (),
+    chosen: dict[str, tuple[str, float]] | None = None,
+) -> pd.DataFrame:
     """The headline table: set by set a row a model, seeds as mean and scatter; then what stands beside the models.
 
     headline : `{"name", "subset"}`, with `"label"` where flag and verdict use another name, `"decides": False` where
@@ -147,9 +181,15 @@ def comparison(records: pd.DataFrame, headline: list[dict], reference: str, publ
     published : `{"beside", "metric", "value", "measured_on", "source"}`, with `"with"` where it belongs to one `line`;
     their values get columns of their own, in the row of the model `beside`, or of each model of the list `beside` that
     is here; where none is, in one more row below the first set of that line.
+    chosen : `choose`; the column `chosen` marks these networks.
     """
     parts = [_set_rows(group, headline, reference) for _, group in records.groupby("set", sort=False)]
     table = pd.concat(parts, ignore_index=True)
+    marks = [
+        "chosen" if kind == "network" and (chosen or {}).get(name, ("",))[0] == model else ""
+        for name, kind, model in zip(table["set"], table.kind, table.model, strict=True)
+    ]
+    table.insert(3, "chosen", marks)
     for entry in published:
         table = _beside(table, entry)
     return table
@@ -176,16 +216,25 @@ def _set_rows(records: pd.DataFrame, headline: list[dict], reference: str) -> pd
     return table
 
 
-def verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) -> str:
-    """A sentence a set: which network beats every baseline in every deciding headline on test, or that none does."""
+def verdict(
+    table: pd.DataFrame, records: pd.DataFrame, headline: list[dict], chosen: dict[str, tuple[str, float]], by: str
+) -> str:
+    """A sentence a set: whether the network chosen on validation beats every baseline in every deciding headline.
+
+    chosen : `choose`, by the metric `by`.
+    """
     sets = list(dict.fromkeys(table["set"]))
-    lines = [_set_verdict(table[table["set"] == s], records[records["set"] == s], headline) for s in sets]
+    lines = [
+        _set_verdict(table[table["set"] == s], records[records["set"] == s], headline, chosen.get(s), by) for s in sets
+    ]
     if len(sets) > 1:
         lines = [f"{name}: {line}" for name, line in zip(sets, lines, strict=True)]
     return " ".join(lines)
 
 
-def _set_verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict]) -> str:
+def _set_verdict(
+    table: pd.DataFrame, records: pd.DataFrame, headline: list[dict], chosen: tuple[str, float] | None, by: str
+) -> str:
     deciding = [item for item in headline if item.get("decides", True)]
     names = " and ".join(f"{_label(item)} ({item['subset']})" for item in deciding)
     data = _joined(records.data)
@@ -193,18 +242,20 @@ def _set_verdict(table: pd.DataFrame, records: pd.DataFrame, headline: list[dict
     if networks.empty or baselines.empty:
         lacking = "network" if networks.empty else "baseline"
         return f"No {lacking} in this comparison, so that nothing can be said about {names}. Data: {data}."
+    if chosen is None:
+        return (
+            f"No network has {by} on validation to be chosen by, so that nothing is said about {names}. Data: {data}."
+        )
+    model, score = chosen
     better = _better(records)
-    duels = {
-        row.model: [_duel(row, baselines, item, better[item["name"]]) for item in deciding]
-        for _, row in networks.iterrows()
-    }
-    winners = [model for model, parts in duels.items() if all(won for won, _ in parts)]
-    told = "; ".join(f"{model}: " + ", ".join(text for _, text in duels[model]) for model in winners or duels)
-    if winners:
-        verb = "beats" if len(winners) == 1 else "beat"
-        line = f"{', '.join(winners)} {verb} every baseline in {names} on the test set. {told}."
-    else:
-        line = f"No network beats every baseline in {names} on the test set. {told}."
+    row = networks[networks.model == model].iloc[0]
+    duels = [_duel(row, baselines, item, better[item["name"]]) for item in deciding]
+    among = f"best of {len(networks)} networks by {by} on validation ({score:.3g})"
+    if len(networks) == 1:
+        among = f"the only network ({by} on validation {score:.3g})"
+    verb = "beats" if all(won for won, _ in duels) else "does not beat"
+    line = f"{model}, {among}, {verb} every baseline in {names} on the test set."
+    line += f" {', '.join(text for _, text in duels)}."
     for _, row in networks[networks.flag != ""].iterrows():
         line += f" {row.model}: {row.flag}."
     return f"{line} Data: {data}."
@@ -284,7 +335,7 @@ def _beside(table: pd.DataFrame, entry: dict) -> pd.DataFrame:
     if not (table.model.isin(names) & same_line).any():
         of_line = table[same_line].iloc[0]
         last = table.index[table["set"] == of_line["set"]][-1]
-        added = {"model": names[0], "kind": "published", "flag": "", "seeds": 0, "texture": ""}
+        added = {"model": names[0], "kind": "published", "flag": "", "chosen": "", "seeds": 0, "texture": ""}
         added |= {"set": of_line["set"], "line": of_line.line}
         table = pd.concat([table.loc[:last], pd.DataFrame([added]), table.loc[last + 1 :]], ignore_index=True)
         same_line = table.line == entry["with"] if "with" in entry else table.line.notna()

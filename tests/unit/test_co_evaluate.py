@@ -87,6 +87,7 @@ def fake_patches(n=60, size=32, seed=0):
             "split": flags(split, ["train", "valid", "test"]),
             "complex": flags(held_out, NAMES),
             "bright_fraction": ("example", (co > 3.6).mean((1, 2)).astype(np.float32)),
+            "sampling_weight": ("example", np.ones(n, np.float32)),
         },
         attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "beam_arcmin": 15.0, "bright_fraction": 0.5}
         | {"block_deg": 120.0, "line": "CO J=1-0"},
@@ -216,6 +217,29 @@ def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
     assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
 
 
+def test_each_band_within_the_beam_has_its_record_and_its_paired_difference_to_the_dust_map(tiles):
+    patches, co = tiles
+    records, curves = measured(co, patches)
+    bright = curves.sel(subset="bright")
+    bands = [key[0] for key in records if key[1:] == ("model", "bright") and key[0].startswith("rho_l_minus_dust_")]
+    assert bands == ["rho_l_minus_dust_398", "rho_l_minus_dust_632", "rho_l_minus_dust_866"]
+    for k, ell in enumerate((398, 632, 866)):
+        for of in ("model", "dust", "ceiling"):
+            record = records[f"rho_l_{ell}", of, "bright"]
+            assert record["value"] == bright.rho_l.sel(of=of).values[k]
+            assert record["ci68"] == [bright[f"rho_l_{end}"].sel(of=of).values[k] for end in ("lo", "hi")]
+        model, dust, difference = (
+            records[name, of, "bright"]
+            for name, of in ((f"rho_l_{ell}", "model"), (f"rho_l_{ell}", "dust"), (f"rho_l_minus_dust_{ell}", "model"))
+        )
+        assert difference["value"] == pytest.approx(model["value"] - dust["value"], rel=1e-12)
+        assert difference["ci68"][0] < difference["value"] < difference["ci68"][1]
+        assert records[f"cl_ratio_{ell}", "model", "bright"]["value"] == bright.cl_ratio.sel(of="model").values[k]
+    assert ("cl_ratio_398", "dust", "bright") not in records and ("rho_l_398", "model", "faint") not in records
+    itself, _ = measured(patches.dust.values, patches)  # the same tiles on both sides: no scatter is left
+    assert np.abs(itself["rho_l_minus_dust_398", "model", "bright"]["ci68"]).max() < 1e-6
+
+
 def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
     patches, co = tiles
     wide = patches.assign_attrs(beam_arcmin=30.0)
@@ -224,6 +248,33 @@ def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
     assert blurred.attrs["beam_arcmin"] == 30
     first = blurred.rho_l.sel(of="model", subset="bright").values[0]  # l = 398 alone is left within 30'
     assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first, rel=1e-12)
+
+
+def test_tile_of_weight_three_counts_as_three_tiles_in_mixed_subsets(tiles):
+    """Scores of the whole sky, whose chosen faint tiles stand for more, are those of a sky with copies of them."""
+    patches, co = tiles
+    rng = np.random.default_rng(8)
+    bright = patches.bright_fraction.values >= 0.5
+    weights = np.where(bright, 1.0, 3.0)
+    copies = np.repeat(np.arange(len(co)), weights.astype(int))
+    prediction = (1.2 * co + smooth_fields(len(co), co.shape[-1], -2, rng)).astype(np.float32)
+    samples = np.repeat((prediction + 1)[:, None], 2, axis=1)
+    weighted, curves = measured(prediction, patches.assign(sampling_weight=("example", weights)), samples=samples)
+    copied, full = measured(prediction[copies], patches.isel(example=copies), samples=samples[copies])
+    mixed = [key for key in copied if key[2] in ("b_5_10", "block_1", "snr_4_8", "extrapolation")]
+    drawn_at_random = ("coverage_68", "crps", "pull")  # noise is drawn onto each copy; the halves of the ceiling too
+    compared = [key for key in mixed if key[0] not in drawn_at_random and key[1] != "ceiling" and "norm" not in key[0]]
+    assert len(compared) > 60
+    for key in compared:
+        assert weighted[key]["value"] == pytest.approx(copied[key]["value"], rel=1e-6, abs=1e-9, nan_ok=True), key
+        assert weighted[key]["ci68"] == pytest.approx(copied[key]["ci68"], rel=1e-6, abs=1e-9, nan_ok=True), key
+    alone, _ = measured(prediction, patches, samples=samples)
+    for key in alone:
+        if key[2] in ("bright", "faint"):
+            assert weighted[key] == alone[key], key
+    assert weighted["rmse", "model", "extrapolation"]["value"] != alone["rmse", "model", "extrapolation"]["value"]
+    for name in ("latitude_rms", "v0", "v1_sigma", "pdf"):
+        xr.testing.assert_allclose(curves[name], full[name], rtol=1e-6)
 
 
 def test_pearson_and_spearman_equal_scipy_on_the_pooled_pixels(tiles):
@@ -253,13 +304,13 @@ STUDY = {
     "data/examples.py": """
 import numpy as np, torch, xarray as xr
 from types import SimpleNamespace
-class Test:
-    def __init__(self, path):
+class Split:
+    def __init__(self, path, code):
         file = xr.open_dataset(path, decode_cf=False)
-        self.dust = file.dust.values[file.split.values == 2]
+        self.dust = file.dust.values[file.split.values == code]
     def __len__(self): return len(self.dust)
     def __getitem__(self, index): return {"dust": torch.from_numpy(self.dust[index])[:, None]}
-def load(paths, entry): return SimpleNamespace(test=Test(paths[0]), meta={})
+def load(paths, entry): return SimpleNamespace(valid=Split(paths[0], 1), test=Split(paths[0], 2), meta={})
 """,
     "models/scale.py": """
 import torch
@@ -271,7 +322,7 @@ def make_task(entry, meta): return Scale()
 def predict(task, batch): return {"prediction": task.factor * batch["dust"]}
 """,
     "baselines.py": "def predict(state, batch, meta): return {'prediction': state['factor'] * batch['dust'][:, 0]}\n",
-    "evaluate.py": "from skyloom.co.evaluate import evaluate\n",
+    "evaluate.py": "from skyloom.co.evaluate import evaluate, validate, validation_rows\n",
 }
 
 
@@ -323,6 +374,18 @@ def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
         "data": "simulated",
         "n_test": rows.sum(),
     }
+    validation = {record["name"]: record for record in content["validation"]}
+    assert {"rho_l_beam", "rmse_over_noise", "mf_overlap", "mf_overlap_normalised"} == validation.keys()
+    assert {record["split"] for record in content["metrics"]} == {"test"}
+    with xr.open_dataset(folder / "patches.nc", decode_cf=False) as patches:
+        bright = patches.isel(example=(patches.split.values == 1) & (patches.bright_fraction.values >= 0.5)).load()
+    expected, _ = measured(0.25 * bright.dust.values, bright)  # as if these tiles were the test set
+    for name, record in validation.items():
+        reference = expected[name, "model", "bright"]
+        assert (record["split"], record["subset"], record["n"]) == ("valid", "bright", bright.sizes["example"])
+        assert record["value"] == (
+            None if np.isnan(reference["value"]) else pytest.approx(reference["value"], rel=1e-5)
+        )
     with xr.open_dataset(folder / "curves.out") as curves:
         assert curves.attrs["model"] == "toy_model" and curves.attrs["data_kind"] == "simulated"
 
@@ -362,10 +425,12 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     (folder / "worse.json").write_text(json.dumps(content | {"model": "<worse>"}))
     baseline = json.loads((folder / "metrics.out").read_text()) | {"model": "linear", "kind": "baseline"}
     (folder / "linear.json").write_text(json.dumps(baseline))
-    config = json.dumps({"headline": headline, "reference": "dust"})
+    config = json.dumps({"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"})
     files = [str(folder / name) for name in ("metrics.out", "worse.json", "linear.json")]
     published = str(REPOSITORY / "config/co/published.yaml")
-    outputs = [f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html")]
+    outputs = [
+        f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html", "bands", "subsets")
+    ]
     argv = [
         "compare_models",
         "--study=toy",
@@ -380,7 +445,9 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     monkeypatch.setattr("sys.argv", argv)
     compare_models.main()
     first, header, *rows = (folder / "table.comparison").read_text().splitlines()
-    assert first.startswith("# No network beats every baseline") and header.startswith("model,kind,flag")
+    assert first.startswith("# toy_model, best of 2 networks by rmse_over_noise on validation (") and header.startswith(
+        "model,kind,flag"
+    )
     assert any(row.startswith("<worse>,network,rho_l below dust") for row in rows)
     page = (folder / "table.html").read_text()
     assert "&lt;worse&gt;" in page and "<worse>" not in page and "real sky" in page

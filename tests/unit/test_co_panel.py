@@ -9,7 +9,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from sklearn.metrics import f1_score, r2_score, roc_auc_score
 from test_co_evaluate import SETTINGS, fake_patches, measured, smooth_fields
 
-from skyloom.co.evaluate import distribution, pixels, spread
+from skyloom import metrics
+from skyloom.co.evaluate import distribution, morphology, pixels, spread
 
 
 @pytest.fixture(scope="module")
@@ -147,13 +148,13 @@ def test_gaussian_spread_covers_by_the_error_function(stated, expected):
     assert np.sqrt(found["pull"].sum() / found["total"].sum()) == pytest.approx(1 / stated, rel=0.01)
 
 
-def test_pull_of_an_honest_ensemble_is_one_for_few_members_too():
+def test_pull_of_an_honest_ensemble_around_its_models_mean_has_no_scatter_of_that_mean_in_it():
     rng = np.random.default_rng(3)
     drawn = rng.normal(0, 3, (40, 9, 32, 32))
-    maps = {"samples": drawn[:, 1:], "prediction": drawn[:, 1:].mean(1), "target": drawn[:, 0]}
+    maps = {"samples": drawn[:, 1:], "prediction": np.zeros((40, 32, 32)), "target": drawn[:, 0]}
     maps["error"] = np.full(maps["target"].shape, 1e-3)
     pull = covered(maps)[1]["pull"].sum() / maps["target"].size
-    # <d^2> is 9 (1 + 1/8); the mean of its inverse-chi-squared denominator is 7 / 5 of that of a known variance
+    # <d^2> is 9; the mean of its inverse-chi-squared denominator is 7 / 5 of that of a known variance
     assert pull == pytest.approx(7 / 5, rel=0.03)
 
 
@@ -194,7 +195,11 @@ def test_texture_is_scored_of_a_sample_and_amplitude_of_the_mean(tiles):
     alone, _ = measured(samples[:, 0], patches)
     for name in ("rho_l_beam", "cl_ratio_beam", "mf_overlap", "mf_overlap_normalised", "wasserstein", "ks"):
         assert records[name, "sample", "bright"]["value"] == alone[name, "model", "bright"]["value"], name
-    assert ("bias", "sample", "bright") not in records
+    for name in ("bias", "mass_ratio"):  # sums in another order
+        expected = alone[name, "model", "bright"]
+        assert records[name, "sample", "bright"]["value"] == pytest.approx(expected["value"], rel=1e-5), name
+        assert records[name, "sample", "bright"]["ci68"] == pytest.approx(expected["ci68"], rel=1e-5), name
+    assert ("rmse", "sample", "bright") not in records
     assert "sample" in curves["of"].values and "sample" in curves["field"].values
     assert records["coverage_68", "model", "bright"]["n"] == records["bias", "model", "bright"]["n"]
 
@@ -208,6 +213,23 @@ def test_deterministic_model_has_no_coverage_and_dust_as_a_prediction_has_a_norm
     ceiling, floor = (records["mf_overlap", of, "bright"]["value"] for of in ("ceiling", "dust"))
     expected = (1 - floor) / (ceiling - floor)
     assert records["mf_overlap_normalised", "model", "bright"]["value"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_normalised_overlap_carries_the_scatter_of_its_ceiling():
+    """A perfect map over a floor of zero: 1 / ceiling, which scatters although its own overlap does not."""
+    rng = np.random.default_rng(6)
+    blocks, thresholds = np.repeat(np.arange(12), 4), np.linspace(-2, 4, 13)
+    real = np.exp(-(thresholds**2)) * (1 + 0.3 * (rng.standard_normal((12, 3, 1)) + rng.standard_normal((12, 3, 1))))
+    real = real[blocks] + 0.02 * rng.standard_normal((48, 3, 13))
+    tiles = {"mf_target": real, "mf_prediction": real, "mf_dust": np.full(real.shape, 99.0)}
+    counts = metrics.multiplicities(blocks, 400, 1)
+    found, _ = morphology.records(tiles, counts, thresholds, 1, {"blocks": blocks, "subset": "bright"})
+    scores = {(record["name"], record["of"]): record for record in found}
+    assert scores["mf_overlap", "model"]["ci68"] == [1, 1] and scores["mf_overlap", "dust"]["ci68"] == [0, 0]
+    ceiling, normalised = scores["mf_overlap", "ceiling"], scores["mf_overlap_normalised", "model"]
+    assert normalised["value"] == pytest.approx(1 / ceiling["value"], rel=1e-12)
+    width, expected = (np.ptp(record["ci68"]) / record["value"] for record in (normalised, ceiling))
+    assert expected > 0.05 and width == pytest.approx(expected, rel=0.3)  # the same relative scatter, to first order
 
 
 def test_residual_against_latitude_is_that_of_the_tiles_in_each_bin(tiles):

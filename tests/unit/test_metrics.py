@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skyloom import metrics
+from skyloom import metrics, score_tables
 from skyloom.cli import BadInput
 
 HEADLINE = [
@@ -78,10 +78,10 @@ def test_few_blocks_give_a_value_without_an_interval(blocks):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7, name="a", line=""):
-    def record(name, value, better, of="model"):
+def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7, name="a", line="", valid=None):
+    def record(name, value, better, of="model", split="test"):
         ci68 = [value - width, value + width]
-        return {"name": name, "of": of, "split": "test", "subset": "bright", "value": value, "ci68": ci68} | {
+        return {"name": name, "of": of, "split": split, "subset": "bright", "value": value, "ci68": ci68} | {
             "unit": "",
             "better": better,
             "n": 10,
@@ -96,14 +96,16 @@ def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7, 
     records.append(record("rho_l_beam", dust, "higher", of="dust"))
     about = {"study": "co", "model": model, "kind": kind, "seed": seed, "set": name, "line": line, "data": "simulated"}
     path = folder / f"{model}{seed}.json"
-    metrics.write_json(about | {"metrics": records}, path)
+    validation = [record("rho_l_beam", rho if valid is None else valid, "higher", split="valid")]
+    metrics.write_json(about | {"metrics": records, "validation": validation}, path)
     return path
 
 
 def tables(paths, published=()):
     records = metrics.read(paths)
-    table = metrics.comparison(records, HEADLINE, "dust", published)
-    return table.set_index("model"), metrics.verdict(table, records, HEADLINE)
+    chosen = metrics.choose(metrics.read(paths, "validation"), "rho_l_beam")
+    table = metrics.comparison(records, HEADLINE, "dust", published, chosen)
+    return table.set_index("model"), metrics.verdict(table, records, HEADLINE, chosen, "rho_l_beam")
 
 
 def test_nan_and_numpy_numbers_become_strict_json(tmp_path):
@@ -127,19 +129,58 @@ def test_verdict_names_the_network_that_beats_every_baseline_in_both(tmp_path):
         write_metrics(tmp_path, "excess", "baseline", 0.82, 1.9),
     ]
     _, verdict = tables(paths)
-    assert verdict.startswith("res_unet beats every baseline in rho_l (bright) and rmse_over_noise (bright)")
+    assert verdict.startswith(
+        "res_unet, the only network (rho_l_beam on validation 0.9), beats every baseline in rho_l (bright) and"
+        " rmse_over_noise (bright) on the test set."
+    )
     assert "rho_l 0.9 [0.89, 0.91] against 0.82 [0.81, 0.83] of excess" in verdict
     assert "rmse_over_noise 1.2 [1.19, 1.21] against 1.5 [1.49, 1.51] of forest" in verdict
     assert verdict.endswith("Data: simulated.")
 
 
-def test_verdict_says_plainly_that_no_network_wins_where_one_score_is_lost(tmp_path):
+def test_verdict_speaks_of_the_network_that_validation_chose_though_another_is_better_on_test(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "lucky", "network", 0.95, 1.1, valid=0.7),
+        write_metrics(tmp_path, "steady", "network", 0.8, 1.6, valid=0.9, seed=1),
+        write_metrics(tmp_path, "steady", "network", 0.8, 1.6, valid=0.8, seed=2),
+        write_metrics(tmp_path, "forest", "baseline", 0.85, 1.5, valid=0.99),
+    ]
+    table, verdict = tables(paths)
+    assert verdict.startswith("steady, best of 2 networks by rho_l_beam on validation (0.85), does not beat every")
+    assert table.chosen.to_dict() == {"lucky": "", "steady": "chosen", "forest": "", "dust": ""}
+
+
+def test_each_set_has_a_network_of_its_own_chosen_by_the_metric_of_the_config(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "net21", "network", 0.6, 1.2, name="b"),
+        write_metrics(tmp_path, "fit21", "baseline", 0.9, 1.2, name="b"),
+        write_metrics(tmp_path, "broken", "network", 0.7, 1.2, valid=np.nan),
+        write_metrics(tmp_path, "net10", "network", 0.7, 1.2, valid=0.3),
+    ]
+    validation = metrics.read(paths, "validation")
+    assert metrics.choose(validation, "rho_l_beam") == {"b": ("net21", 0.6), "a": ("net10", 0.3)}
+    lower = validation.assign(better="lower").replace({"set": {"b": "a"}})
+    assert metrics.choose(lower, "rho_l_beam") == {"a": ("net10", 0.3)}
+    with pytest.raises(BadInput, match="chosen_by: roh is no score of validation; expected one of rho_l_beam"):
+        metrics.choose(validation, "roh")
+
+
+def test_set_without_a_validation_score_has_no_verdict(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2, valid=np.nan),
+        write_metrics(tmp_path, "forest", "baseline", 0.8, 1.5),
+    ]
+    table, verdict = tables(paths)
+    assert verdict.startswith("No network has rho_l_beam on validation") and (table.chosen == "").all()
+
+
+def test_verdict_says_plainly_that_the_network_loses_where_one_score_is_lost(tmp_path):
     paths = [
         write_metrics(tmp_path, "res_unet", "network", 0.9, 1.6),
         write_metrics(tmp_path, "forest", "baseline", 0.8, 1.5),
     ]
     _, verdict = tables(paths)
-    assert verdict.startswith("No network beats every baseline in rho_l (bright) and rmse_over_noise (bright)")
+    assert "does not beat every baseline in rho_l (bright) and rmse_over_noise (bright)" in verdict
     assert "against 1.5 [1.49, 1.51] of forest (lost)" in verdict and verdict.count("(lost)") == 1
 
 
@@ -187,8 +228,10 @@ def test_network_is_compared_with_baselines_of_its_own_set(tmp_path):
     assert table.model.tolist() == ["net21", "fit21", "dust", "net10", "fit10", "dust"]
     dust = table[table.model == "dust"].set_index("set").rho_l_beam_bright
     assert dust["a"] == pytest.approx(0.9) and dust["b"] == pytest.approx(0.6)  # 0.7 and 0.5 of its own two models
-    verdict = metrics.verdict(table, records, HEADLINE)
-    assert verdict.startswith("b: net21 beats every baseline") and "a: No network beats every baseline" in verdict
+    chosen = metrics.choose(metrics.read(paths, "validation"), "rho_l_beam")
+    verdict = metrics.verdict(table, records, HEADLINE, chosen, "rho_l_beam")
+    assert verdict.startswith("b: net21, the only network (rho_l_beam on validation 0.6), beats every baseline")
+    assert "a: net10, the only network (rho_l_beam on validation 0.7), does not beat every baseline" in verdict
     assert "against 0.5 [0.49, 0.51] of fit21" in verdict
 
 
@@ -223,7 +266,7 @@ def test_network_without_a_finite_score_is_flagged_and_never_wins(tmp_path):
         write_metrics(tmp_path, "constant", "baseline", 0.6, 5.0),
     ]
     table, verdict = tables(paths)
-    assert table.flag["broken"] == "rho_l below dust" and verdict.startswith("No network beats")
+    assert table.flag["broken"] == "rho_l below dust" and verdict.startswith("No network has")
 
 
 def test_seeds_become_mean_and_scatter(tmp_path):
@@ -267,3 +310,54 @@ def test_comparison_csv_begins_with_its_verdict_and_reads_back(tmp_path):
     metrics.write_csv(table, tmp_path / "c.csv", "nothing\nis won")
     assert (tmp_path / "c.csv").read_text().startswith("# nothing is won\nmodel,rho\n")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "c.csv", comment="#"), table)
+
+
+# --- tables beside the headline's ------------------------------------------------------------------------------------
+
+
+def band_records():
+    """Two bands: the network leads the dust map in both, and the better of two baselines in the first alone."""
+    rows = []
+
+    def add(model, kind, name, value, width, of="model"):
+        rows.append(
+            {"study": "co", "model": model, "kind": kind, "seed": 0, "set": "a", "line": "", "data": "simulated"}
+            | {"name": name, "of": of, "subset": "bright", "value": value, "lo": value - width, "hi": value + width}
+        )
+
+    for ell, network, forest in ((398, 0.96, 0.9), (632, 0.91, 0.9)):
+        add("net", "network", f"rho_l_{ell}", network, 0.02)
+        add("net", "network", f"rho_l_minus_dust_{ell}", network - 0.89, 0.005)
+        add("net", "network", f"cl_ratio_{ell}", 0.8, 0.1)
+        add("net", "network", f"cl_ratio_{ell}", 1.1, 0.1, of="sample")
+        add("forest", "baseline", f"rho_l_{ell}", forest, 0.02)
+        add("constant", "baseline", f"rho_l_{ell}", 0.0, 0.01)
+        for model, kind in (("net", "network"), ("forest", "baseline")):
+            add(model, kind, f"rho_l_{ell}", 0.89, 0.03, of="dust")
+    add("net", "network", "rho_l_beam", 0.92, 0.01)
+    return pd.DataFrame(rows)
+
+
+def test_bands_say_where_the_network_lies_above_the_dust_map_and_every_baseline():
+    table = score_tables.bands(band_records(), "rho_l", "cl_ratio", "dust", {"a": ("net", 0.9)})
+    assert table.l.tolist() == [398] * 4 + [632] * 4
+    assert set(table.model[:4]) == {"net", "forest", "constant", "dust"}
+    net = table[table.model == "net"]
+    assert net.above_reference.tolist() == ["yes", "yes"]  # the paired interval, though their own intervals overlap
+    assert (
+        net.above_baselines.tolist() == ["yes", "no"] and (table.above_baselines[table.kind != "network"] == "").all()
+    )
+    assert net.cl_ratio.tolist() == [0.8, 0.8] and net.cl_ratio_sample.tolist() == [1.1, 1.1]
+    words = score_tables.bands_in_words(table, "rho_l", "dust")
+    assert words.startswith(
+        "a: net has a rho_l above the dust map at every one and above every baseline at 398 of l = 398, 632"
+    )
+
+
+def test_scores_by_subset_have_a_row_a_model_and_a_column_a_subset():
+    records = band_records().assign(name="rho_l_beam", subset=lambda t: np.where(t.index % 2, "faint", "bright"))
+    table = score_tables.by_subset(records, "rho_l_beam")
+    assert list(table) == ["bright", "faint"] and table.index[0] == "net" and table.index[-1] == "dust"
+    rows = records[(records.model == "net") & (records["of"] == "model") & (records.subset == "bright")]
+    assert table.loc["net", "bright"] == pytest.approx(tuple(rows[["value", "lo", "hi"]].mean()))
+    assert score_tables.by_subset(records, "crps").empty

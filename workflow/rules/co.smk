@@ -739,7 +739,11 @@ rule co_plot_latent:
             caption="../report/co/latent.rst",
         ),
         pdf=f"{CO_R}/figures/latent_{{model}}.pdf",
-        table=f"{CO_R}/figures/latent_{{model}}.csv",
+        table=report(
+            f"{CO_R}/figures/latent_{{model}}.csv",
+            category="co",
+            labels={"result": "latent space, table", "model": "{model}"},
+        ),
     log:
         f"{CO_LOG}/co_plot_latent/{{model}}.log",
     conda:

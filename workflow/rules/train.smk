@@ -78,6 +78,18 @@ rule compare_models:
             labels={"result": "comparison of models"},
             caption="../report/comparison.rst",
         ),
+        bands=report(
+            f"{R}/bands.csv",
+            category="{study}",
+            labels={"result": "comparison band by band"},
+            caption="../report/bands.rst",
+        ),
+        subsets=report(
+            f"{R}/subsets.html",
+            category="{study}",
+            labels={"result": "scores by subset"},
+            caption="../report/subsets.rst",
+        ),
     log:
         f"{LOG}/compare_models.log",
     conda:
@@ -91,7 +103,7 @@ rule compare_models:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --config {params.config:q} --metrics {input.metrics}"
         " --published {input.published} --output-metrics {output.metrics} --output-comparison {output.comparison}"
-        " --output-html {output.html} > {log} 2>&1"
+        " --output-html {output.html} --output-bands {output.bands} --output-subsets {output.subsets} > {log} 2>&1"
 
 
 rule plot_history:

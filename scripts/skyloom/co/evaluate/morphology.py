@@ -5,6 +5,8 @@ a yardstick, not a bound, since a prediction shares its tiles with the truth). N
 ceiling.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
@@ -14,6 +16,7 @@ from skyloom.co.evaluate import minkowski
 FIELDS = ("target", "prediction", "dust", "sample")
 OVERLAPS = {"model": "prediction", "dust": "dust", "sample": "sample"}
 HALVES = 200  # random halves of the real tiles for the ceiling
+DRAWN_HALVES = 4  # of each bootstrap draw, whose scatter they add little to
 UNITS = ("1", "deg-1", "deg-2")
 
 
@@ -39,12 +42,9 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
         for of, name in OVERLAPS.items()
         if f"mf_{name}" in tiles
     }
-    labels, inverse = np.unique(about["blocks"], return_inverse=True)
+    labels, block = np.unique(about["blocks"], return_inverse=True)
     if len(labels) > 1:
-        rng = np.random.default_rng(seed)
-        half = rng.permuted(np.tile(np.arange(len(labels)) % 2, (HALVES, 1)), axis=1)[:, inverse].astype(float)
-        halves = minkowski.overlap(bands("target", half), bands("target", 1 - half), thresholds)
-        scores["ceiling"] = np.vstack([halves.mean(0), halves])
+        scores["ceiling"] = _ceiling(lambda drawn: bands("target", drawn), counts, block, thresholds, seed)
     found = []
     for of, score in scores.items():  # (1 + draws, 3)
         parts = {"mf_overlap": score.mean(1)} | {f"mf_overlap_v{k}": score[:, k] for k in range(3)}
@@ -53,15 +53,43 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
         found += [metrics.record(name, values, "higher", of=of, **about) for name, values in parts.items()]
     fields = [name for name in FIELDS if f"mf_{name}" in tiles]
     curve = xr.Dataset(coords={"field": fields, "threshold": thresholds})
-    for end, statistic in (("", np.mean), ("_sigma", np.std)):
-        values = np.array([statistic(tiles[f"mf_{name}"], axis=0) for name in fields])
+    lower, upper = np.stack([bands(name, counts[:1]) for name in fields], axis=1)[:, :, 0]
+    for end, values in (("", (upper + lower) / 2), ("_sigma", (upper - lower) / 2)):
         for k, unit in enumerate(UNITS):
             curve[f"v{k}{end}"] = (("field", "threshold"), values[:, k], {"units": unit})
     return found, curve
 
 
+def _ceiling(bands: Callable, counts: np.ndarray, block: np.ndarray, thresholds: np.ndarray, seed: int) -> np.ndarray:
+    """Overlap (1 + draws, 3) of random halves of the real tiles, of the sample and of each draw.
+
+    Halves are made of whole blocks, so that copies of a tile in a draw never stand on both sides. block : (n,) from 0.
+    """
+    labels = np.arange(block.max() + 1)
+    rng = np.random.default_rng(seed)
+
+    def mean_overlap(multiplicity: np.ndarray, halves: int) -> np.ndarray:
+        side = rng.permuted(np.tile(labels % 2, (halves * len(multiplicity), 1)), axis=1)[:, block]
+        drawn = np.repeat(multiplicity, halves, axis=0)
+        with np.errstate(invalid="ignore"):  # a draw can lie on one side: NaN
+            found = minkowski.overlap(bands(drawn * side), bands(drawn * (1 - side)), thresholds)
+        found = found.reshape(len(multiplicity), halves, 3)
+        known = np.isfinite(found)
+        return np.where(known, found, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+
+    return np.vstack([mean_overlap(counts[:1], HALVES), mean_overlap(counts[1:], DRAWN_HALVES)])
+
+
 def _normalised(value: np.ndarray, scores: dict[str, np.ndarray]) -> np.ndarray:
-    """(value - floor) / (ceiling - floor), draw by draw with its own floor; NaN unless the ceiling is the higher."""
-    floor = scores["dust"].mean(1)
-    room = scores["ceiling"][0].mean() - floor if "ceiling" in scores else np.full_like(floor, np.nan)
+    """(value - floor) / (ceiling - floor), each draw with its own of both; NaN unless the ceiling is the higher."""
+    if "ceiling" not in scores:
+        return np.full_like(value, np.nan)
+    value, floor, ceiling = (_centred(score) for score in (value, scores["dust"].mean(1), scores["ceiling"].mean(1)))
+    room = ceiling - floor
     return np.divide(value - floor, room, out=np.full_like(floor, np.nan), where=room > 0)
+
+
+def _centred(score: np.ndarray) -> np.ndarray:
+    """The draws moved onto the sample, as `metrics.summary` does: with fewer different tiles all overlaps are lower."""
+    drawn = score[1:][np.isfinite(score[1:])]
+    return np.append(score[:1], score[1:] + score[0] - np.median(drawn)) if len(drawn) else score

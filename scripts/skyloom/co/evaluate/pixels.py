@@ -23,20 +23,33 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndar
 
     maps : `prediction`, `target`, `error` (n, y, x) [K km/s]; weight : (n, y, x), 0 where a map is missing.
     Returns `moments` (n, len(MOMENTS)), weighted sums; `roc` (n, 2, bins), weight of dark and of bright pixels by
-    predicted W / error; `ssim`, `psnr` (n,).
+    predicted W / error; `ssim`, `psnr` (n,), and where a `sample` is drawn `sampled` (n,), the weighted sum of it.
     """
     valid = weight > 0
-    prediction, target = (np.where(valid, maps[name], 0).astype(np.float64) for name in ("prediction", "target"))
-    error = np.where(valid, maps["error"], 1).astype(np.float64)
+    prediction, target, error = _filled(maps, valid)
+    there = target > SIGMAS * error
+    sampled = {"sampled": (weight * np.where(valid, maps["sample"], 0)).sum((1, 2))} if "sample" in maps else {}
+    return sampled | {
+        "moments": moments(maps, weight),
+        "roc": np.stack([histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)], 1),
+        **_image_quality(prediction, target, weight),
+    }
+
+
+def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
+    """The sums MOMENTS of each tile, (n, len(MOMENTS)); maps and weight as in `tables`."""
+    prediction, target, error = _filled(maps, weight > 0)
     difference = prediction - target
     there, found = target > SIGMAS * error, prediction > SIGMAS * error
     terms = (np.ones_like(target), prediction, target, prediction**2, target**2, prediction * target)
     terms += ((difference / error) ** 2, np.abs(difference), error**2, there & found, ~there & found, there & ~found)
-    return {
-        "moments": np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1),
-        "roc": np.stack([histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)], 1),
-        **_image_quality(prediction, target, weight),
-    }
+    return np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1)
+
+
+def _filled(maps: dict[str, np.ndarray], valid: np.ndarray) -> list[np.ndarray]:
+    """`prediction`, `target`, `error` in double precision, with 0, 0 and 1 where not valid."""
+    fills = {"prediction": 0, "target": 0, "error": 1}
+    return [np.where(valid, maps[name], fill).astype(np.float64) for name, fill in fills.items()]
 
 
 def histogram(values: np.ndarray, weight: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -67,9 +80,18 @@ def _image_quality(prediction: np.ndarray, target: np.ndarray, weight: np.ndarra
 
 
 def records(tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, about: dict) -> list[dict]:
-    """Records of one subset. about : `blocks`, `subset`; the rest as in `scores`."""
-    found = scores(tiles, ranks, counts)
-    return [metrics.record(name, values, better, unit=unit, **about) for name, values, better, unit in found]
+    """Records of one subset; bias and mass_ratio of a sample too, since draws can depart from the mean as a whole.
+
+    about : `blocks`, `subset`; the rest as in `scores`.
+    """
+    found = [("model", *score) for score in scores(tiles, ranks, counts)]
+    if "sampled" in tiles:
+        total, target = (counts @ tiles["moments"][:, MOMENTS.index(name)] for name in ("w", "t"))
+        sampled = counts @ tiles["sampled"]
+        found.append(("sample", "bias", (sampled - target) / total, "zero", "K km/s"))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.append(("sample", "mass_ratio", sampled / target, "one", ""))
+    return [metrics.record(name, values, better, of=of, unit=unit, **about) for of, name, values, better, unit in found]
 
 
 def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str, np.ndarray, str, str]]:
@@ -88,7 +110,7 @@ def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str
             ("bias", (s["p"] - s["t"]) / s["w"], "zero", "K km/s"),
             ("mae", s["ad"] / s["w"], "lower", "K km/s"),
             ("rmse", np.sqrt(squares / s["w"]), "lower", "K km/s"),
-            ("rmse_over_noise", np.sqrt(s["chi2"] / s["w"]), "lower", ""),
+            ("rmse_over_noise", rmse_over_noise(tiles["moments"], counts), "lower", ""),
             ("chi2_reduced", s["chi2"] / s["w"], "one", ""),
             ("r2", 1 - squares / (s["tt"] - s["t"] ** 2 / s["w"]), "higher", ""),
             ("pearson", _correlation(s), "higher", ""),
@@ -100,6 +122,12 @@ def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str
             ("ssim", metrics.mean(tiles["ssim"], counts), "higher", ""),
             ("psnr", metrics.mean(tiles["psnr"], counts), "higher", "dB"),
         ]
+
+
+def rmse_over_noise(moments: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """sqrt(<((prediction - target) / error)^2>) of each draw."""
+    chi2, total = (counts @ moments[:, MOMENTS.index(name)] for name in ("chi2", "w"))
+    return np.sqrt(chi2 / total)
 
 
 def against_latitude(
@@ -152,26 +180,30 @@ def dense_ranks(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return out
 
 
-def rank_moments(places: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def rank_moments(
+    places: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray, shares: np.ndarray | None = None
+) -> np.ndarray:
     """Sums per tile for the rank correlations of a subset's pixels, (2, n, 6) in the order w, p, t, pp, tt, pt.
 
     places : `dense_ranks` of `prediction` and `target` (n, y, x). First over all valid pixels, then (`spearman_ln`)
     over those whose observed W is positive, where ln W is defined: ranks do not change under the logarithm, and a
-    predicted W of 0 or less has the lowest.
+    predicted W of 0 or less has the lowest. shares : (n,) how many tiles each stands for, one where not given.
     """
+    shares = None if shares is None or (shares == 1).all() else shares
     out = []
     for w in (weight, np.where(target > 0, weight, 0)):
-        p, t = (_mean_ranks(places[name], w > 0) for name in ("prediction", "target"))
+        p, t = (_mean_ranks(places[name], w > 0, shares) for name in ("prediction", "target"))
         out.append(np.stack([(w * term).sum((1, 2)) for term in (np.ones_like(p), p, t, p * p, t * t, p * t)], axis=1))
     return np.array(out)
 
 
-def _mean_ranks(places: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def _mean_ranks(places: np.ndarray, valid: np.ndarray, shares: np.ndarray | None) -> np.ndarray:
     """Ranks within the valid pixels, ties sharing their mean, less the mean rank and over the number of pixels."""
-    often = np.bincount(places[valid])
+    each = None if shares is None else np.broadcast_to(shares[:, None, None], valid.shape)[valid]
+    often = np.bincount(places[valid], each)
     if not len(often):
         return np.zeros(places.shape)
-    rank = (often.cumsum() - (often - 1) / 2) / valid.sum() - 0.5
+    rank = (often.cumsum() - (often - 1) / 2) / often.sum() - 0.5
     return np.where(valid, rank[np.where(valid, places, 0)], 0)
 
 

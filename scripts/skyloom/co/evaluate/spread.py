@@ -4,7 +4,8 @@ What is predicted is the observed pixel: the model's distribution of CO with the
 `samples` is an ensemble, and noise of the map's error is drawn onto each member. If truth and members are drawn from
 one distribution, the rank of the observation among S members is uniform on 0..S whatever that distribution is; spread
 evenly within its step it gives a probability integral transform (PIT) that is uniform for any S. A model with `spread`
-alone means a Gaussian. Gneiting & Raftery (2007), JASA 102, 359, and for the fair ensemble score Ferro (2014), QJRMS
+alone means a Gaussian. The `prediction` is the model's own mean and not that of its members, and adds no scatter to the
+pull. Gneiting & Raftery (2007), JASA 102, 359, and for the fair ensemble score Ferro (2014), QJRMS
 140, 1917.
 """
 
@@ -32,7 +33,7 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray, rng: np.random.Gener
     if "samples" in maps:
         samples = np.where(valid[:, None], maps["samples"], 0)
         count = samples.shape[1]
-        variance = error**2 + samples.var(1, ddof=min(count - 1, 1)) * (1 + 1 / count)  # the mean of S scatters too
+        variance = error**2 + samples.var(1, ddof=min(count - 1, 1))
         members = samples + error[:, None] * rng.standard_normal(samples.shape, np.float32)
         rank = (members < target[:, None]).sum(1)
         transform = (rank + rng.random(target.shape, np.float32)) / (count + 1)

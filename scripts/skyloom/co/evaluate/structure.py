@@ -34,21 +34,28 @@ def tables(maps: dict, weight: np.ndarray, taper: np.ndarray, matrix: np.ndarray
 
 
 def records(tiles: dict, counts: np.ndarray, ell: np.ndarray, in_beam: np.ndarray, about: dict):
-    """Medians over tiles (curves), and as `rho_l_beam`, `cl_ratio_beam` their means over the bands within the beam."""
+    """Medians over tiles (curves), and as `rho_l_beam`, `cl_ratio_beam` their means over the bands within the beam.
+
+    Of bright tiles also each of these bands (`rho_l_398`), and what rho_l has more than the dust map in the same draw
+    of tiles (`rho_l_minus_dust_398`): the two share their tiles, so that their difference is known far better.
+    """
     found, variables = [], {}
     kinds = [of for of, (rho, _) in CURVES.items() if rho in tiles]
     for column, (name, better) in enumerate((("rho_l", "higher"), ("cl_ratio", "one"))):
         curves, scalars = np.full((3, len(kinds), len(ell)), np.nan), np.full((3, len(kinds)), np.nan)
-        for row, of in enumerate(kinds):
-            key = CURVES[of][column]
-            if key is None:
-                continue
-            draws = metrics.median(tiles[key], counts)
+        medians = {of: metrics.median(tiles[CURVES[of][column]], counts) for of in kinds if CURVES[of][column]}
+        for of, draws in medians.items():
+            row = kinds.index(of)
             curves[:, row] = metrics.bracket(draws, about["blocks"])
             if in_beam.any():
                 within = draws[:, in_beam].mean(1)
                 found.append(metrics.record(f"{name}_beam", within, better, of=of, **about))
                 scalars[:, row] = metrics.bracket(within, about["blocks"])
+            for band in np.flatnonzero(in_beam) if about["subset"] == "bright" else ():
+                found.append(metrics.record(f"{name}_{ell[band]:.0f}", draws[:, band], better, of=of, **about))
+                if name == "rho_l" and of in metrics.OWN:
+                    more, label = draws[:, band] - medians["dust"][:, band], f"rho_l_minus_dust_{ell[band]:.0f}"
+                    found.append(metrics.record(label, more, "higher", of=of, **about))
         for end, curve, scalar in zip(("", "_lo", "_hi"), curves, scalars, strict=True):
             variables |= {f"{name}{end}": (("of", "l"), curve), f"{name}_beam{end}": ("of", scalar)}
     return found, xr.Dataset(variables, {"of": kinds, "l": ell}).assign(n_tiles=len(about["blocks"]))
