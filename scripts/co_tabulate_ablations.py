@@ -1,8 +1,9 @@
 """The table of ablations: a row a model and seed, the keys in which it departs from the base, and what that did.
 
-Columns: `changed`; `rho_l_beam`, `cl_ratio_beam`, `rmse_over_noise` on bright test tiles as in the comparison; then
-the failures of adversarial models, `rho_dust`, `std_ratio`, `cl_ratio_last`, `checkerboard` (skyloom/co/ablations.py),
-and `steganography`, the rise of the cycle's error with noise (skyloom/co/steganography.py), `steganography_control`.
+Columns: `changed`; `steps`, `examples_seen` of its training; `rho_l_beam`, `cl_ratio_beam`, `rmse_over_noise` on bright
+test tiles as in the comparison; then the failures of adversarial models, `rho_dust`, `std_ratio`, `cl_ratio_last`,
+`checkerboard` (skyloom/co/ablations.py), and `steganography`, the rise of the cycle's error with noise
+(skyloom/co/steganography.py), `steganography_control`.
 """
 
 import json
@@ -30,18 +31,21 @@ def main() -> None:
     parser.add_argument(
         "--tests", type=Path, nargs="+", required=True, help="test/<model>/seed<k>/metrics.json, predictions.nc beside"
     )
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="models/<model>/seed<k>/run.json")
     parser.add_argument("--steganography", type=Path, nargs="*", default=[], help="<model>/seed<k>/steganography.csv")
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
 
     entries, base = args.config["entries"], args.config["base"]
     sets = {path.parent.name: PatchSet(path) for path in args.patches}
+    runs = {(run["model"], run["seed"]): run for run in (json.loads(path.read_text()) for path in args.runs)}
     hidden = {path.parent: pd.read_csv(path) for path in args.steganography}
     rows = []
     for path in args.tests:
         test = json.loads(path.read_text())
         entry = entries[test["model"]]
         row = {"model": test["model"], "seed": test["seed"], "changed": ablations.changes(entry, entries[base])}
+        row |= {name: runs[test["model"], test["seed"]][name] for name in ("steps", "examples_seen")}
         row |= ablations.headline(test["metrics"], METRICS, SUBSET)
         row |= failures(path.with_name("predictions.nc"), sets[entry["set"]], args.config["evaluate"])
         row |= steganography(hidden[path.parent], args.config["score_at"]) if path.parent in hidden else {}

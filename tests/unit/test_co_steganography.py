@@ -161,6 +161,8 @@ def run(sky, tmp_path):
         ).to_netcdf(folder / "predictions.nc")
         record = {"name": "rho_l_beam", "of": "model", "subset": "bright", "value": 0.9 * sign}
         (folder / "metrics.json").write_text(json.dumps({"model": model, "seed": 0, "metrics": [record]}))
+        account = {"model": model, "seed": 0, "steps": 320, "examples_seen": 5120}
+        (folder / "run.json").write_text(json.dumps(account))
         pd.DataFrame({"amplitude": [0.01, 0.1], "score": [2.0, 3.0], "control": [1.0, 1.5]}).to_csv(
             folder / "steganography.csv", index=False
         )
@@ -169,7 +171,8 @@ def run(sky, tmp_path):
     def tabulate(**changes):
         command = [sys.executable, SCRIPTS / "co_tabulate_ablations.py", "--config", json.dumps(config | changes)]
         command += ["--patches", tmp_path / "co10" / "patches.nc", "--output", tmp_path / "ablations.csv", "--tests"]
-        command += [tmp_path / m / "seed0" / "metrics.json" for m in entries] + ["--steganography"]
+        command += [tmp_path / m / "seed0" / "metrics.json" for m in entries] + ["--runs"]
+        command += [tmp_path / m / "seed0" / "run.json" for m in entries] + ["--steganography"]
         command += [tmp_path / m / "seed0" / "steganography.csv" for m in entries]
         return subprocess.run(command, capture_output=True, text=True)
 
@@ -183,6 +186,7 @@ def test_table_has_a_row_a_model_with_its_change_and_its_failures(run):
     table = pd.read_csv(folder / "ablations.csv", keep_default_na=False).set_index("model")
     assert table.changed.to_dict() == {"base": "", "turned": "paired true -> false"}
     assert table.rho_l_beam.to_dict() == {"base": 0.9, "turned": -0.9}
+    assert table.steps.to_list() == [320, 320] and table.examples_seen.to_list() == [5120, 5120]
     assert table.rho_dust["base"] > 0.9 and table.rho_dust["turned"] < -0.9
     assert table.steganography["base"] == 2 and table.steganography_control["base"] == 1
 

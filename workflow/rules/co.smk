@@ -662,6 +662,7 @@ rule co_tabulate_ablations:
         patches=sorted({patches_of("co", CO["models"][m]["set"]) for m in CO_ABLATIONS}),
         metrics=co_of_models(CO_ABLATIONS, f"{TEST}/metrics.json"),
         predictions=co_of_models(CO_ABLATIONS, f"{TEST}/predictions.nc"),
+        runs=co_of_models(CO_ABLATIONS, f"{MODEL}/run.json"),
         hidden=co_of_models([m for m in CO_ABLATIONS if m in CO_CYCLEGANS], f"{TEST}/steganography.csv"),
     output:
         report(
@@ -689,7 +690,7 @@ rule co_tabulate_ablations:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --patches {input.patches} --tests {input.metrics}"
-        " --steganography {input.hidden} --output {output} > {log} 2>&1"
+        " --runs {input.runs} --steganography {input.hidden} --output {output} > {log} 2>&1"
 
 
 rule co_plot_saturation:
