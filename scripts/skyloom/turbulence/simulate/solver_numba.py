@@ -23,10 +23,11 @@ from skyloom.cli import BadInput
 ROW = 1032  # distance of rows in the buffer; not a multiple of 512, which would put all rows into the same cache sets
 LARGEST = ROW - 8  # cells along x
 
-# numba tests every division for zero unless told otherwise, and that branch keeps loops from being vectorised
+# Numba tests every division for zero unless told otherwise, and that branch keeps a loop from being vectorised; so does
+# an index of which LLVM cannot tell that it is not negative (inner loops count from 0) and the length of a slice.
 loops = numba.njit(cache=True, parallel=True, error_model="numpy")
-rows_of = numba.njit(error_model="numpy")
-part = numba.njit(forceinline=True, error_model="numpy")
+row_loop = numba.njit(error_model="numpy")
+inlined = numba.njit(forceinline=True, error_model="numpy")
 
 
 # --- the formulas
@@ -120,10 +121,10 @@ BEFORE_Z, BEFORE_Y = 44, 48
 FLUX_Z, FLUX_Y, FLUX_X = 52, 56, 60
 ROWS = 64
 
-_half_step, _flux = part(half_step), part(flux)
+_half_step, _flux = inlined(half_step), inlined(flux)
 
 
-@part
+@inlined
 def _minmod(a, b):
     """The smaller slope where both have one sign, else 0; without a branch."""
     low = a if a < b else b
@@ -131,36 +132,40 @@ def _minmod(a, b):
     return (low if low > 0.0 else 0.0) + (high if high < 0.0 else 0.0)
 
 
-@part
+@inlined
 def _slope(rows, lower, upper, k):
     """Limited slope between a value's neighbours at the indices `lower` and `upper` around `k`."""
     return _minmod(rows[k] - rows[lower], rows[upper] - rows[k])
 
 
-@rows_of
-def _load_row(rows, row, plane, j, length):
+@row_loop
+def _load_row(plane, j, rows, length):
+    """Row j of a plane's four quantities into the buffer, of which `rows` begins at the place."""
     for v in range(4):
-        source = plane[v, j]
+        target, source = rows[v * ROW :], plane[v, j]
         for k in range(length):
-            rows[(row + v) * ROW + k] = source[k]
+            target[k] = source[k]
 
 
-@rows_of
-def _move_row(rows, to, row, length):
+@row_loop
+def _keep_row(plane, j, rows, length):
+    """The way back."""
     for v in range(4):
+        target, source = plane[v, j], rows[v * ROW :]
         for k in range(length):
-            rows[(to + v) * ROW + k] = rows[(row + v) * ROW + k]
+            target[k] = source[k]
 
 
-@rows_of
-def _keep_row(plane, j, rows, length, row):
+@row_loop
+def _copy_row(rows, source, length):
+    """From one place in the buffer to another."""
     for v in range(4):
-        target = plane[v, j]
+        into, out_of = rows[v * ROW :], source[v * ROW :]
         for k in range(length):
-            target[k] = rows[(row + v) * ROW + k]
+            into[k] = out_of[k]
 
 
-@rows_of
+@row_loop
 def _primitive(state, i, plane):
     """Density and velocity of plane i."""
     length = state.shape[3]
@@ -174,7 +179,7 @@ def _primitive(state, i, plane):
                 velocity[k] = momentum[k] / density[k]
 
 
-@rows_of
+@row_loop
 def _faces(rows, length, half, sound2):
     """Second order: the states on the six faces of a row's cells, half a step on."""
     for k in range(length - 2):  # all indices begin at k: of k - 1 LLVM could not tell that it never wraps around
@@ -204,7 +209,7 @@ def _faces(rows, length, half, sound2):
         _put_faces(rows, LOW_X, k + 1, density, v0, v1, v2, x0, x1, x2, x3)
 
 
-@part
+@inlined
 def _put_faces(rows, low, k, density, v0, v1, v2, s0, s1, s2, s3):
     """Half a slope to both sides; the upper face's rows follow those of the lower face."""
     rows[low * ROW + k] = density - 0.5 * s0
@@ -217,7 +222,7 @@ def _put_faces(rows, low, k, density, v0, v1, v2, s0, s1, s2, s3):
     rows[(low + 7) * ROW + k] = v2 + 0.5 * s3
 
 
-@part
+@inlined
 def _row_flux(rows, length, left, shift, right, out, normal, first, second, sound_speed):
     """Fluxes between `left`, `shift` cells back along the row, and `right`, for the components in their order."""
     sound2 = sound_speed * sound_speed
@@ -251,70 +256,58 @@ def _step(state, new, ratio, sound_speed, second_order, chunks):
         for i in range(start - 1, stop + 1):
             _primitive(state, i + 1, near[(i + 1) % 3])
             for j in range(1, height - 1):
-                _load_row(rows, CENTRE, near[i % 3], j, length)
-                _move_row(rows, BEFORE_Y, HIGH_Y, length)
+                _load_row(near[i % 3], j, rows[CENTRE * ROW :], length)
+                _copy_row(rows[BEFORE_Y * ROW :], rows[HIGH_Y * ROW :], length)
                 if second_order:
-                    _load_row(rows, LOWER_Z, near[(i - 1) % 3], j, length)
-                    _load_row(rows, UPPER_Z, near[(i + 1) % 3], j, length)
-                    _load_row(rows, LOWER_Y, near[i % 3], j - 1, length)
-                    _load_row(rows, UPPER_Y, near[i % 3], j + 1, length)
+                    _load_row(near[(i - 1) % 3], j, rows[LOWER_Z * ROW :], length)
+                    _load_row(near[(i + 1) % 3], j, rows[UPPER_Z * ROW :], length)
+                    _load_row(near[i % 3], j - 1, rows[LOWER_Y * ROW :], length)
+                    _load_row(near[i % 3], j + 1, rows[UPPER_Y * ROW :], length)
                     _faces(rows, length, 0.5 * ratio, sound_speed * sound_speed)
                 else:
                     for face in range(LOW_Z, BEFORE_Z, 4):
-                        _move_row(rows, face, CENTRE, length)
+                        _copy_row(rows[face * ROW :], rows[CENTRE * ROW :], length)
                 inside = 2 <= j < height - 2
                 if i >= start and inside:
-                    _load_row(rows, BEFORE_Z, before, j, length)
+                    _load_row(before, j, rows[BEFORE_Z * ROW :], length)
                     _row_flux(rows, length, BEFORE_Z, 0, LOW_Z, FLUX_Z, 1, 2, 3, sound_speed)
                     if i > start:
-                        _add_row(new, i - 1, j, rows, length, FLUX_Z, -ratio)
-                _keep_row(before, j, rows, length, HIGH_Z)
+                        _add_row(new, i - 1, j, rows[FLUX_Z * ROW :], length, -ratio)
+                _keep_row(before, j, rows[HIGH_Z * ROW :], length)
                 if i < start or i >= stop:
                     continue
                 if j >= 2:
                     _row_flux(rows, length, BEFORE_Y, 0, LOW_Y, FLUX_Y, 2, 1, 3, sound_speed)
                     if j > 2:
-                        _add_row(new, i, j - 1, rows, length, FLUX_Y, -ratio)
+                        _add_row(new, i, j - 1, rows[FLUX_Y * ROW :], length, -ratio)
                 if inside:
                     _row_flux(rows, length, HIGH_X, 1, LOW_X, FLUX_X, 3, 1, 2, sound_speed)
                     _begin_row(new, state, i, j, rows, length, ratio)
 
 
-@rows_of
+@row_loop
 def _begin_row(new, state, i, j, rows, length, ratio):
     """The update by what enters through the lower faces and leaves along x; upper faces follow with the next rows."""
     for v in range(4):
         target, old = new[v, i, j], state[v, i, j]
-        for k in range(2, length - 2):
-            z, y, x = (FLUX_Z + v) * ROW + k, (FLUX_Y + v) * ROW + k, (FLUX_X + v) * ROW + k
-            target[k] = old[k] + ratio * (rows[z] + rows[y] + rows[x] - rows[x + 1])
+        z, y, x = rows[(FLUX_Z + v) * ROW :], rows[(FLUX_Y + v) * ROW :], rows[(FLUX_X + v) * ROW :]
+        for k in range(length - 4):
+            target[k + 2] = old[k + 2] + ratio * (z[k + 2] + y[k + 2] + x[k + 2] - x[k + 3])
 
 
-@rows_of
-def _add_row(new, i, j, rows, length, row, factor):
+@row_loop
+def _add_row(new, i, j, rows, length, factor):
     for v in range(4):
-        target = new[v, i, j]
-        for k in range(2, length - 2):
-            target[k] += factor * rows[(row + v) * ROW + k]
+        target, fluxes = new[v, i, j], rows[v * ROW :]
+        for k in range(length - 4):
+            target[k + 2] += factor * fluxes[k + 2]
 
 
-@loops
-def _fill_ghosts(state):
-    """Two periodic layers on each side."""
-    planes, height, length = state.shape[1] - 4, state.shape[2] - 4, state.shape[3] - 4
-    for i in numba.prange(2, planes + 2):
-        for v in range(4):
-            for j in range(2, height + 2):
-                for g in range(2):
-                    state[v, i, j, g] = state[v, i, j, length + g]
-                    state[v, i, j, length + 2 + g] = state[v, i, j, 2 + g]
-            for g in range(2):
-                state[v, i, g] = state[v, i, height + g]
-                state[v, i, height + 2 + g] = state[v, i, 2 + g]
-    for v in range(4):
-        for g in range(2):
-            state[v, g] = state[v, planes + g]
-            state[v, planes + 2 + g] = state[v, 2 + g]
+def _fill_ghosts(state: np.ndarray) -> None:
+    """Two periodic layers on each side, axis after axis, so that edges and corners are filled too."""
+    for axis in (1, 2, 3):
+        layers = np.moveaxis(state, axis, 0)
+        layers[:2], layers[-2:] = layers[-4:-2], layers[2:4]
 
 
 @loops
