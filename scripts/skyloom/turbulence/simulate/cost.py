@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
 
-CORE_UPDATES = 16e6  # cells a core advances by one second-order step in a second
+CORE_UPDATES = 25e6  # cells a core advances by one second-order step in a second
 FIELD_SECONDS = 2.5e-7  # of a core, a cell of the initial velocity
 GPU_UPDATES = 1e8  # estimate
 GPU_FIELD_SECONDS = 1e-9  # estimate, a cell

@@ -139,30 +139,27 @@ def _slope(rows, lower, upper, k):
 
 
 @row_loop
-def _load_row(plane, j, rows, length):
-    """Row j of a plane's four quantities into the buffer, of which `rows` begins at the place."""
+def _load_row(rows, row, plane, j, length):
+    """Row j of a plane's four quantities into the buffer."""
     for v in range(4):
-        target, source = rows[v * ROW :], plane[v, j]
         for k in range(length):
-            target[k] = source[k]
+            rows[(row + v) * ROW + k] = plane[v, j, k]
 
 
 @row_loop
-def _keep_row(plane, j, rows, length):
+def _keep_row(plane, j, rows, row, length):
     """The way back."""
     for v in range(4):
-        target, source = plane[v, j], rows[v * ROW :]
         for k in range(length):
-            target[k] = source[k]
+            plane[v, j, k] = rows[(row + v) * ROW + k]
 
 
 @row_loop
-def _copy_row(rows, source, length):
+def _copy_row(rows, row, source, length):
     """From one place in the buffer to another."""
     for v in range(4):
-        into, out_of = rows[v * ROW :], source[v * ROW :]
         for k in range(length):
-            into[k] = out_of[k]
+            rows[(row + v) * ROW + k] = rows[(source + v) * ROW + k]
 
 
 @row_loop
@@ -170,13 +167,11 @@ def _primitive(state, i, plane):
     """Density and velocity of plane i."""
     length = state.shape[3]
     for j in range(state.shape[2]):
-        density, target = state[0, i, j], plane[0, j]
         for k in range(length):
-            target[k] = density[k]
+            plane[0, j, k] = state[0, i, j, k]
         for v in range(1, 4):
-            momentum, velocity = state[v, i, j], plane[v, j]
             for k in range(length):
-                velocity[k] = momentum[k] / density[k]
+                plane[v, j, k] = state[v, i, j, k] / state[0, i, j, k]
 
 
 @row_loop
@@ -256,30 +251,30 @@ def _step(state, new, ratio, sound_speed, second_order, chunks):
         for i in range(start - 1, stop + 1):
             _primitive(state, i + 1, near[(i + 1) % 3])
             for j in range(1, height - 1):
-                _load_row(near[i % 3], j, rows[CENTRE * ROW :], length)
-                _copy_row(rows[BEFORE_Y * ROW :], rows[HIGH_Y * ROW :], length)
+                _load_row(rows, CENTRE, near[i % 3], j, length)
+                _copy_row(rows, BEFORE_Y, HIGH_Y, length)
                 if second_order:
-                    _load_row(near[(i - 1) % 3], j, rows[LOWER_Z * ROW :], length)
-                    _load_row(near[(i + 1) % 3], j, rows[UPPER_Z * ROW :], length)
-                    _load_row(near[i % 3], j - 1, rows[LOWER_Y * ROW :], length)
-                    _load_row(near[i % 3], j + 1, rows[UPPER_Y * ROW :], length)
+                    _load_row(rows, LOWER_Z, near[(i - 1) % 3], j, length)
+                    _load_row(rows, UPPER_Z, near[(i + 1) % 3], j, length)
+                    _load_row(rows, LOWER_Y, near[i % 3], j - 1, length)
+                    _load_row(rows, UPPER_Y, near[i % 3], j + 1, length)
                     _faces(rows, length, 0.5 * ratio, sound_speed * sound_speed)
                 else:
-                    for face in range(LOW_Z, BEFORE_Z, 4):
-                        _copy_row(rows[face * ROW :], rows[CENTRE * ROW :], length)
+                    for face in (LOW_Z, HIGH_Z, LOW_Y, HIGH_Y, LOW_X, HIGH_X):
+                        _copy_row(rows, face, CENTRE, length)
                 inside = 2 <= j < height - 2
                 if i >= start and inside:
-                    _load_row(before, j, rows[BEFORE_Z * ROW :], length)
+                    _load_row(rows, BEFORE_Z, before, j, length)
                     _row_flux(rows, length, BEFORE_Z, 0, LOW_Z, FLUX_Z, 1, 2, 3, sound_speed)
                     if i > start:
-                        _add_row(new, i - 1, j, rows[FLUX_Z * ROW :], length, -ratio)
-                _keep_row(before, j, rows[HIGH_Z * ROW :], length)
+                        _add_row(new, i - 1, j, rows, FLUX_Z, length, -ratio)
+                _keep_row(before, j, rows, HIGH_Z, length)
                 if i < start or i >= stop:
                     continue
                 if j >= 2:
                     _row_flux(rows, length, BEFORE_Y, 0, LOW_Y, FLUX_Y, 2, 1, 3, sound_speed)
                     if j > 2:
-                        _add_row(new, i, j - 1, rows[FLUX_Y * ROW :], length, -ratio)
+                        _add_row(new, i, j - 1, rows, FLUX_Y, length, -ratio)
                 if inside:
                     _row_flux(rows, length, HIGH_X, 1, LOW_X, FLUX_X, 3, 1, 2, sound_speed)
                     _begin_row(new, state, i, j, rows, length, ratio)
@@ -289,25 +284,38 @@ def _step(state, new, ratio, sound_speed, second_order, chunks):
 def _begin_row(new, state, i, j, rows, length, ratio):
     """The update by what enters through the lower faces and leaves along x; upper faces follow with the next rows."""
     for v in range(4):
-        target, old = new[v, i, j], state[v, i, j]
-        z, y, x = rows[(FLUX_Z + v) * ROW :], rows[(FLUX_Y + v) * ROW :], rows[(FLUX_X + v) * ROW :]
         for k in range(length - 4):
-            target[k + 2] = old[k + 2] + ratio * (z[k + 2] + y[k + 2] + x[k + 2] - x[k + 3])
+            z, y, x = (FLUX_Z + v) * ROW + 2 + k, (FLUX_Y + v) * ROW + 2 + k, (FLUX_X + v) * ROW + 2 + k
+            new[v, i, j, k + 2] = state[v, i, j, k + 2] + ratio * (rows[z] + rows[y] + rows[x] - rows[x + 1])
 
 
 @row_loop
-def _add_row(new, i, j, rows, length, factor):
+def _add_row(new, i, j, rows, row, length, factor):
     for v in range(4):
-        target, fluxes = new[v, i, j], rows[v * ROW :]
         for k in range(length - 4):
-            target[k + 2] += factor * fluxes[k + 2]
+            new[v, i, j, k + 2] += factor * rows[(row + v) * ROW + 2 + k]
 
 
-def _fill_ghosts(state: np.ndarray) -> None:
+@loops
+def _fill_ghosts(state):
     """Two periodic layers on each side, axis after axis, so that edges and corners are filled too."""
-    for axis in (1, 2, 3):
-        layers = np.moveaxis(state, axis, 0)
-        layers[:2], layers[-2:] = layers[-4:-2], layers[2:4]
+    planes, height, length = state.shape[1] - 4, state.shape[2] - 4, state.shape[3] - 4
+    for i in numba.prange(planes):
+        for v in range(4):
+            for j in range(height):
+                for g in range(2):
+                    state[v, i + 2, j + 2, g] = state[v, i + 2, j + 2, length + g]
+                    state[v, i + 2, j + 2, length + 2 + g] = state[v, i + 2, j + 2, 2 + g]
+            for g in range(2):
+                for k in range(length + 4):
+                    state[v, i + 2, g, k] = state[v, i + 2, height + g, k]
+                    state[v, i + 2, height + 2 + g, k] = state[v, i + 2, 2 + g, k]
+    for v in range(4):
+        for g in range(2):
+            for j in range(height + 4):
+                for k in range(length + 4):
+                    state[v, g, j, k] = state[v, planes + g, j, k]
+                    state[v, planes + 2 + g, j, k] = state[v, 2 + g, j, k]
 
 
 @loops
