@@ -1,10 +1,14 @@
 """The solver against exact solutions, conserved quantities, theory of early times, and its other backend."""
 
 import re
+import subprocess
+import sys
 
 import numba
 import numpy as np
 import pytest
+import torch
+from conftest import REPOSITORY
 from scipy.optimize import brentq
 
 from skyloom.cli import BadInput
@@ -14,6 +18,15 @@ from skyloom.turbulence.simulate.velocity import velocity_field
 
 SOUND = 0.188  # [km/s]: 10 K, mu 2.33
 BOTH = pytest.mark.parametrize("order", [1, 2])
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """On grids of some thousand cells a second thread is waited for more than it helps."""
+    threads = numba.get_num_threads(), torch.get_num_threads()
+    numba.set_num_threads(1), torch.set_num_threads(1)
+    yield
+    numba.set_num_threads(threads[0]), torch.set_num_threads(threads[1])
 
 
 def exact_tube(xi: np.ndarray, left: float, right: float) -> np.ndarray:
@@ -91,14 +104,20 @@ def test_mass_and_momentum_are_conserved_to_round_off(order):
 
 
 def test_number_of_threads_does_not_change_a_bit():
-    states, threads = initial_states(cloud(seeds=(1,))), numba.get_num_threads()
-    try:
-        numba.set_num_threads(1)
-        alone = evolve(states, 0.5, 10 / 32, SOUND)
-        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
-        np.testing.assert_array_equal(evolve(states, 0.5, 10 / 32, SOUND).states, alone.states)
-    finally:
-        numba.set_num_threads(threads)
+    states = initial_states(cloud(seeds=(1,)))
+    alone = evolve(states, 0.5, 10 / 32, SOUND)
+    numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+    np.testing.assert_array_equal(evolve(states, 0.5, 10 / 32, SOUND).states, alone.states)
+
+
+def test_second_process_does_not_compile_again():
+    code = (
+        "import numpy as np; from skyloom.turbulence.simulate import solver_numba as s;"
+        "s.step(s.load(np.ones((1, 4, 8, 8, 8))), np.array([0.1]), 1.0, 2); print(*s._step.stats.cache_misses.values())"
+    )
+    run = [sys.executable, "-c", code]
+    misses = [subprocess.run(run, cwd=REPOSITORY / "scripts", capture_output=True, text=True) for _ in range(2)][1]
+    assert misses.returncode == 0 and misses.stdout.strip() == "", misses.stdout + misses.stderr
 
 
 def test_single_precision_keeps_the_contrast():

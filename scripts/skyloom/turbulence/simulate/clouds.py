@@ -59,7 +59,7 @@ def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.n
 
 def _cloud(state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None) -> Cloud:
     density, momentum = state[0], state[1:]
-    with np.errstate(all="ignore") if failure else np.errstate():
+    with np.errstate(all="ignore"):  # values of a failed one
         contrast = density - 1
         centroid = [
             momentum[axis].sum(axis, dtype=np.float64) / density.sum(axis, dtype=np.float64) for axis in (2, 1, 0)

@@ -1,7 +1,7 @@
 """What a set's simulations cost, before they are run: arithmetic only, for dry runs and a job's resources.
 
-Rates are of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon; the GPU's is an estimate, as none was at hand:
-an eighth of what memory bandwidth would allow an eager torch step in single precision on an H100 or H200.
+Rates are of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon. The GPU's are estimates, as none was at hand: an
+eager torch step moves some 5.7 kB a cell in single precision, so that 3 TB/s would allow five times as many updates.
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
 
-CORE_UPDATES = 25e6  # cells a core advances by one second-order step in a second
+CORE_UPDATES = 22e6  # cells a core advances by one second-order step in a second
 FIELD_SECONDS = 2.5e-7  # of a core, a cell of the initial velocity
 GPU_UPDATES = 1e8  # estimate
 GPU_FIELD_SECONDS = 1e-9  # estimate, a cell

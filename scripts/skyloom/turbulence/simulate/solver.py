@@ -1,6 +1,5 @@
 """One `evolve` for both solvers: every simulation of a batch keeps its own clock, and a faulty one leaves the batch."""
 
-import importlib
 from types import ModuleType
 from typing import NamedTuple
 
@@ -81,7 +80,11 @@ def _solver(backend: str, order: int, courant: float) -> ModuleType:
         raise BadInput(f"solver: order is {order!r}; expected 1 or 2")
     if not 0 < courant < 1:
         raise BadInput(f"solver: courant is {courant!r}; expected between 0 and 1, above which the scheme is unstable")
-    return importlib.import_module(f"skyloom.turbulence.simulate.solver_{backend}")
+    if backend == "torch":  # either library takes a second or two to load
+        from skyloom.turbulence.simulate import solver_torch as solver
+    else:
+        from skyloom.turbulence.simulate import solver_numba as solver
+    return solver
 
 
 def _fault(fastest: float, least: float, share: float) -> str | None:
