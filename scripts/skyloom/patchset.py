@@ -41,7 +41,7 @@ def write(dataset: xr.Dataset, path: str | Path) -> None:
         for name, v in dataset.variables.items()
         if v.dtype.kind in "fiub"
     }
-    with atomic(path) as part, _aligned():
+    with atomic(path) as part, aligned():
         dataset.to_netcdf(part, engine="netcdf4", format="NETCDF4", encoding=encoding)
 
 
@@ -51,7 +51,7 @@ def merge(shards: list[str | Path], path: str | Path, dim: str = "example") -> N
     Attributes, and variables without `dim`, are the first shard's. Raises `BadInput` where a shard's variables differ.
     """
     sizes = [_check_against(shards[0], shard, dim) for shard in shards]
-    with atomic(path) as part, _aligned(), netCDF4.Dataset(part, "w") as out:
+    with atomic(path) as part, aligned(), netCDF4.Dataset(part, "w") as out:
         out.set_fill_off()  # all is written below; filling first would double the work
         row = 0
         for shard, size in zip(shards, sizes, strict=True):
@@ -65,6 +65,17 @@ def merge(shards: list[str | Path], path: str | Path, dim: str = "example") -> N
                     elif shard is shards[0]:
                         out[name][...] = variable[...]
             row += size
+
+
+@contextlib.contextmanager
+def aligned() -> Iterator[None]:
+    """Begin large arrays at a page; netCDF-C otherwise packs them at any byte, even an odd one."""
+    before = netCDF4.get_alignment()
+    netCDF4.set_alignment(ALIGN_FROM_BYTES, PAGE_BYTES)
+    try:
+        yield
+    finally:
+        netCDF4.set_alignment(before[0], max(before[1], 1))  # untouched it reads (0, 0), and 0 fails every later open
 
 
 def flag_names(variable: xr.DataArray) -> dict[int, str]:
@@ -129,17 +140,6 @@ class PatchSet:
 def _native(array: xr.DataArray) -> xr.DataArray:
     """torch refuses arrays of the other byte order, which is what FITS files give."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-@contextlib.contextmanager
-def _aligned() -> Iterator[None]:
-    """Begin large arrays at a page; netCDF-C otherwise packs them at any byte, even an odd one."""
-    before = netCDF4.get_alignment()
-    netCDF4.set_alignment(ALIGN_FROM_BYTES, PAGE_BYTES)
-    try:
-        yield
-    finally:
-        netCDF4.set_alignment(before[0], max(before[1], 1))  # untouched it reads (0, 0), and 0 fails every later open
 
 
 def _check_against(first: str | Path, shard: str | Path, dim: str) -> int:

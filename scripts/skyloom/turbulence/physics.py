@@ -1,0 +1,34 @@
+"""Units and constants of an isothermal cloud in a box.
+
+The solver works in pc, km/s and the box's mean density, in which an isothermal gas without gravity has no other scale:
+mass and box enter only where maps become physical. CGS constants: CODATA 2018 and IAU 2015.
+"""
+
+import math
+
+PC_CM = 3.0856775814913673e18
+MYR_S = 3.15576e13  # Julian years
+KMS_CM = 1e5
+MSUN_G = 1.98840987e33
+BOLTZMANN = 1.380649e-16  # [erg/K]
+HYDROGEN_G = 1.6735575e-24  # the atom's mass
+
+MYR_PER_TIME = PC_CM / KMS_CM / MYR_S  # one unit of time, pc / (km/s), in Myr: 0.978
+
+
+def sound_speed_kms(temperature_k: float, mu: float) -> float:
+    """Isothermal sound speed [km/s] of gas of `mu` hydrogen masses a particle: 0.188 at 10 K and 2.33.
+
+    RAMSES' isothermal run takes T / mu with mu = 1 unless told otherwise, which makes that 0.287 km/s.
+    """
+    return math.sqrt(BOLTZMANN * temperature_k / (mu * HYDROGEN_G)) / KMS_CM
+
+
+def mean_density(mass_msun: float, box_pc: float) -> float:
+    """Mean density [g cm-3] of a periodic cube."""
+    return mass_msun * MSUN_G / (box_pc * PC_CM) ** 3
+
+
+def mean_column(mass_msun: float, box_pc: float) -> float:
+    """Mean column density [g cm-2] through a periodic cube along an axis."""
+    return mass_msun * MSUN_G / (box_pc * PC_CM) ** 2

@@ -1,0 +1,69 @@
+"""From a list of simulations to clouds: initial field, evolution, and what is kept of it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from skyloom.cli import BadInput
+from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
+from skyloom.turbulence.simulate.solver import evolve, initial_states
+from skyloom.turbulence.simulate.velocity import velocity_field
+
+
+class Cloud(NamedTuple):
+    """A simulation's end.
+
+    contrast : (z, y, x) rho/rho0 - 1; centroid : (axis, row, column) [km/s], density-weighted velocity along x, y, z
+    mass_error : of the mean density; momentum_error : of the mean momentum, in units of rho0 times the initial rms |v|
+    failure : why it failed, else None; what else is kept of it then means nothing
+    """
+
+    contrast: np.ndarray
+    centroid: np.ndarray
+    steps: int
+    mass_error: float
+    momentum_error: float
+    failure: str | None
+
+
+def clouds(config: dict, simulations: list[dict], device: str | None = None) -> Iterator[tuple[dict, Cloud]]:
+    """Run `simulations` (of `plan`), `config["batch"]` at a time; yields each with its cloud, in order."""
+    if config["precision"] not in ("float32", "float64"):
+        raise BadInput(f"simulations: precision is {config['precision']!r}; expected float32 or float64")
+    sound = sound_speed_kms(config["temperature_k"], config["mu"])
+    for start in range(0, len(simulations), config["batch"]):
+        batch = simulations[start : start + config["batch"]]
+        velocity = np.stack([_velocity(config, row, sound, device) for row in batch])
+        drift = velocity.mean((2, 3, 4), dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found and named by `evolve`
+            states, steps, failures = evolve(
+                initial_states(velocity.astype(config["precision"])),
+                np.array([row["time_myr"] for row in batch]) / MYR_PER_TIME,
+                config["box_pc"] / config["grid"],
+                sound,
+                config["order"],
+                config["courant"],
+                config["backend"],
+                device,
+            )
+        for k, row in enumerate(batch):
+            yield row, _cloud(states[k], int(steps[k]), drift[k], row["mach"] * sound, failures.get(k))
+
+
+def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.ndarray:
+    return velocity_field(
+        config["grid"], row["index"], row["seed"], row["mach"] * sound, config["initial_kmax"], device
+    )
+
+
+def _cloud(state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None) -> Cloud:
+    density, momentum = state[0], state[1:]
+    with np.errstate(all="ignore"):  # values of a failed one
+        contrast = density - 1
+        centroid = [
+            momentum[axis].sum(axis, dtype=np.float64) / density.sum(axis, dtype=np.float64) for axis in (2, 1, 0)
+        ]
+        mass = float(abs(contrast.mean(dtype=np.float64)))
+        shift = float(abs(momentum.mean((1, 2, 3), dtype=np.float64) - drift).max() / rms)
+    return Cloud(contrast, np.stack(centroid), steps, mass, shift, failure)

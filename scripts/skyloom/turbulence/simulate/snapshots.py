@@ -1,0 +1,93 @@
+"""The file of one shard of simulations: density contrast and velocity centroids, one simulation in memory at a time."""
+
+import json
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+
+from skyloom import patchset
+from skyloom.cli import BadInput, atomic
+from skyloom.turbulence.physics import mean_density, sound_speed_kms
+from skyloom.turbulence.simulate.clouds import Cloud, clouds
+
+SCHEMES = {1: "first-order Godunov, local Lax-Friedrichs flux", 2: "MUSCL-Hancock, minmod, local Lax-Friedrichs flux"}
+
+# name: dimensions beside `simulation`, type, unit, meaning
+VARIABLES = {
+    "density_contrast": (("z", "y", "x"), "f4", "1", "rho/rho0 - 1"),
+    "centroid": (("axis", "row", "column"), "f4", "km s-1", "density-weighted velocity along the line of sight"),
+    "seed": ((), "i8", "1", "seed of the initial velocity"),
+    "index": ((), "f8", "1", "n of its power spectrum P(k) ~ k^-n"),
+    "mach": ((), "f8", "1", "its rms speed over the sound speed"),
+    "time_myr": ((), "f8", "Myr", "time of the snapshot"),
+    "steps": ((), "i4", "1", "time steps"),
+    "mass_error": ((), "f8", "1", "abs(<rho>/rho0 - 1)"),
+    "momentum_error": ((), "f8", "1", "change of the mean momentum over rho0 times the rms speed"),
+    "ok": ((), "i1", "1", "1 where the simulation ran to its end, 0 where it failed"),
+}
+
+
+def write_snapshots(config: dict, simulations: list[dict], path: str | Path, device: str | None = None) -> dict:
+    """Run a shard's simulations and write them to `path` as they end.
+
+    A failed one has `ok` 0, NaN fields, and its reason by seed in the attribute `failures` (JSON), which is returned
+    as {seed: reason}. Raises BadInput where all failed, and leaves no file.
+    """
+    failures = {}
+    with atomic(path) as part, patchset.aligned(), netCDF4.Dataset(part, "w") as file:
+        file.set_fill_off()  # every value is written below
+        _define(file, config, len(simulations))
+        for place, (row, cloud) in enumerate(clouds(config, simulations, device)):
+            if cloud.failure:
+                failures[row["seed"]] = cloud.failure
+            _write(file, place, row, cloud)
+        if len(failures) == len(simulations):
+            first = next(iter(failures), None)
+            raise BadInput(f"{path}: all of {len(simulations)} simulations failed; seed {first}: {failures.get(first)}")
+        file.failures = json.dumps(failures)
+    return failures
+
+
+def _define(file: netCDF4.Dataset, config: dict, count: int) -> None:
+    grid = config["grid"]
+    for name in ("z", "y", "x", "row", "column"):
+        file.createDimension(name, grid)
+    file.createDimension("simulation", count)
+    file.createDimension("axis", 3)
+    for name, (dimensions, kind, units, meaning) in VARIABLES.items():
+        variable = file.createVariable(name, kind, ("simulation", *dimensions), contiguous=True)
+        variable.setncatts({"units": units, "long_name": meaning})
+    file["ok"].setncatts({"flag_values": np.array([0, 1], "i1"), "flag_meanings": "failed complete"})
+    axis = file.createVariable("axis", "i1", ("axis",), contiguous=True)
+    axis.setncatts(
+        {
+            "flag_values": np.arange(3, dtype="i1"),
+            "flag_meanings": "x y z",
+            "long_name": "axis integrated along; row and column are the other two in the order z y x",
+        }
+    )
+    axis[:] = np.arange(3)
+    file.setncatts(
+        {name: config[name] for name in ("box_pc", "mass_msun", "temperature_k", "mu", "order", "grid", "courant")}
+        | {
+            "sound_speed_kms": sound_speed_kms(config["temperature_k"], config["mu"]),
+            "mean_density_g_cm3": mean_density(config["mass_msun"], config["box_pc"]),
+            "initial_kmax": config["initial_kmax"] or grid // 2 - 1,
+            "scheme": SCHEMES[config["order"]],
+            "precision": config["precision"],
+            "data_kind": "simulated",
+            "source": "simulated",
+        }
+    )
+
+
+def _write(file: netCDF4.Dataset, place: int, row: dict, cloud: Cloud) -> None:
+    failed = cloud.failure is not None
+    for name in ("seed", "index", "mach", "time_myr"):
+        file[name][place] = row[name]
+    file["ok"][place], file["steps"][place] = not failed, cloud.steps
+    file["density_contrast"][place] = np.nan if failed else cloud.contrast
+    file["centroid"][place] = np.nan if failed else cloud.centroid
+    file["mass_error"][place] = np.nan if failed else cloud.mass_error
+    file["momentum_error"][place] = np.nan if failed else cloud.momentum_error

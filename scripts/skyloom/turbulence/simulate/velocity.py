@@ -1,0 +1,138 @@
+"""Solenoidal Gaussian velocity field with a power-law spectrum: the start of a simulation.
+
+The noise of a Fourier mode is a hash of (seed, component, wave vector): a seed is one field whatever the grid, backend
+or device, and a finer grid only adds modes. `numpy` and `torch` run the same lines.
+"""
+
+import math
+from types import ModuleType
+
+import numpy as np
+import scipy.fft
+
+from skyloom.cli import BadInput
+
+BLOCK = 1 << 17  # modes at a time: they stay in a core's cache
+BLOCK_GPU = 1 << 24
+LARGEST_K = 1 << 20  # wave numbers take 21 bits each in the hash
+GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # SplitMix64 (Steele et al. 2014)
+
+
+def velocity_field(
+    grid: int, index: float, seed: int, rms: float, kmax: int | None = None, device: str | None = None
+) -> np.ndarray:
+    """Velocity (3, grid, grid, grid), float64, components along the array's axes.
+
+    Parameters
+    ----------
+    index : n of the power spectrum in three dimensions, P(k) ~ k^-n: 11/3 Kolmogorov, 4 Burgers
+    rms : root mean square of |v|, of this grid's modes and in its unit
+    kmax : modes 1 <= |k| <= kmax, in units of the box; by default all that fit without the Nyquist planes
+    device : None for numpy, else torch's name of one; the array stays numpy's
+    """
+    kmax = _checked_kmax(grid, index, rms, kmax)
+    xp, options = _backend(device)
+    line = xp.concatenate([xp.arange(0, grid // 2, **options), xp.arange(-(grid // 2), 0, **options)])
+    half = xp.arange(0, grid // 2 + 1, **options)
+    complex_ = {**options, "dtype": xp.complex128}
+    modes = xp.zeros((3, grid, grid, grid // 2 + 1), **complex_)
+    planes = max(1, (BLOCK if device in (None, "cpu") else BLOCK_GPU) // (grid * (grid // 2 + 1)))
+    power = 0.0
+    for start in range(0, grid, planes):
+        k = line[start : start + planes, None, None], line[None, :, None], half[None, None, :]
+        block = _solenoidal_modes(xp, k, index, seed, kmax)
+        for component in range(3):
+            modes[component, start : start + planes] = block[component]
+            # a mode off the plane kx = 0 stands for its conjugate too
+            power += 2 * float((abs(block[component]) ** 2).sum()) - float((abs(block[component][..., 0]) ** 2).sum())
+    modes *= rms / math.sqrt(power) * grid**3
+    return np.stack([_to_space(component, grid, device) for component in modes])
+
+
+def _solenoidal_modes(xp: ModuleType, k: tuple, index: float, seed: int, kmax: int) -> list:
+    """Hermitian modes of the three components, the part along k taken off, 0 outside 1 <= |k| <= kmax."""
+    k2 = sum(component**2 for component in k)
+    kept = (k2 >= 1) & (k2 <= kmax**2)
+    # On the plane kx = 0 one of k and -k is drawn, and the other is its conjugate.
+    mirrored = (k[2] == 0) & ((k[1] < 0) | ((k[1] == 0) & (k[0] < 0)))
+    sign = 1 - 2 * (mirrored * 1)
+    drawn = _pack(*(component * sign for component in k))
+    k2 = _real(xp, xp.where(kept, k2, 1))
+    amplitude = kept * k2 ** (-index / 4)  # |v_k| ~ k^(-n/2)
+    noise = []
+    for component in range(3):
+        # Box-Muller; the real part's scale drops out with the normalisation to `rms`
+        radius = amplitude * xp.sqrt(-2 * xp.log(_uniform(xp, drawn, _key(seed, 2 * component))))
+        phase = 2 * math.pi * _uniform(xp, drawn, _key(seed, 2 * component + 1))
+        noise.append(radius * xp.cos(phase) + 1j * (sign * radius * xp.sin(phase)))
+    along = sum(a * b for a, b in zip(k, noise, strict=True)) / k2
+    return [b - a * along for a, b in zip(k, noise, strict=True)]
+
+
+def _to_space(modes, grid: int, device: str | None) -> np.ndarray:
+    if device is None:
+        return scipy.fft.irfftn(modes, s=(grid,) * 3, overwrite_x=True)
+    import torch
+
+    return torch.fft.irfftn(modes, s=(grid,) * 3).cpu().numpy()
+
+
+# --- the hash: 64-bit integers that wrap around, which numpy's and torch's signed ones do alike
+
+
+def _pack(kz, ky, kx):
+    """One integer for a wave vector."""
+    return ((kz + LARGEST_K) << 42) | ((ky + LARGEST_K) << 21) | (kx + LARGEST_K)
+
+
+def _key(seed: int, stream: int) -> int:
+    """A number for (seed, stream), mixed in Python's own integers."""
+    x = ((seed * 8 + stream + 1) * GOLDEN) % 2**64
+    for shift, factor in ((30, FIRST), (27, SECOND)):
+        x = ((x ^ (x >> shift)) * factor) % 2**64
+    return _signed(x ^ (x >> 31))
+
+
+def _uniform(xp: ModuleType, x, key: int):
+    """Uniform in (0, 1), 53 bits: two rounds of SplitMix64's mixer on the wave vector's integer."""
+    x = _mix(_mix(x ^ key) + key)
+    return (_real(xp, _shifted(x, 11)) + 0.5) * 2.0**-53
+
+
+def _real(xp: ModuleType, x):
+    """float64, said aloud: torch makes float32 of an integer times 1.0."""
+    return xp.asarray(x, dtype=xp.float64)
+
+
+def _mix(x):
+    x = (x ^ _shifted(x, 30)) * _signed(FIRST)
+    x = (x ^ _shifted(x, 27)) * _signed(SECOND)
+    return x ^ _shifted(x, 31)
+
+
+def _shifted(x, bits: int):
+    """Logical shift to the right of a signed integer: the sign's copies masked off."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(x: int) -> int:
+    return x - 2**64 if x >= 2**63 else x
+
+
+def _backend(device: str | None) -> tuple[ModuleType, dict]:
+    if device is None:
+        return np, {"dtype": np.int64}
+    import torch
+
+    return torch, {"dtype": torch.int64, "device": device}
+
+
+def _checked_kmax(grid: int, index: float, rms: float, kmax: int | None) -> int:
+    """The highest wave number; refuses what would give no field or one that is not finite."""
+    largest = grid // 2 - 1
+    kmax = largest if kmax is None else kmax
+    if grid % 2 or not 1 <= kmax <= largest:
+        raise BadInput(f"velocity field: grid {grid} with kmax {kmax}; expected an even grid and 1 to {largest}")
+    if not (math.isfinite(index) and math.isfinite(rms) and rms > 0):
+        raise BadInput(f"velocity field: index {index}, rms {rms}; expected finite numbers, rms positive")
+    return kmax
