@@ -1,0 +1,1 @@
+"""The turbulence index of molecular clouds from maps of their column density."""

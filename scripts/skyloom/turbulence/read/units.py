@@ -1,0 +1,65 @@
+"""Units of simulation outputs: conversions with astropy, and the refusal of a box of the wrong size."""
+
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.constants import k_B
+from astropy.constants import u as ATOMIC_MASS
+
+from skyloom.cli import BadInput
+
+PC_CM = float((1 * u.pc).to_value(u.cm))
+MSUN_G = float((1 * u.M_sun).to_value(u.g))
+MYR_S = float((1 * u.Myr).to_value(u.s))
+
+SIZE_TOLERANCE = 0.01  # a parsec of 3.0857e18 cm, or a solar mass of 1.99e33 g, differs by far less
+
+# What a length or a mass was mistaken for, by the factor by which it then is wrong.
+SLIPS = {
+    "box_pc": {"kpc": u.kpc / u.pc, "Mpc": u.Mpc / u.pc, "AU": u.AU / u.pc, "cm": u.cm / u.pc, "m": u.m / u.pc},
+    "mass_msun": {"g": u.g / u.M_sun, "kg": u.kg / u.M_sun},
+}
+
+
+def factor(
+    path: str | Path, what: str, found: str | None, target: str, assumed: str | None = None, mu: float | None = None
+) -> float:
+    """The number that takes values in the unit `found`, or in `assumed` where the file states none, to `target`.
+
+    Units as astropy reads them, scaled ones included: "6.77e-22 g cm-3" stands for a code unit. With `mu`, the mean
+    particle mass [atomic mass units], a number of particles per volume is a density too.
+    Raises BadInput for a unit that is absent, unknown or of another dimension.
+    """
+    particles = [(u.cm**-3, u.g / u.cm**3, lambda n: n * (mu * ATOMIC_MASS).to_value(u.g))] if mu else []
+    text = str(found or "").strip() or str(assumed or "").strip()
+    if not text:
+        raise BadInput(f"{path}: {what} has no unit; expected one of {target} (or name it in the config)")
+    try:
+        return float(u.Unit(text).to(target, equivalencies=particles))
+    except (ValueError, TypeError, u.UnitConversionError):
+        raise BadInput(f"{path}: {what} is in {text!r}; expected a unit that converts to {target}") from None
+
+
+def check_size(path: str | Path, what: str, found: float, expected: float | None) -> None:
+    """Refuse a box or a mass other than the config's; `what` is the config's key, a key of `SLIPS`."""
+    if expected is None or abs(found / expected - 1) < SIZE_TOLERANCE:
+        return
+    hint = ""
+    for name, slip in SLIPS[what].items():
+        scale = slip.decompose().scale
+        for wrong, words in ((scale, f"in {name} taken for"), (1 / scale, f"taken for {name} from")):
+            if abs(found / expected / wrong - 1) < SIZE_TOLERANCE:
+                hint = f" (a value {words} {what.split('_')[1]}?)"
+    raise BadInput(f"{path}: {what} is {found:.6g}; expected {expected:.6g}, as the config says{hint}")
+
+
+def temperature_k(sound_speed_kms: float, mu: float) -> float:
+    """Temperature [K] of an isothermal gas of mean particle mass `mu` [atomic mass units]."""
+    speed = sound_speed_kms * u.km / u.s
+    return float((speed**2 * mu * ATOMIC_MASS / k_B).to_value(u.K))
+
+
+def sound_speed_kms(temperature_k: float, mu: float) -> float:
+    """Isothermal sound speed [km/s]."""
+    return float(np.sqrt(k_B * temperature_k * u.K / (mu * ATOMIC_MASS)).to_value(u.km / u.s))
