@@ -15,11 +15,8 @@ MYR_S = float((1 * u.Myr).to_value(u.s))
 
 SIZE_TOLERANCE = 0.01  # a parsec of 3.0857e18 cm, or a solar mass of 1.99e33 g, differs by far less
 
-# What a length or a mass was mistaken for, by the factor by which it then is wrong.
-SLIPS = {
-    "box_pc": {"kpc": u.kpc / u.pc, "Mpc": u.Mpc / u.pc, "AU": u.AU / u.pc, "cm": u.cm / u.pc, "m": u.m / u.pc},
-    "mass_msun": {"g": u.g / u.M_sun, "kg": u.kg / u.M_sun},
-}
+# The config's key -> its unit, and those that it is easily taken for.
+SIZES = {"box_pc": (u.pc, (u.kpc, u.Mpc, u.AU, u.cm, u.m)), "mass_msun": (u.M_sun, (u.g, u.kg))}
 
 
 def factor(
@@ -42,15 +39,13 @@ def factor(
 
 
 def check_size(path: str | Path, what: str, found: float, expected: float | None) -> None:
-    """Refuse a box or a mass other than the config's; `what` is the config's key, a key of `SLIPS`."""
+    """Refuse a box or a mass other than the config's; `what` is the config's key, a key of `SIZES`."""
     if expected is None or abs(found / expected - 1) < SIZE_TOLERANCE:
         return
-    hint = ""
-    for name, slip in SLIPS[what].items():
-        scale = slip.decompose().scale
-        for wrong, words in ((scale, f"in {name} taken for"), (1 / scale, f"taken for {name} from")):
-            if abs(found / expected / wrong - 1) < SIZE_TOLERANCE:
-                hint = f" (a value {words} {what.split('_')[1]}?)"
+    unit, others = SIZES[what]
+    slips = [(other, unit, unit.to(other)) for other in others] + [(unit, other, other.to(unit)) for other in others]
+    hints = [f" ({a} taken for {b}?)" for a, b, ratio in slips if abs(found / expected / ratio - 1) < SIZE_TOLERANCE]
+    hint = hints[0] if hints else ""
     raise BadInput(f"{path}: {what} is {found:.6g}; expected {expected:.6g}, as the config says{hint}")
 
 
