@@ -17,6 +17,12 @@ from skyloom.turbulence.read.simulation import FACTS
 from skyloom.turbulence.read.units import MSUN_G, PC_CM, SIZE_TOLERANCE
 from skyloom.turbulence.refine import mimic
 
+# Attributes that the simulations of one file have in common.
+GAS = "temperature_k", "mu", "sound_speed_kms"
+SCHEME = "scheme", "order", "initial_kmax", "grid"
+BOX = "box_pc", "mass_msun", "mean_density_g_cm3", "data_kind", "source"
+COMMON = {*GAS, *SCHEME, *BOX}
+
 DESCRIPTIONS = {
     "seed": "seed of the initial velocity field, -1 unknown",
     "index": "index of the initial velocity power spectrum, NaN unknown",
@@ -81,7 +87,7 @@ def _attributes(simulation: Simulation) -> dict:
     """What holds for all simulations of a file. Of an unknown scheme `order` and `initial_kmax` are 0."""
     gas, source = simulation.gas, simulation.attributes
     return {
-        **{key: source.get(key, np.nan) for key in ("temperature_k", "mu", "sound_speed_kms")},
+        **{key: source.get(key, np.nan) for key in GAS},
         **{"scheme": "unknown", "order": 0, "initial_kmax": 0},
         **source,
         "box_pc": simulation.box_pc,
@@ -94,17 +100,22 @@ def _attributes(simulation: Simulation) -> dict:
 
 
 def _agree(attributes: dict, found: dict, simulation: Simulation) -> None:
-    """Take the first simulation's attributes; refuse another that differs, by more than 1 % where it is a number."""
+    """Take the first simulation's attributes; refuse another whose `COMMON` ones differ, of a number by more than 1 %.
+
+    What else the attributes of a source say is dropped where it differs.
+    """
     if not attributes:
         attributes |= found
-    for key, value in found.items():
-        expected = attributes.get(key)
+    for key, expected in list(attributes.items()):
+        value = found.get(key)
         if isinstance(value, float | np.floating) and isinstance(expected, float | np.floating):
             same = np.isclose(value, expected, rtol=SIZE_TOLERANCE, atol=0, equal_nan=True)
         else:
             same = np.array_equal(value, expected)
-        if not same:
+        if not same and key in COMMON:
             raise BadInput(f"{simulation.path}: {key} is {value}; expected {expected}, as in the simulations before it")
+        if not same:
+            del attributes[key]
 
 
 def _dataset(column: np.ndarray, centroid: np.ndarray, facts: list[dict], attributes: dict) -> xr.Dataset:

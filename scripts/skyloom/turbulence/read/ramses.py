@@ -254,9 +254,8 @@ def _other_physics(folder: Path, values: dict[str, np.ndarray], spread: float) -
             else f"not isothermal: pressure / density varies by a factor of {1 + spread:.4g}"
         )
     namelist = folder / "namelist.txt"
-    switched_on = namelist.is_file() and re.search(
-        r"^\s*poisson\s*=\s*\.true\.", namelist.read_text(errors="replace"), re.MULTILINE | re.IGNORECASE
-    )
+    lines = namelist.read_text(errors="replace").splitlines() if namelist.is_file() else []
+    switched_on = any(re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines)
     if switched_on or next(folder.glob("grav_*.out*"), None):
         found.append("self-gravitating")
     if any(name.startswith("B_") for name in values):

@@ -16,7 +16,7 @@ class Records:
         self.path = Path(path)
         if self.path.stat().st_size == 0:
             raise BadInput(f"{path}: empty file; expected Fortran records")
-        self._bytes = np.memmap(self.path, np.uint8, "r")
+        self._bytes = np.asarray(np.memmap(self.path, np.uint8, "r"))  # a plain array: its slices are cheap
         self._place = 0
 
     def length(self) -> int:
