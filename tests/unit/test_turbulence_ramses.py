@@ -78,8 +78,8 @@ def test_physical_units_box_time_and_mach_number(tmp_path):
     assert simulation.facts["time_myr"] == pytest.approx(0.5, rel=1e-12)
     assert simulation.facts["mach"] == pytest.approx(1.5, rel=1e-12)
     assert simulation.facts["steps"] == 42 and not simulation.remarks and simulation.data_kind == "user-simulation"
-    # 0.2 code units are 1.956 km/s; m_u / k_B = 1.20272e-4 K (m/s)^-2
-    assert simulation.attributes["temperature_k"] == pytest.approx(2.33 * 1.20272e-4 * 1955.59**2, rel=1e-4)
+    # 0.2 code units are 1.956 km/s; m_H / k_B = 1.21213e-4 K (m/s)^-2
+    assert simulation.attributes["temperature_k"] == pytest.approx(2.33 * 1.21213e-4 * 1955.59**2, rel=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:Input line 1:UserWarning")
