@@ -128,7 +128,7 @@ def _files_of_process(tree, process, processes, boundaries, ordering, real, leve
                 continue
             own = domain == process
             amr += [_record(np.arange(len(parents), dtype="<i4"))] * 3
-            amr += [_record(x) for x in ((parents + 0.5) / 2 ** (level - 1) + coarse[0] // 2).T]
+            amr += [_record(x.astype(real)) for x in ((parents + 0.5) / 2 ** (level - 1) + coarse[0] // 2).T]
             amr += [_record(np.zeros(len(parents), "<i4"))] * (1 + 2 * dimensions)
             sons, cells = [], []
             for corner in range(2**dimensions):

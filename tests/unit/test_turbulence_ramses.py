@@ -197,10 +197,19 @@ def test_other_physics_is_warned_of_and_recorded_in_the_file(tmp_path, monkeypat
     (output / "namelist.txt").write_text("&RUN_PARAMS\nhydro=.true.\n poisson = .TRUE.\n/\n")
     maps = run_entry_point(monkeypatch, output, tmp_path / "columns.nc")
     error = capsys.readouterr().err
-    for words in ("not isothermal: pressure / density varies by a factor of", "self-gravitating"):
+    for words in ("not isothermal: pressure / density is", "self-gravitating"):
         assert words in error and words in json.loads(maps.attrs["remarks"])["output_00007"][words[0] == "s"]
     run_entry_point(monkeypatch, output, tmp_path / "columns.nc", isothermal=False)
     assert not capsys.readouterr().err
+
+
+def test_pressure_below_zero_does_not_pass_for_isothermal(tmp_path, capsys):
+    refined, values = octree(2)
+    values[2][4, 0, 0, 0] = -values[2][4, 0, 0, 0]
+    refined = [refined[0], np.ones_like(refined[1]), refined[2]]
+    simulation = next(read("ramses", write_output(tmp_path, (refined, values)), SETTINGS))
+    assert "pressure / density is -1 to 1 times its median" in capsys.readouterr().err
+    assert np.isnan(simulation.attributes["sound_speed_kms"])
 
 
 def test_column_maps_of_an_output_follow_the_contract(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from skyloom.turbulence.read.records import Records
 from skyloom.turbulence.read.simulation import FACTS, Cells, Simulation, check_density
 
 INFO_KEYS = ("ncpu", "ndim", "levelmin", "levelmax", "boxlen", "time", "unit_l", "unit_d", "unit_t")
-ISOTHERMAL = 0.01  # largest relative spread of pressure / density; an isothermal run's is its solver's rounding
+ISOTHERMAL = 0.01  # largest spread of pressure / density over its median; an isothermal run's is rounding
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     units.check_size(path, "box_pc", box_cm / units.PC_CM, settings.get("box_pc"))
     units.check_size(path, "mass_msun", mean_density * box_cm**3 / units.MSUN_G, settings.get("mass_msun"))
 
-    squared, spread = _sound_speed_squared(values)
-    isothermal = spread <= ISOTHERMAL
+    squared, least, most = _sound_speed_squared(values)
+    isothermal = squared > 0 and most - least <= ISOTHERMAL
     sound_speed = float(np.sqrt(squared)) * speed_unit if isothermal else np.nan
-    physics = _other_physics(Path(path), values, spread)
+    physics = _other_physics(Path(path), values, least, most)
     if settings.get("isothermal", True) and physics:
         print(f"warning: {path}: {'; '.join(physics)}; expected isothermal gas without self-gravity", file=sys.stderr)
     facts = {
@@ -102,6 +102,8 @@ def read_leaves(path: str | Path) -> Leaves:
         if names is None:
             names, remarks = variable_names(folder, variables, info["ndim"])
         pieces += _read_levels(amr, hydro, grids, process, first, variables, info["ndim"])
+    if not pieces:
+        raise BadInput(f"{path}: no leaf cells in the files of {len(files)} processes")
     index, level, values = (np.concatenate(part, axis=0) for part in zip(*pieces, strict=True))
     filled = float(np.sum(np.ldexp(1.0, -info["ndim"] * level.astype(int))))
     if abs(filled - 1) > 1e-9:  # a sum of powers of two: exact but for cells 30 bits below the box
@@ -190,7 +192,9 @@ def _read_hydro_header(hydro: Records, info: dict, domains: int) -> int:
     return variables
 
 
-def _read_levels(amr: Records, hydro: Records, grids, process: int, first: int, variables: int, dimensions: int):
+def _read_levels(
+    amr: Records, hydro: Records, grids: np.ndarray, process: int, first: int, variables: int, dimensions: int
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """[(index, level, values)] of the leaves of one process, level by level; reads both files to their last byte."""
     cells, pieces = 2**dimensions, []
     for level, domains in enumerate(grids, start=1):
@@ -198,16 +202,16 @@ def _read_levels(amr: Records, hydro: Records, grids, process: int, first: int, 
             _check_grid_count(hydro, level, count)
             if count == 0:
                 continue
-            real = f"<f{hydro.length() // count}"  # RAMSES can be compiled to single precision
+            real = f"<f{hydro.length() // count}"  # RAMSES can be compiled to single precision, for all its reals
             if real not in ("<f4", "<f8"):
                 raise BadInput(f"{hydro.path}: {hydro.length()} bytes for {count} grids of level {level}; expected f8")
             if domain != process:
                 amr.pass_block("<i4", 4 + 2 * dimensions + 3 * cells, count)
-                amr.pass_block("<f8", dimensions, count)
+                amr.pass_block(real, dimensions, count)
                 hydro.pass_block(real, cells * variables, count)
                 continue
             amr.pass_block("<i4", 3, count)  # own, next and previous number
-            centre = amr.block("<f8", (dimensions,), count)
+            centre = amr.block(real, (dimensions,), count)
             amr.pass_block("<i4", 1 + 2 * dimensions, count)  # father and neighbours
             leaf = amr.block("<i4", (cells,), count) == 0
             amr.pass_block("<i4", 2 * cells, count)  # process and refinement of each cell
@@ -234,25 +238,24 @@ def _check_grid_count(hydro: Records, level: int, count: int) -> None:
         )
 
 
-def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float]:
-    """Median of pressure / density [code units], and its spread, largest over smallest less 1; NaN if unknown."""
+def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float, float]:
+    """Median of pressure / density [code units], its least and its largest value over that; NaN where unknown."""
     name = next((name for name in PRESSURE if name in values), None)
     if name is None:
-        return np.nan, np.nan
+        return np.nan, np.nan, np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         squared = values[name] / values["density"]
-        return float(np.median(squared)), float(squared.max() / squared.min() - 1)
+        median = np.median(squared)
+        return float(median), float(squared.min() / median), float(squared.max() / median)
 
 
-def _other_physics(folder: Path, values: dict[str, np.ndarray], spread: float) -> list[str]:
+def _other_physics(folder: Path, values: dict[str, np.ndarray], least: float, most: float) -> list[str]:
     """What else than isothermal gas without self-gravity the output holds, in words."""
     found = []
-    if not spread <= ISOTHERMAL:
-        found.append(
-            "no pressure in the hydro files: isothermal or not is unknown"
-            if np.isnan(spread)
-            else f"not isothermal: pressure / density varies by a factor of {1 + spread:.4g}"
-        )
+    if not np.isfinite(most - least):
+        found.append("isothermal or not is unknown: no pressure, or cells without density")
+    elif most - least > ISOTHERMAL:
+        found.append(f"not isothermal: pressure / density is {least:.4g} to {most:.4g} times its median")
     namelist = folder / "namelist.txt"
     lines = namelist.read_text(errors="replace").splitlines() if namelist.is_file() else []
     switched_on = any(re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines)
