@@ -1,0 +1,273 @@
+"""RAMSES outputs (Teyssier 2002, A&A 385, 337): the info file, and the amr and hydro files of every process.
+
+Layout as RAMSES' own output_amr and output_hydro write it. Each process's file also holds copies of its neighbours'
+grids and, where the box is not periodic, grids of the boundary: only its own grids count. A grid of level l has 2^n_dim
+cells, each 2^-l of the box wide; a cell without a son is a leaf.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skyloom.cli import BadInput
+from skyloom.turbulence.read import units
+from skyloom.turbulence.read.descriptor import PRESSURE, variable_names
+from skyloom.turbulence.read.records import Records
+from skyloom.turbulence.read.simulation import FACTS, Cells, Simulation, check_density
+
+INFO_KEYS = ("ncpu", "ndim", "levelmin", "levelmax", "boxlen", "time", "unit_l", "unit_d", "unit_t")
+ISOTHERMAL = 0.01  # largest spread of pressure / density over its median; an isothermal run's is rounding
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Leaf cells of an output in its own units: `index` and `level` as in `Cells`, `values` name -> (n,) float64."""
+
+    info: dict[str, float | int]
+    index: np.ndarray
+    level: np.ndarray
+    values: dict[str, np.ndarray]
+    remarks: list[str]
+
+
+def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
+    """Yield the one simulation of a RAMSES output in three dimensions.
+
+    path : the folder output_NNNNN
+    settings : `mu`; `box_pc` and `mass_msun` as expected (None: any); `isothermal` (default true), whether isothermal
+        gas without self-gravity is expected: what departs from it is always in the remarks, and then also on stderr
+
+    Raises BadInput where a file is missing, cut short or of another output, or box, mass or density cannot be.
+    """
+    leaves = read_leaves(path)
+    info, values = leaves.info, leaves.values
+    if info["ndim"] != 3:
+        raise BadInput(f"{path}: ndim is {info['ndim']}; expected a simulation in three dimensions")
+    speed_unit = info["unit_l"] / info["unit_t"] / 1e5  # km/s
+    velocity = np.stack([values[f"velocity_{axis}"] for axis in "xyz"], axis=1) * speed_unit
+    cells = Cells(leaves.index, leaves.level, values["density"] * info["unit_d"], velocity)
+    box_cm = info["boxlen"] * info["unit_l"]
+    mean_density = float(np.sum(cells.density * cells.volume))
+    units.check_size(path, "box_pc", box_cm / units.PC_CM, settings.get("box_pc"))
+    units.check_size(path, "mass_msun", mean_density * box_cm**3 / units.MSUN_G, settings.get("mass_msun"))
+
+    squared, least, most = _sound_speed_squared(values)
+    isothermal = squared > 0 and most - least <= ISOTHERMAL
+    sound_speed = float(np.sqrt(squared)) * speed_unit if isothermal else np.nan
+    physics = _other_physics(Path(path), values, least, most)
+    if settings.get("isothermal", True) and physics:
+        print(f"warning: {path}: {'; '.join(physics)}; expected isothermal gas without self-gravity", file=sys.stderr)
+    facts = {
+        "mach": _rms_velocity(cells) / sound_speed,
+        "time_myr": info["time"] * info["unit_t"] / units.MYR_S,
+        "steps": info.get("nstep_coarse", -1),
+    }
+    attributes = {
+        "mu": settings["mu"],
+        "temperature_k": units.temperature_k(sound_speed, settings["mu"]),
+        "sound_speed_kms": sound_speed,
+        "scheme": "RAMSES",
+    }
+    yield Simulation(
+        path=Path(path),
+        source="ramses",
+        data_kind="user-simulation",
+        gas=cells,
+        box_pc=box_cm / units.PC_CM,
+        mean_density=mean_density,
+        facts=FACTS | facts,
+        attributes=attributes,
+        remarks=tuple(leaves.remarks + physics),
+    )
+
+
+def read_leaves(path: str | Path) -> Leaves:
+    """All leaf cells of an output of one to three dimensions, in the output's own units.
+
+    Raises BadInput where a file is missing, cut short or of another output, or the leaves do not fill the box.
+    """
+    folder = Path(path)
+    number = _output_number(folder)
+    info = read_info(folder / f"info_{number}.txt")
+    files = _files_of_processes(folder, number, info["ncpu"])
+    remarks, pieces, names = [], [], None
+    for process, (amr_file, hydro_file) in enumerate(files):
+        amr, hydro = Records(amr_file), Records(hydro_file)
+        grids, first = _read_amr_header(amr, info)
+        variables = _read_hydro_header(hydro, info, grids.shape[1])
+        if names is None:
+            names, remarks = variable_names(folder, variables, info["ndim"])
+        pieces += _read_levels(amr, hydro, grids, process, first, variables, info["ndim"])
+    if not pieces:
+        raise BadInput(f"{path}: no leaf cells in the files of {len(files)} processes")
+    index, level, values = (np.concatenate(part, axis=0) for part in zip(*pieces, strict=True))
+    filled = float(np.sum(np.ldexp(1.0, -info["ndim"] * level.astype(int))))
+    if abs(filled - 1) > 1e-9:  # a sum of powers of two: exact but for cells 30 bits below the box
+        raise BadInput(f"{path}: leaf cells fill {filled:.6g} of the box; expected 1, all files being of one output")
+    check_density(path, values[:, names.index("density")])
+    return Leaves(info, index, level, dict(zip(names, values.T, strict=True)), remarks)
+
+
+def read_info(path: str | Path) -> dict[str, float | int]:
+    """Run parameters and units [cgs] of an info file: all `key = number` lines."""
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; expected the info file of a RAMSES output")
+    pairs = re.findall(r"^(\w+)\s*=\s*([-+.\dEe]+)\s*$", path.read_text(errors="replace"), re.MULTILINE)
+    info = {key: int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text) for key, text in pairs}
+    missing = [key for key in INFO_KEYS if key not in info]
+    if missing:
+        raise BadInput(f"{path}: {', '.join(missing)} not found (keys: {', '.join(info)})")
+    return info
+
+
+def _output_number(folder: Path) -> str:
+    match = re.fullmatch(r"output_(\d{5})", folder.resolve().name)
+    if not folder.is_dir() or not match:
+        raise BadInput(f"{folder}: not a folder output_NNNNN of RAMSES")
+    return match[1]
+
+
+def _files_of_processes(folder: Path, number: str, processes: int) -> list[tuple[Path, Path]]:
+    """The amr and the hydro file of each process."""
+    files = [
+        tuple(folder / f"{kind}_{number}.out{process:05d}" for kind in ("amr", "hydro"))
+        for process in range(1, processes + 1)
+    ]
+    missing = [file.name for pair in files for file in pair if not file.is_file()]
+    if missing:
+        raise BadInput(
+            f"{folder}: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} not found; "
+            f"expected amr and hydro files of {processes} processes (ncpu in info_{number}.txt)"
+        )
+    return files
+
+
+def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
+    """Numbers of grids (level, process or boundary), and the coordinate at which the box begins.
+
+    Coordinates count in coarse cells; boundaries put one more coarse cell on either side of the box.
+    """
+    processes, dimensions = amr.read("<i4", 1)[0], amr.read("<i4", 1)[0]
+    coarse = amr.read("<i4", 3)
+    levels = int(amr.read("<i4", 1)[0])
+    if (processes, dimensions, levels) != (info["ncpu"], info["ndim"], info["levelmax"]):
+        raise BadInput(
+            f"{amr.path}: ncpu, ndim, levelmax are {processes}, {dimensions}, {levels}; "
+            f"expected {info['ncpu']}, {info['ndim']}, {info['levelmax']}, as in the info file"
+        )
+    amr.skip(1)  # largest number of grids
+    boundaries = int(amr.read("<i4", 1)[0])
+    amr.skip(1 + 12)  # current number of grids; box length, times, cosmology
+    amr.skip(2)  # ends of the linked lists
+    grids = amr.read("<i4", levels * processes).reshape(levels, processes)
+    amr.skip(1)
+    if boundaries:
+        amr.skip(2)
+        grids = np.hstack([grids, amr.read("<i4", levels * boundaries).reshape(levels, boundaries)])
+    amr.skip(1)  # free memory
+    ordering = amr.read("u1").tobytes().decode("ascii", "replace").strip()
+    amr.skip(5 if ordering == "bisection" else 1)  # which process has which part of the box
+    amr.skip(3)  # coarse cells
+    first = coarse[:dimensions] // 2
+    if len(set(first)) > 1 or coarse.max() > 3:
+        raise BadInput(f"{amr.path}: nx, ny, nz are {coarse}; expected a cubic box of one coarse cell")
+    return grids, int(first[0])
+
+
+def _read_hydro_header(hydro: Records, info: dict, domains: int) -> int:
+    """The number of variables."""
+    processes, variables, dimensions, levels, boundaries = (int(hydro.read("<i4", 1)[0]) for _ in range(5))
+    hydro.skip(1)  # ratio of specific heats
+    expected = info["ncpu"], info["ndim"], info["levelmax"], domains - info["ncpu"]
+    if (processes, dimensions, levels, boundaries) != expected:
+        raise BadInput(
+            f"{hydro.path}: ncpu, ndim, levelmax, nboundary are {processes}, {dimensions}, {levels}, {boundaries}; "
+            f"expected {', '.join(map(str, expected))}, as in the amr file"
+        )
+    return variables
+
+
+def _read_levels(
+    amr: Records, hydro: Records, grids: np.ndarray, process: int, first: int, variables: int, dimensions: int
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """[(index, level, values)] of the leaves of one process, level by level; reads both files to their last byte."""
+    cells, pieces = 2**dimensions, []
+    for level, domains in enumerate(grids, start=1):
+        for domain, count in enumerate(map(int, domains)):
+            _check_grid_count(hydro, level, count)
+            if count == 0:
+                continue
+            real = f"<f{hydro.length() // count}"  # RAMSES can be compiled to single precision, for all its reals
+            if real not in ("<f4", "<f8"):
+                raise BadInput(f"{hydro.path}: {hydro.length()} bytes for {count} grids of level {level}; expected f8")
+            if domain != process:
+                amr.pass_block("<i4", 4 + 2 * dimensions + 3 * cells, count)
+                amr.pass_block(real, dimensions, count)
+                hydro.pass_block(real, cells * variables, count)
+                continue
+            amr.pass_block("<i4", 3, count)  # own, next and previous number
+            centre = amr.block(real, (dimensions,), count)
+            amr.pass_block("<i4", 1 + 2 * dimensions, count)  # father and neighbours
+            leaf = amr.block("<i4", (cells,), count) == 0
+            amr.pass_block("<i4", 2 * cells, count)  # process and refinement of each cell
+            values = hydro.block(real, (cells, variables), count).astype(np.float64)
+
+            father = np.floor((centre - first) * 2 ** (level - 1)).astype(np.int32)  # (dimensions, count)
+            corner = np.arange(cells) >> np.arange(dimensions)[:, None] & 1  # (dimensions, cells): x varies fastest
+            index = 2 * father[:, None, :] + corner[:, :, None]
+            index = index[:, leaf].T.astype(np.int32)
+            if index.size and (index.min() < 0 or index.max() >= 2**level):
+                raise BadInput(f"{amr.path}: grids of level {level} lie outside the box; expected one cubic box")
+            pieces.append((index, np.full(len(index), level, np.int8), values.transpose(0, 2, 1)[leaf]))
+    amr.end()
+    hydro.end()
+    return pieces
+
+
+def _check_grid_count(hydro: Records, level: int, count: int) -> None:
+    found = int(hydro.read("<i4", 1)[0]), int(hydro.read("<i4", 1)[0])
+    if found != (level, count):
+        raise BadInput(
+            f"{hydro.path}: level {found[0]} with {found[1]} grids; "
+            f"expected level {level} with {count}, as in the amr file: files of one output?"
+        )
+
+
+def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float, float]:
+    """Median of pressure / density [code units], its least and its largest value over that; NaN where unknown."""
+    name = next((name for name in PRESSURE if name in values), None)
+    if name is None:
+        return np.nan, np.nan, np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squared = values[name] / values["density"]
+        median = np.median(squared)
+        return float(median), float(squared.min() / median), float(squared.max() / median)
+
+
+def _other_physics(folder: Path, values: dict[str, np.ndarray], least: float, most: float) -> list[str]:
+    """What else than isothermal gas without self-gravity the output holds, in words."""
+    found = []
+    if not np.isfinite(most - least):
+        found.append("isothermal or not is unknown: no pressure, or cells without density")
+    elif most - least > ISOTHERMAL:
+        found.append(f"not isothermal: pressure / density is {least:.4g} to {most:.4g} times its median")
+    namelist = folder / "namelist.txt"
+    lines = namelist.read_text(errors="replace").splitlines() if namelist.is_file() else []
+    switched_on = any(re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines)
+    if switched_on or next(folder.glob("grav_*.out*"), None):
+        found.append("self-gravitating")
+    if any(name.startswith("B_") for name in values):
+        found.append("magnetic")
+    return found
+
+
+def _rms_velocity(cells: Cells) -> float:
+    """3D rms velocity [km/s] about the mean, weighted by volume, as a Gaussian initial field's is."""
+    weight = cells.volume[:, None]
+    mean = np.sum(weight * cells.velocity, axis=0)
+    return float(np.sqrt(np.sum(weight * (cells.velocity - mean) ** 2)))

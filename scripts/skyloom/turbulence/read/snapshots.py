@@ -1,0 +1,87 @@
+"""Shards of our own simulations: netCDF files with the density contrast on a uniform grid."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+
+from skyloom.cli import BadInput
+from skyloom.turbulence.read import units
+from skyloom.turbulence.read.simulation import FACTS, Cube, Simulation, check_density
+
+VARIABLES = {
+    "density_contrast": ("simulation", "z", "y", "x"),
+    "centroid": ("simulation", "axis", "row", "column"),
+    "ok": ("simulation",),
+    **{name: ("simulation",) for name in FACTS},
+}
+ATTRIBUTES = ("box_pc", "mass_msun", "mean_density_g_cm3", "data_kind", "source")
+
+
+def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
+    """Yield the simulations of a shard one at a time: memory for one grid.
+
+    settings : `box_pc` and `mass_msun` as expected (None: any)
+
+    A simulation that has failed, or whose contrast is NaN or below -1, comes without gas and with the reason.
+    Raises BadInput for a file that is no shard, or whose box or mass is another.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        attributes = {name: file.getncattr(name) for name in file.ncattrs()}
+        _check(path, file, attributes)
+        for key in ("box_pc", "mass_msun"):
+            units.check_size(path, key, float(attributes[key]), settings.get(key))
+        box_mass = float(attributes["mean_density_g_cm3"]) * (attributes["box_pc"] * units.PC_CM) ** 3 / units.MSUN_G
+        units.check_size(path, "mass_msun", float(attributes["mass_msun"]), box_mass)
+        reasons = _reasons(attributes.pop("failures", ""))
+        kind, source = attributes.pop("data_kind"), attributes.pop("source")
+        density, box = float(attributes.pop("mean_density_g_cm3")), float(attributes.pop("box_pc"))
+        for row in range(len(file.dimensions["simulation"])):
+            facts = {name: file[name][row].item() for name in FACTS}
+            gas, failure = None, reasons.get(str(facts["seed"]), "failed, without a stated reason")
+            if file["ok"][row]:
+                gas, failure = _gas(path, file, row, density)
+            yield Simulation(path, source, kind, gas, box, density, facts, attributes, failure=failure)
+
+
+def _open(path: Path) -> netCDF4.Dataset:
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; expected a shard of snapshots (netCDF-4)")
+    try:
+        file = netCDF4.Dataset(path)
+    except OSError as error:
+        raise BadInput(f"{path}: not a readable netCDF-4 file ({error}); cut short?") from None
+    file.set_auto_mask(False)
+    return file
+
+
+def _check(path: Path, file: netCDF4.Dataset, attributes: dict) -> None:
+    for name, dimensions in VARIABLES.items():
+        found = file.variables[name].dimensions if name in file.variables else None
+        if found != dimensions:
+            raise BadInput(f"{path}: variable {name} has dimensions {found}; expected {dimensions}, as a snapshot has")
+    missing = [name for name in ATTRIBUTES if name not in attributes]
+    if missing:
+        raise BadInput(f"{path}: attribute {', '.join(missing)} not found (attributes: {', '.join(attributes)})")
+
+
+def _reasons(text: str) -> dict[str, str]:
+    try:
+        return json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+
+
+def _gas(path: Path, file: netCDF4.Dataset, row: int, mean_density: float) -> tuple[Cube | None, str]:
+    """The grid of a simulation that counts as good, and why it is none."""
+    density = file["density_contrast"][row].astype(np.float64)
+    density += 1
+    density *= mean_density
+    try:
+        check_density(f"simulation {row}", density)
+    except BadInput as error:
+        return None, f"{error} ({path.name})"
+    return Cube(density, centroid=file["centroid"][row].astype(np.float64)), ""
