@@ -11,10 +11,11 @@ import numpy as np
 import xarray as xr
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.physics import MSUN_G, PC_CM
 from skyloom.turbulence.project import AXES, project
 from skyloom.turbulence.read import Cells, Cube, Simulation
 from skyloom.turbulence.read.simulation import FACTS
-from skyloom.turbulence.read.units import MSUN_G, PC_CM, SIZE_TOLERANCE
+from skyloom.turbulence.read.units import SIZE_TOLERANCE
 from skyloom.turbulence.refine import mimic
 
 # Attributes that the simulations of one file have in common.

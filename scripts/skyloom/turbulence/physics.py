@@ -24,6 +24,11 @@ def sound_speed_kms(temperature_k: float, mu: float) -> float:
     return math.sqrt(BOLTZMANN * temperature_k / (mu * HYDROGEN_G)) / KMS_CM
 
 
+def temperature_k(sound_speed_kms: float, mu: float) -> float:
+    """Temperature [K] of isothermal gas of that sound speed: the inverse of `sound_speed_kms`."""
+    return (sound_speed_kms * KMS_CM) ** 2 * mu * HYDROGEN_G / BOLTZMANN
+
+
 def mean_density(mass_msun: float, box_pc: float) -> float:
     """Mean density [g cm-3] of a periodic cube."""
     return mass_msun * MSUN_G / (box_pc * PC_CM) ** 3

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.physics import MSUN_G, PC_CM, sound_speed_kms
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.simulation import FACTS, Cube, Simulation, check_density
 
@@ -51,10 +52,10 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         time = _quantity(path, "time", facts.get("time"), "Myr", "nan Myr")
     mean_density = float(density.mean())
     units.check_size(path, "box_pc", box, settings.get("box_pc"))
-    mass = mean_density * (box * units.PC_CM) ** 3 / units.MSUN_G
+    mass = mean_density * (box * PC_CM) ** 3 / MSUN_G
     units.check_size(path, "mass_msun", mass, settings.get("mass_msun"))
     temperature = settings.get("temperature_k") or np.nan
-    speed = units.sound_speed_kms(temperature, mu or np.nan)
+    speed = sound_speed_kms(temperature, mu or np.nan)
     yield Simulation(
         path=path,
         source="cube",

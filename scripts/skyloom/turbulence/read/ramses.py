@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.physics import MSUN_G, MYR_S, PC_CM, temperature_k
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.descriptor import PRESSURE, variable_names
 from skyloom.turbulence.read.records import Records
@@ -52,8 +53,8 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     cells = Cells(leaves.index, leaves.level, values["density"] * info["unit_d"], velocity)
     box_cm = info["boxlen"] * info["unit_l"]
     mean_density = float(np.sum(cells.density * cells.volume))
-    units.check_size(path, "box_pc", box_cm / units.PC_CM, settings.get("box_pc"))
-    units.check_size(path, "mass_msun", mean_density * box_cm**3 / units.MSUN_G, settings.get("mass_msun"))
+    units.check_size(path, "box_pc", box_cm / PC_CM, settings.get("box_pc"))
+    units.check_size(path, "mass_msun", mean_density * box_cm**3 / MSUN_G, settings.get("mass_msun"))
 
     squared, least, most = _sound_speed_squared(values)
     isothermal = squared > 0 and most - least <= ISOTHERMAL
@@ -63,12 +64,12 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         print(f"warning: {path}: {'; '.join(physics)}; expected isothermal gas without self-gravity", file=sys.stderr)
     facts = {
         "mach": _rms_velocity(cells) / sound_speed,
-        "time_myr": info["time"] * info["unit_t"] / units.MYR_S,
+        "time_myr": info["time"] * info["unit_t"] / MYR_S,
         "steps": info.get("nstep_coarse", -1),
     }
     attributes = {
         "mu": settings["mu"],
-        "temperature_k": units.temperature_k(sound_speed, settings["mu"]),
+        "temperature_k": temperature_k(sound_speed, settings["mu"]),
         "sound_speed_kms": sound_speed,
         "scheme": "RAMSES",
     }
@@ -77,7 +78,7 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         source="ramses",
         data_kind="user-simulation",
         gas=cells,
-        box_pc=box_cm / units.PC_CM,
+        box_pc=box_cm / PC_CM,
         mean_density=mean_density,
         facts=FACTS | facts,
         attributes=attributes,

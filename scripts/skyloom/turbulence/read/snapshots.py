@@ -8,6 +8,7 @@ import netCDF4
 import numpy as np
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.physics import MSUN_G, PC_CM
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.simulation import FACTS, Cube, Simulation, check_density
 
@@ -34,7 +35,7 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         _check(path, file, attributes)
         for key in ("box_pc", "mass_msun"):
             units.check_size(path, key, float(attributes[key]), settings.get(key))
-        box_mass = float(attributes["mean_density_g_cm3"]) * (attributes["box_pc"] * units.PC_CM) ** 3 / units.MSUN_G
+        box_mass = float(attributes["mean_density_g_cm3"]) * (attributes["box_pc"] * PC_CM) ** 3 / MSUN_G
         units.check_size(path, "mass_msun", float(attributes["mass_msun"]), box_mass)
         reasons = _reasons(attributes.pop("failures", ""))
         kind, source = attributes.pop("data_kind"), attributes.pop("source")

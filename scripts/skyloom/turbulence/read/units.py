@@ -3,16 +3,9 @@
 from pathlib import Path
 
 import astropy.units as u
-import numpy as np
-from astropy.constants import k_B, m_e, m_p
 
 from skyloom.cli import BadInput
-
-PC_CM = float((1 * u.pc).to_value(u.cm))
-MSUN_G = float((1 * u.M_sun).to_value(u.g))
-MYR_S = float((1 * u.Myr).to_value(u.s))
-
-HYDROGEN = m_p + m_e  # a mean particle mass `mu` counts hydrogen atoms
+from skyloom.turbulence.physics import HYDROGEN_G
 
 SIZE_TOLERANCE = 0.01  # a parsec of 3.0857e18 cm, or a solar mass of 1.99e33 g, differs by far less
 
@@ -29,7 +22,7 @@ def factor(
     particle mass [hydrogen atoms], a number of particles per volume is a density too.
     Raises BadInput for a unit that is absent, unknown or of another dimension.
     """
-    particles = [(u.cm**-3, u.g / u.cm**3, lambda n: n * (mu * HYDROGEN).to_value(u.g))] if mu else []
+    particles = [(u.cm**-3, u.g / u.cm**3, lambda n: n * mu * HYDROGEN_G)] if mu else []
     text = str(found or "").strip() or str(assumed or "").strip()
     if not text:
         raise BadInput(f"{path}: {what} has no unit; expected one of {target} (or name it in the config)")
@@ -48,14 +41,3 @@ def check_size(path: str | Path, what: str, found: float, expected: float | None
     hints = [f" ({a} taken for {b}?)" for a, b, ratio in slips if abs(found / expected / ratio - 1) < SIZE_TOLERANCE]
     hint = hints[0] if hints else ""
     raise BadInput(f"{path}: {what} is {found:.6g}; expected {expected:.6g}, as the config says{hint}")
-
-
-def temperature_k(sound_speed_kms: float, mu: float) -> float:
-    """Temperature [K] of an isothermal gas of mean particle mass `mu` [hydrogen atoms]."""
-    speed = sound_speed_kms * u.km / u.s
-    return float((speed**2 * mu * HYDROGEN / k_B).to_value(u.K))
-
-
-def sound_speed_kms(temperature_k: float, mu: float) -> float:
-    """Isothermal sound speed [km/s]."""
-    return float(np.sqrt(k_B * temperature_k * u.K / (mu * HYDROGEN)).to_value(u.km / u.s))
