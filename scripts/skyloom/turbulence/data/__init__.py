@@ -1,0 +1,1 @@
+"""From column maps to labelled images: cuts, normalisation, splits."""

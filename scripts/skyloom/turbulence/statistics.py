@@ -1,0 +1,130 @@
+"""Summary statistics of images of turbulence: what a careful person computes before training a network.
+
+All take images (n, y, x) and give features (n, feature). Nothing here is fitted.
+"""
+
+import numpy as np
+import torch
+from skimage.feature import hog
+
+HEIGHT = 1e-12  # keeps a logarithm finite
+
+
+# --- the power spectrum ------------------------------------------------------------------------------------------
+
+
+def power_spectrum(images: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Wave numbers [cycles an image] and log10 of the power averaged over rings of unit width: (k,), (n, k).
+
+    An image that is a part of a periodic map has edges: less its mean it is multiplied by a Hann window first.
+    """
+    n = images.shape[-1]
+    images = images - images.mean((1, 2), keepdims=True)
+    if not periodic:
+        window = np.hanning(n + 1)[:n]
+        window = window[:, None] * window
+        images = (images - (images * window).sum((1, 2), keepdims=True) / window.sum()) * window
+    power = np.abs(np.fft.fft2(images)) ** 2
+    wave = np.fft.fftfreq(n, 1 / n)
+    ring = np.rint(np.hypot(wave[:, None], wave)).astype(int).ravel()
+    last = n // 2
+    average = (ring[:, None] == np.arange(1, last)) / np.bincount(ring, minlength=last)[1:last]
+    return np.arange(1, last), np.log10(power.reshape(len(images), -1) @ average + HEIGHT)
+
+
+def slope(k: np.ndarray, log_power: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Exponent of a power law fitted to rings low <= k <= high, all of one weight: (n, 1)."""
+    band = (k >= low) & (k <= high)
+    x = np.log10(k[band])
+    x = x - x.mean()
+    return (log_power[:, band] @ x / (x @ x))[:, None]
+
+
+# --- gradients -----------------------------------------------------------------------------------------------------
+
+
+def hog_features(images: np.ndarray, pixels: int, orientations: int) -> np.ndarray:
+    """Histograms of oriented gradients (Dalal & Triggs 2005), cells of `pixels`, blocks of one, L2-Hys norm.
+
+    A vector by place: what belongs to a direction in one corner is another feature than in the next.
+    """
+    return np.array([_hog(image, pixels, orientations, "L2-Hys").ravel() for image in images])
+
+
+def pooled_hog(images: np.ndarray, pixels: int, orientations: int) -> np.ndarray:
+    """The same without a place: each cell's histogram sorted, mean and deviation over cells, (n, 2 orientations)."""
+    cells = np.array([_hog(image, pixels, orientations, "L1") for image in images])
+    cells = np.sort(cells.reshape(len(images), -1, orientations), axis=-1)
+    return np.concatenate([cells.mean(1), cells.std(1)], axis=1)
+
+
+def _hog(image: np.ndarray, pixels: int, orientations: int, norm: str) -> np.ndarray:
+    return hog(
+        image,
+        orientations=orientations,
+        pixels_per_cell=(pixels, pixels),
+        cells_per_block=(1, 1),
+        block_norm=norm,
+        feature_vector=False,
+    )
+
+
+def gradient_histograms(images: np.ndarray, cells: int, orientations: int) -> np.ndarray:
+    """ln of the mean gradient in each direction, `cells` x `cells` of them an image: HOG without its normalisation."""
+    n = images.shape[-1] // cells * cells
+    along_y, along_x = np.gradient(images, axis=(1, 2))
+    strength = np.hypot(along_y, along_x)
+    direction = (np.arctan2(along_y, along_x) % np.pi / np.pi * orientations).astype(int) % orientations
+    of_direction = strength[..., None] * (direction[..., None] == np.arange(orientations))
+    shape = (len(images), cells, n // cells, cells, n // cells, orientations)
+    mean = of_direction[:, :n, :n].reshape(shape).mean((2, 4)).reshape(len(images), -1)
+    return np.log(mean + 1e-6 * strength.mean())
+
+
+# --- wavelet scattering --------------------------------------------------------------------------------------------
+
+
+def scattering(images: np.ndarray, scales: int, angles: int, batch: int = 256) -> np.ndarray:
+    """ln of the scattering coefficients of order one and two, averaged over the image (Bruna & Mallat 2013).
+
+    |x * psi_1| and ||x * psi_1| * psi_2| with psi_2 wider than psi_1, for all pairs of angles, by FFT, periodic. Order
+    two is taken over its order one, which leaves it the texture and not the amplitude.
+    """
+    bank = torch.from_numpy(morlet_bank(images.shape[-1], scales, angles)).float()
+    parts = []
+    for start in range(0, len(images), batch):
+        image = torch.from_numpy(np.ascontiguousarray(images[start : start + batch], np.float32))
+        first = torch.fft.ifft2(torch.fft.fft2(image)[:, None] * bank).abs()
+        mean = first.mean((-1, -2))
+        found = [mean]
+        spectrum = torch.fft.fft2(first)
+        for scale in range(scales - 1):
+            mine = slice(scale * angles, (scale + 1) * angles)
+            second = torch.fft.ifft2(spectrum[:, mine, None] * bank[(scale + 1) * angles :]).abs().mean((-1, -2))
+            found.append((second / (mean[:, mine, None] + HEIGHT)).flatten(1))
+        parts.append(torch.cat(found, 1))
+    return (torch.cat(parts) + HEIGHT).log().numpy()
+
+
+def morlet_bank(n: int, scales: int, angles: int) -> np.ndarray:
+    """Morlet wavelets of mean zero in Fourier space, (scale angle, n, n): octaves from 3 pi / 4 a pixel downwards."""
+    wave = 2 * np.pi * np.fft.fftfreq(n)
+    ky, kx = np.meshgrid(wave, wave, indexing="ij")
+    bank = []
+    for scale in range(scales):
+        width, centre = 0.8 * 2**scale, 0.75 * np.pi / 2**scale  # of the envelope [pixels]; its wave number [1/pixel]
+        for angle in np.pi * np.arange(angles) / angles:
+
+            def envelope(middle: float, width: float = width, angle: float = angle) -> np.ndarray:
+                """Gaussian around a wave number along `angle`, narrower across it, with its aliases."""
+                total = np.zeros_like(kx)
+                for y in (-1, 0, 1):
+                    for x in (-1, 0, 1):
+                        a, b = kx + 2 * np.pi * x, ky + 2 * np.pi * y
+                        along, across = a * np.cos(angle) + b * np.sin(angle), b * np.cos(angle) - a * np.sin(angle)
+                        total += np.exp(-((width * (along - middle)) ** 2) / 2 - (width * across * angles / 4) ** 2 / 2)
+                return total
+
+            constant, wavelet = envelope(0.0), envelope(centre)
+            bank.append(wavelet - constant * (wavelet[0, 0] / constant[0, 0]))
+    return np.array(bank)
