@@ -273,7 +273,7 @@ def pdf(scores: Scores) -> Figure:
             xlim=(w[known].min(), w[known].max()), yscale="log", ylabel=r"probability density [(K km s$^{-1}$)$^{-1}$]"
         )
         ax.set_ylim(real[filled].min() / 3, real.max() * 3)
-        ax.set_title(f"{scores.title}; the null map's noise added to predictions", loc="left")
+        ax.set_title(f"{scores.title}\nthe null map's noise added to predictions", loc="left")
         ratio.set(xlabel=r"$W$(CO) [K km s$^{-1}$]", ylabel="predicted / observed", ylim=(0, 2.5))
         ticks = [t for t in (-1, 0, 1, 3, 10, 30, 100, 300, 1000) if w[known].min() <= t <= w[known].max()]
         ratio.set_xticks(ticks, [f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
