@@ -81,7 +81,7 @@ def test_second_run_does_nothing(finished):
 
 def test_summary_says_what_was_made_and_what_to_type_next(finished):
     summary = (finished / RUN / "summary.md").read_text()
-    assert "# Run test: finished" in summary and "beats" in summary and "--report" in summary
+    assert "# Run test: finished" in summary and "every baseline" in summary and "--report" in summary
 
 
 def test_report_has_the_study_its_captions_and_the_front_page(mine):
