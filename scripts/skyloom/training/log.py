@@ -1,6 +1,7 @@
 """What one sees of a run: history.csv, TensorBoard, and a bar on a terminal or sparse lines in a log file."""
 
 import contextlib
+import math
 import shutil
 import sys
 import time
@@ -39,7 +40,7 @@ class Log:
         with atomic(self.run.folder / "history.csv") as part:
             part.write_text(self.run.csv())
         for name, value in values.items():
-            if name != "step":
+            if name != "step" and math.isfinite(value):  # a loss that had no step since has none
                 self.board.add_scalar(name, value, values["step"])
 
     def progress(self) -> None:
