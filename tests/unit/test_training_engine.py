@@ -106,6 +106,17 @@ def test_published_weights_are_those_of_the_best_validation_score(tmp_path):
     assert summary["examples_seen"] == 40 * 8 and summary["parameters"] == 10 + 77
 
 
+def test_weights_from_before_a_task_may_be_judged_are_not_published(tmp_path):
+    class Late(Adversarial):
+        judged_from = 21
+
+    train(Late, tmp_path)
+    judged = [row for row in history(tmp_path) if row["step"] >= 21]
+    summary = ast.literal_eval((tmp_path / "summary.txt").read_text())
+    assert len(judged) < len(history(tmp_path))
+    assert summary["best_step"] == min(judged, key=lambda row: row["valid_mse"])["step"] > 20
+
+
 def test_prefetch_gives_every_batch_in_order_read_in_another_thread():
     reader = []
     assert list(ahead(lambda i: (reader.append(threading.get_ident()), i)[1], range(5))) == [0, 1, 2, 3, 4]

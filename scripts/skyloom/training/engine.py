@@ -151,7 +151,7 @@ def _step(task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run,
 
 
 def _row(run: Run, averaged: Task, optimisers: dict, train: Examples, valid: Examples, team: Team) -> dict[str, float]:
-    """One row of the history; keeps the weights where the first validation score is the best so far.
+    """One row of the history; keeps the weights where the first validation score is the best since `judged_from`.
 
     The training score is taken as the validation score is, in evaluation mode, on a fixed part of the training set
     as large as the validation set: dropout and moving weights cannot make it look worse than validation.
@@ -160,7 +160,8 @@ def _row(run: Run, averaged: Task, optimisers: dict, train: Examples, valid: Exa
     train_scores = _scores(averaged, train, part, run.plan, team)
     valid_scores = _scores(averaged, valid, np.arange(len(valid)), run.plan, team)
     losses, first = run.means(), next(iter(valid_scores))
-    run.keep_if_best(first, valid_scores[first], averaged)
+    if run.step >= min(averaged.judged_from, run.plan.steps):
+        run.keep_if_best(first, valid_scores[first], averaged)
     return {
         "step": run.step,
         "epoch": run.step / (len(train) // run.plan.batch),

@@ -74,6 +74,7 @@ class Task(nn.Module, ABC):
     """
 
     plan: Plan  # set by the engine before it calls `optimisers`, with `steps` as a number
+    judged_from: int = 0  # step before which no weights are published, where a part begins to learn later than others
 
     @abstractmethod
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

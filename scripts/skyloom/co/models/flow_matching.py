@@ -168,6 +168,11 @@ class FlowTask(Task):
         """Steps of the Res-UNet: at least one for either network."""
         return min(max(1, round(self.entry["net_share"] * self.plan.steps)), max(1, self.plan.steps - 1))
 
+    @property
+    def judged_from(self) -> int:
+        """The loss of a flow that has not begun is small where the spread still is too wide."""
+        return self.net_steps + 1
+
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         decay = self.entry["weight_decay"]
         return {
