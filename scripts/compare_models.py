@@ -53,7 +53,7 @@ def main() -> None:
     for item in args.config["headline"]:
         if (records["name"] == item["name"]).any():
             headline.append(item)
-        elif item.get("decides", True):
+        elif item.get("decides", True) and not item.get("where_known"):
             known = ", ".join(sorted(records["name"].unique()))
             raise cli.BadInput(f"config: headline {item['name']} is in no metrics.json; expected one of {known}")
         else:
@@ -64,7 +64,7 @@ def main() -> None:
     table = metrics.comparison(records, headline, args.config.get("reference", ""), published, chosen)
     reference, profile = args.config.get("reference", ""), args.config.get("bands", {"score": "", "ratio": ""})
     bands = score_tables.bands(records, profile["score"], profile["ratio"], reference, chosen)
-    verdict = metrics.verdict(table, records, headline, chosen, by)
+    verdict = metrics.verdict(table, records, headline, chosen, metrics.judges(validation, by))
     verdict = f"{verdict} {score_tables.bands_in_words(bands, profile['score'], reference)}".strip()
     with cli.atomic(args.output_metrics) as part:
         metrics.write_csv(pd.concat([records, validation], ignore_index=True), part)
