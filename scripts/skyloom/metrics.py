@@ -236,7 +236,7 @@ def verdict(
 ) -> str:
     """A sentence a set: whether the network chosen on validation beats every baseline in every deciding headline.
 
-    And where a deciding number is published beside a network, whether that lies above, within or below its interval.
+    And where a deciding number is published beside a network, whether its interval lies above, around or below that.
     A headline decides in the sets whose models have it. chosen : `choose`; by : the metric, or `judges`.
     """
     sets = list(dict.fromkeys(table["set"]))
@@ -277,7 +277,7 @@ def _set_verdict(
     line += f" {', '.join(text for _, text in duels)}."
     for _, row in networks[networks.flag != ""].iterrows():
         line += f" {row.model}: {row.flag}."
-    line += "".join(_beside_published(row, deciding) for _, row in networks.iterrows())
+    line += "".join(_beside_published(row, deciding, better) for _, row in networks.iterrows())
     return f"{line} Data: {data}."
 
 
@@ -340,14 +340,15 @@ def _duel(row: pd.Series, baselines: pd.DataFrame, item: dict, better: str) -> t
     return won, text + ("" if won else " (lost)")
 
 
-def _beside_published(row: pd.Series, headline: list[dict]) -> str:
-    """A sentence for each number of the headline that is published beside a model and to which its interval answers."""
+def _beside_published(row: pd.Series, headline: list[dict], better: dict) -> str:
+    """A sentence for each number of the headline that is published beside a model which has an interval."""
     text = ""
     for item in headline:
         known, key = row.get(f"published_{item['name']}", np.nan), column(item)
         if pd.isna(known) or pd.isna(row[f"{key}_lo"]):
             continue
-        word = "above" if row[f"{key}_lo"] > known else "below" if row[f"{key}_hi"] < known else "consistent with"
+        above, below = ("above", "below") if better[item["name"]] == "higher" else ("worse than", "better than")
+        word = above if row[f"{key}_lo"] > known else below if row[f"{key}_hi"] < known else "consistent with"
         text += f" {row.model}: {_label(item)} {_with_interval(row, key)} is {word} the published {known:.3g}"
         text += f" ({row.published_on})."
     return text

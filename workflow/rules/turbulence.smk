@@ -66,7 +66,7 @@ rule turbulence_project_columns:
         ENV
     resources:
         runtime=growing(60),
-        mem_mb=growing(8000),
+        mem_mb=lambda w, attempt: turbulence_maps_mb(w.family) * 2 ** (attempt - 1),
     params:
         config=lambda w: as_json(**{key: TURBULENCE["families"][w.family][key] for key in TURBULENCE_MAPS}),
     shell:
@@ -117,7 +117,7 @@ rule turbulence_cut_images:
         ENV
     resources:
         runtime=growing(60),
-        mem_mb=growing(8000),
+        mem_mb=lambda w, attempt: turbulence_maps_mb(*TURBULENCE["sets"][w.set]["families"]) * 2 ** (attempt - 1),
     params:
         config=lambda w: json.dumps(TURBULENCE["sets"][w.set], sort_keys=True),
     shell:

@@ -95,6 +95,12 @@ def turbulence_mem_mb(family):
     return 2000 + 400 * entry["grid"] ** 3 * entry["batch"] // 10**6
 
 
+def turbulence_maps_mb(*families):
+    """Memory of a job on the column maps of these families [MB]: three copies of two fields in three views."""
+    entries = [TURBULENCE["families"][family] for family in families]
+    return 4000 + sum(3 * 2 * 3 * 4 * (e["pixels"] or e["grid"]) ** 2 * e["simulations"] for e in entries) // 10**6
+
+
 def turbulence_shards(w):
     """The shards of a family's simulations."""
     count = TURBULENCE["families"][w.family]["shards"]
