@@ -191,7 +191,7 @@ def comparison(
     examples. Sets, in the order of their first model, are never averaged: each has references of its own.
     published : `{"beside", "metric", "value", "measured_on", "source"}`, with `"with"` where it belongs to one `line`;
     their values get columns of their own, in the row of the model `beside`, or of each model of the list `beside` that
-    is here; where none is, in one more row below the first set of that line.
+    is here; where none is, in one more row below the first set of that line. Of a metric that no model has, none.
     chosen : `choose`; the column `chosen` marks these networks.
     """
     parts = [_set_rows(group, headline, reference) for _, group in records.groupby("set", sort=False)]
@@ -202,7 +202,8 @@ def comparison(
     ]
     table.insert(3, "chosen", marks)
     for entry in published:
-        table = _beside(table, entry)
+        if entry["metric"] in set(records["name"]):
+            table = _beside(table, entry)
     return table
 
 
