@@ -145,8 +145,8 @@ def subset_page(study: str, records: pd.DataFrame, names: list[str]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(study)}: scores by subset</title>'
         f"<style>{STYLE}</style><h1>{escape(study)}: scores by subset</h1>\n"
         + "\n".join(parts)
-        + "<p><small>n: test examples; † no bright one among them, so that nothing of the kind that models learn most"
-        " from is scored there. Intervals are 68 %; from fewer than four blocks of sky there is none."
+        + f"<p><small>n: test examples{NO_BRIGHT if (records['name'] == BRIGHT).any() else ''}."
+        " Intervals are 68 %; from fewer than four blocks of sky, or simulations, there is none."
         f" Seeds are averaged. Data: {escape(', '.join(sorted(set(records.data))))}.</small></p></html>\n"
     )
 
@@ -157,6 +157,7 @@ def _interval(cell: tuple[float, float, float] | float) -> str:
     return f'<td class="number">{text}</td>'
 
 
+NO_BRIGHT = "; † no bright one among them, so that nothing of the kind that models learn most from is scored there"
 BRIGHT = "bright_share"  # of a subset's examples, where a study has faint and bright ones
 SOURCE = ("published_on", "published_source")
 

@@ -70,7 +70,7 @@ def test_parsing_the_study_loads_no_scientific_library(house):
         " 'studies=[turbulence]']\n"
         "try: runpy.run_module('snakemake', run_name='__main__')\n"
         "except SystemExit: pass\n"
-        "print('LOADED', [m for m in ('torch', 'numpy', 'xarray', 'numba') if m in sys.modules])"
+        "print('LOADED', [m for m in ('torch', 'scipy', 'xarray', 'numba') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=house, capture_output=True, text=True)
     assert "LOADED []" in done.stdout and "Estimate: turbulence" in done.stderr, done.stdout + done.stderr
