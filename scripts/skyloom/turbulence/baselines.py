@@ -6,10 +6,13 @@
 | `slope` | exponent of its power spectrum | `low`, `high` [cycles an image] |
 | `power` | log power in rings of unit width | `low`, `high` |
 | `moments` | skewness and excess kurtosis of its pixels | |
-| `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations` |
-| `scattering` | wavelet scattering, orders one and two | `scales`, `angles` |
-| `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations` |
+| `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations`, `symmetries` |
+| `scattering` | wavelet scattering, orders one and two | `scales`, `angles`, `symmetries` |
+| `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` |
 | `pooled_hog` | the same without a place | `pixels` or `cells`, `orientations` |
+
+With `symmetries`, statistics that know a direction are averaged over the eight symmetries of the square. Networks see
+all eight in training and in prediction, and a baseline that is refused them is beaten by that alone.
 
 | `learner` | `learns` | hyper-parameters, each a list in the entry |
 |---|---|---|
@@ -147,7 +150,11 @@ def table(entry: dict, split) -> tuple[np.ndarray, np.ndarray]:
 def compute(entry: dict, batch: dict[str, Tensor]) -> np.ndarray:
     """The statistics of a batch of images, (n, feature) float64."""
     images = batch["input"][:, 0].cpu().numpy().astype(np.float64)
-    return np.asarray(MODULES[entry["module"]].compute(images, entry), np.float64)
+    module = MODULES[entry["module"]]
+    if "symmetries" not in module.keys or not entry["symmetries"]:
+        return np.asarray(module.compute(images, entry), np.float64)
+    turned = [np.rot90(side, quarter, (1, 2)) for side in (images, images.swapaxes(1, 2)) for quarter in range(4)]
+    return np.mean([module.compute(np.ascontiguousarray(each), entry) for each in turned], axis=0, dtype=np.float64)
 
 
 def _logits(model: CalibratedClassifierCV, columns: np.ndarray) -> np.ndarray:
@@ -234,9 +241,9 @@ MODULES = {
     "slope": Module(_slope, ("low", "high")),
     "power": Module(_power, ("low", "high")),
     "moments": Module(_moments),
-    "gradients": Module(_gradients, ("cells", "orientations")),
-    "scattering": Module(_scattering, ("scales", "angles")),
-    "hog": Module(_hog, ("pixels", "cells", "orientations")),
+    "gradients": Module(_gradients, ("cells", "orientations", "symmetries")),
+    "scattering": Module(_scattering, ("scales", "angles", "symmetries")),
+    "hog": Module(_hog, ("pixels", "cells", "orientations", "symmetries")),
     "pooled_hog": Module(_pooled_hog, ("pixels", "cells", "orientations")),
 }
 
