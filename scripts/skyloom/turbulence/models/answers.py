@@ -39,15 +39,15 @@ class ClassAnswer(nn.Module):
 
     def calibrate(self, outputs: Tensor, batch: dict[str, Tensor]) -> None:
         """The threshold of the best balanced accuracy; of several that are as good, the one in their middle."""
-        logit = self.predict(outputs)["prediction"][:, 0].logit(CERTAIN)
-        steep = batch["label"].bool()
+        logit, order = self.predict(outputs)["prediction"][:, 0].logit(CERTAIN).sort()
+        steep = batch["label"][order].bool()
         if steep.all() or not steep.any():
             return  # one class alone has no threshold
-        found = logit.unique()  # sorted
-        between = (found[1:] + found[:-1]) / 2
-        said = logit > between[:, None]  # (threshold, n)
-        recalls = said[:, steep].double().mean(1) + (~said[:, ~steep]).double().mean(1)
-        best = between[recalls > recalls.max() - 1e-9] if len(between) else found
+        between = (logit[1:] + logit[:-1]) / 2
+        shallow_below = (~steep).double().cumsum(0)[:-1] / (~steep).sum()
+        steep_below = steep.double().cumsum(0)[:-1] / steep.sum()
+        gain = torch.where(logit[1:] > logit[:-1], shallow_below - steep_below, -torch.inf)
+        best = between[gain >= gain.max() - 1e-9]
         self.threshold.copy_(best[len(best) // 2])
 
 
