@@ -46,8 +46,8 @@ from sklearn.svm import SVC, SVR
 from torch import Tensor
 
 from skyloom.cli import BadInput
-from skyloom.metrics import NOMINAL
 from skyloom.turbulence import statistics
+from skyloom.turbulence.calibration import ONE_SIGMA, best_threshold
 
 CHUNK = 256  # images whose statistics are computed at once
 TRUSTED = ["sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"]
@@ -95,7 +95,7 @@ def fit(entry: dict, examples, seed: int) -> dict:
     state["skops"] = torch.frombuffer(bytearray(skops.io.dumps(best)), dtype=torch.uint8)
     if entry["learns"] == "class":
         return state | {"threshold": best_threshold(_logits(best, seen), known > 0.5)}
-    return state | {"spread": float(np.quantile(np.abs(best.predict(seen) - known), NOMINAL))}
+    return state | {"spread": float(np.quantile(np.abs(best.predict(seen) - known), ONE_SIGMA))}
 
 
 def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tensor]:
@@ -113,20 +113,6 @@ def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tens
         values = model.predict(columns)
         found = {"prediction": values, "spread": np.full(len(values), state["spread"])}
     return {name: torch.from_numpy(values.astype(np.float32))[:, None] for name, values in found.items()}
-
-
-def best_threshold(scores: np.ndarray, steep: np.ndarray) -> float:
-    """Half-way between two scores, where balanced accuracy is best; of several such places the middle one, as networks.
-
-    0 where all scores are equal: there is nothing to divide.
-    """
-    values = np.unique(scores)
-    cuts = (values[1:] + values[:-1]) / 2
-    if not len(cuts):
-        return 0.0
-    missed, found = (np.searchsorted(np.sort(scores[steep == of]), cuts) / (steep == of).sum() for of in (True, False))
-    best = cuts[found - missed >= (found - missed).max() - 1e-9]  # twice the balanced accuracy, less one
-    return float(best[len(best) // 2])
 
 
 def check(entry: dict) -> None:

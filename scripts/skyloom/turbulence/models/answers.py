@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from skyloom.turbulence.calibration import ONE_SIGMA, best_threshold
+
 LOG_SPREAD = (-4.0, 1.0)  # bounds of ln(spread), in deviations of the training indices
 CERTAIN = 1e-6  # probability that a network may leave to the other class, so that its logit is finite
-ONE_SIGMA = 0.6827  # share of a normal distribution within one standard deviation
 
 
 class ClassAnswer(nn.Module):
@@ -39,16 +40,9 @@ class ClassAnswer(nn.Module):
 
     def calibrate(self, outputs: Tensor, batch: dict[str, Tensor]) -> None:
         """The threshold of the best balanced accuracy; of several that are as good, the one in their middle."""
-        logit, order = self.predict(outputs)["prediction"][:, 0].logit(CERTAIN).sort()
-        steep = batch["label"][order].bool()
-        if steep.all() or not steep.any():
-            return  # one class alone has no threshold
-        between = (logit[1:] + logit[:-1]) / 2
-        shallow_below = (~steep).double().cumsum(0)[:-1] / (~steep).sum()
-        steep_below = steep.double().cumsum(0)[:-1] / steep.sum()
-        gain = torch.where(logit[1:] > logit[:-1], shallow_below - steep_below, -torch.inf)
-        best = between[gain >= gain.max() - 1e-9]
-        self.threshold.copy_(best[len(best) // 2])
+        logit = self.predict(outputs)["prediction"][:, 0].logit(CERTAIN)
+        steep = batch["label"].bool()
+        self.threshold.fill_(best_threshold(logit.double().cpu().numpy(), steep.cpu().numpy()))
 
 
 class IndexAnswer(nn.Module):
