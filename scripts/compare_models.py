@@ -53,7 +53,7 @@ def main() -> None:
     for item in args.config["headline"]:
         if (records["name"] == item["name"]).any():
             headline.append(item)
-        elif item.get("decides", True):
+        elif item.get("decides", True) and not item.get("where_known"):
             known = ", ".join(sorted(records["name"].unique()))
             raise cli.BadInput(f"config: headline {item['name']} is in no metrics.json; expected one of {known}")
         else:
@@ -64,7 +64,7 @@ def main() -> None:
     table = metrics.comparison(records, headline, args.config.get("reference", ""), published, chosen)
     reference, profile = args.config.get("reference", ""), args.config.get("bands", {"score": "", "ratio": ""})
     bands = score_tables.bands(records, profile["score"], profile["ratio"], reference, chosen)
-    verdict = metrics.verdict(table, records, headline, chosen, by)
+    verdict = metrics.verdict(table, records, headline, chosen, metrics.judges(validation, by))
     verdict = f"{verdict} {score_tables.bands_in_words(bands, profile['score'], reference)}".strip()
     with cli.atomic(args.output_metrics) as part:
         metrics.write_csv(pd.concat([records, validation], ignore_index=True), part)
@@ -145,8 +145,8 @@ def subset_page(study: str, records: pd.DataFrame, names: list[str]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(study)}: scores by subset</title>'
         f"<style>{STYLE}</style><h1>{escape(study)}: scores by subset</h1>\n"
         + "\n".join(parts)
-        + "<p><small>n: test examples; † no bright one among them, so that nothing of the kind that models learn most"
-        " from is scored there. Intervals are 68 %; from fewer than four blocks of sky there is none."
+        + f"<p><small>n: test examples{NO_BRIGHT if (records['name'] == BRIGHT).any() else ''}."
+        " Intervals are 68 %; from fewer than four blocks of sky, or simulations, there is none."
         f" Seeds are averaged. Data: {escape(', '.join(sorted(set(records.data))))}.</small></p></html>\n"
     )
 
@@ -157,6 +157,7 @@ def _interval(cell: tuple[float, float, float] | float) -> str:
     return f'<td class="number">{text}</td>'
 
 
+NO_BRIGHT = "; † no bright one among them, so that nothing of the kind that models learn most from is scored there"
 BRIGHT = "bright_share"  # of a subset's examples, where a study has faint and bright ones
 SOURCE = ("published_on", "published_source")
 

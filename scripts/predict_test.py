@@ -8,14 +8,11 @@ the config. A checkpoint of another study, model, config or normalisation is ref
 import importlib
 from pathlib import Path
 
-import numpy as np
 import torch
-import xarray as xr
 
 from skyloom import checkpoint, cli, metrics
-from skyloom.patchset import flag_names
+from skyloom.predictions import as_dataset, rows_of
 
-COPIED = ("tile", "glon", "glat", "split", "complex", "bright_fraction")  # coordinates of an example, where it has them
 VALID_SAMPLES = 2  # on validation: coverage and the fair CRPS have the same expectation for any number
 
 
@@ -76,34 +73,6 @@ def with_few_samples(trained: dict) -> dict:
         if "samples" in entry
         else trained
     )
-
-
-def rows_of(path: Path, split: str) -> xr.Dataset:
-    """The rows of one split of a patch set, in the file's order."""
-    with xr.open_dataset(path, decode_cf=False) as patches:
-        wanted = next(value for value, name in flag_names(patches["split"]).items() if name == split)
-        rows = np.flatnonzero(patches["split"].values == wanted)
-        if not len(rows):
-            raise cli.BadInput(
-                f"{path}: split has no {split} example among {patches.sizes['example']}; expected at least one"
-            )
-        return patches.isel(example=rows).load()
-
-
-def as_dataset(predicted: dict[str, np.ndarray], patches: xr.Dataset) -> xr.Dataset:
-    """Predictions beside the coordinates of their examples, in the target's unit."""
-    shape = patches["target"].shape
-    units = {"units": patches["target"].attrs.get("units", "")}
-    maps = {}
-    for name, values in predicted.items():
-        dims = patches["target"].dims
-        if name == "samples":  # realisations of a stochastic model, (example, sample, y, x)
-            maps[name] = ((dims[0], "sample", *dims[1:]), values, units)
-            continue
-        if values.size != np.prod(shape):
-            raise cli.BadInput(f"model: {name} has the shape {values.shape}, expected {shape} (example, y, x)")
-        maps[name] = (dims, values.reshape(shape), units)  # networks keep a channel axis of one
-    return xr.Dataset(maps, {name: patches[name] for name in COPIED if name in patches})
 
 
 if __name__ == "__main__":

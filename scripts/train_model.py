@@ -27,7 +27,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args as torchrun_args
 from torch.distributed.run import run as torchrun
 
-from skyloom import cli
+from skyloom import checkpoint, cli
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions
 from skyloom.training import UNFINISHED, Plan, Result, fit
@@ -52,7 +52,7 @@ def train(args: Namespace) -> None:
         raise SystemExit(_launch(processes, args.threads))
     torch.set_num_threads(max(1, args.threads // processes))
     module = _module(args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}")
-    inputs = {str(path): file_checksum(path) for path in args.data}
+    inputs = {str(path): file_checksum(path) for path in [*args.data, *([args.start] if args.start else [])]}
     digest = _digest(args, processes, inputs)
     examples = _module(args.study, "data.examples").load(args.data, args.config)
     for split in ("train", "valid"):
@@ -61,20 +61,20 @@ def train(args: Namespace) -> None:
     plan = Plan.from_entry(args.config, args.seed)
 
     def publish(result: Result) -> None:
-        checkpoint = {"study": args.study, "model": args.model, "kind": kind, "module": args.config.get("module")}
-        checkpoint |= {"entry": args.config, "meta": examples.meta, "digest": digest, "state": result.weights}
+        trained = {"study": args.study, "model": args.model, "kind": kind, "module": args.config.get("module")}
+        trained |= {"entry": args.config, "meta": examples.meta, "digest": digest, "state": result.weights}
         account = {"study": args.study, "model": args.model, "entry": args.config, "seed": args.seed}
         account |= {"plan": asdict(plan)} if kind == "network" else {}
         account |= {"data_kind": PatchSet(args.data[0]).attrs.get("data_kind", "unknown"), "inputs": inputs}
         account |= {"digest": digest, "git": git_state(), "packages": package_versions()}
         account |= {"slurm_job": os.environ.get("SLURM_JOB_ID"), **result.summary}
-        _publish(args, checkpoint, account, result.history)
+        _publish(args, trained, account, result.history)
 
     if kind == "baseline":
         publish(_fit_baseline(module, args, examples))
         return
     fit(
-        lambda: module.make_task(args.config, examples.meta),
+        lambda: started(module.make_task(args.config, examples.meta), args.start),
         examples.train,
         examples.valid,
         plan,
@@ -83,6 +83,30 @@ def train(args: Namespace) -> None:
         digest=digest,
         budget_minutes=_budget_minutes(args.runtime),
     )
+
+
+def started(task: torch.nn.Module, path: Path | None) -> torch.nn.Module:
+    """The task with the weights of the checkpoint at `path`, if one is given, where names and shapes agree.
+
+    Buffers (batch-norm statistics) follow the parameters of their own layer: what a whole task fits beside its weights
+    belongs to the other training set. Raises BadInput where no parameter agrees.
+    """
+    if path is None:
+        return task
+    found = checkpoint.load(path, {})["state"]
+    known = dict(task.named_parameters())
+    taken = {name for name, values in known.items() if name in found and found[name].shape == values.shape}
+    if not taken:
+        raise cli.BadInput(
+            f"{path}: none of its {len(found)} tensors has name and shape of one of the {len(known)} parameters;"
+            " expected, as `start`, a model of the same module or with the same encoder"
+        )
+    layers = {name.rpartition(".")[0] for name in taken}
+    buffers = {name for name, values in task.named_buffers() if name in found and found[name].shape == values.shape}
+    buffers = {name for name in buffers if (layer := name.rpartition(".")[0]) and layer in layers}
+    task.load_state_dict({name: found[name] for name in taken | buffers}, strict=False)
+    print(f"starting from {path}: {len(taken)} of {len(known)} parameters taken over", file=sys.stderr)
+    return task
 
 
 def _arguments() -> Namespace:
@@ -98,6 +122,7 @@ def _arguments() -> Namespace:
         "--code", type=Path, nargs="*", default=[], help="source files that a resume must find unchanged"
     )
     parser.add_argument("--state", type=Path, required=True, help="folder of the resumable state, emptied at the end")
+    parser.add_argument("--start", type=Path, help="best.ckpt of another model of the study, to start from")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--run-json", type=Path, required=True)

@@ -30,13 +30,15 @@ def main() -> None:
         print(f"simulation with seed {seed} failed: {reason}", file=sys.stderr)
     print(
         f"{len(mine)} of {len(everything)} simulations of {config['grid']}^3 cells, {len(failures)} failed: "
-        f"{time.perf_counter() - wall:.1f} s, {time.process_time() - core:.1f} s of CPU ({device or 'numba'})"
+        f"{time.perf_counter() - wall:.1f} s, {time.process_time() - core:.1f} s of CPU ({device or config['backend']})"
     )
 
 
 def _prepare(backend: str, threads: int) -> str | None:
-    """Threads of the backend; torch's device, a GPU where there is one, and None for numba."""
-    if backend != "torch":
+    """Threads of the backend; torch's device, a GPU where there is one, and None for the others."""
+    if backend == "early":
+        return None
+    if backend == "numba":
         import numba
 
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))

@@ -145,15 +145,26 @@ def read(paths: Iterable[str | Path], split: str = "metrics") -> pd.DataFrame:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def choose(validation: pd.DataFrame, by: str) -> dict[str, tuple[str, float]]:
+def judges(validation: pd.DataFrame, by: str | list[str]) -> dict[str, str]:
+    """Set -> the metric that its network is chosen by: of several names, the first that its validation records have."""
+    names = [by] if isinstance(by, str) else by
+    known = {name: set(group["name"]) for name, group in validation.groupby("set", sort=False)}
+    found = {name: next((metric for metric in names if metric in scores), names[0]) for name, scores in known.items()}
+    if known and not any(found[name] in scores for name, scores in known.items()):
+        expected = ", ".join(sorted(validation["name"].unique()))
+        raise BadInput(
+            f"config: comparison.chosen_by: {', '.join(names)} is no score of validation; expected one of {expected}"
+        )
+    return found
+
+
+def choose(validation: pd.DataFrame, by: str | list[str]) -> dict[str, tuple[str, float]]:
     """Set -> the network that scores best on validation, seeds averaged, and that score; what test says has no part.
 
-    validation : records of the validation split; by : the metric. A set whose networks have no score is left out.
+    validation : records of the validation split; by : as in `judges`. A set whose networks have no score is left out.
     """
-    found = validation[(validation["name"] == by) & (validation["of"] == "model")]
-    if found.empty and not validation.empty:
-        known = ", ".join(sorted(validation["name"].unique()))
-        raise BadInput(f"config: comparison.chosen_by: {by} is no score of validation; expected one of {known}")
+    judge = validation["set"].map(judges(validation, by))
+    found = validation[(validation["name"] == judge) & (validation["of"] == "model")]
     chosen = {}
     for name, group in found[found.kind == "network"].groupby("set", sort=False):
         mean = group.groupby("model", sort=False)["value"].agg(lambda values: values.mean(skipna=False))
@@ -180,7 +191,7 @@ def comparison(
     examples. Sets, in the order of their first model, are never averaged: each has references of its own.
     published : `{"beside", "metric", "value", "measured_on", "source"}`, with `"with"` where it belongs to one `line`;
     their values get columns of their own, in the row of the model `beside`, or of each model of the list `beside` that
-    is here; where none is, in one more row below the first set of that line.
+    is here; where none is, in one more row below the first set of that line. Of a metric that no model has, none.
     chosen : `choose`; the column `chosen` marks these networks.
     """
     parts = [_set_rows(group, headline, reference) for _, group in records.groupby("set", sort=False)]
@@ -191,7 +202,8 @@ def comparison(
     ]
     table.insert(3, "chosen", marks)
     for entry in published:
-        table = _beside(table, entry)
+        if entry["metric"] in set(records["name"]):
+            table = _beside(table, entry)
     return table
 
 
@@ -217,16 +229,23 @@ def _set_rows(records: pd.DataFrame, headline: list[dict], reference: str) -> pd
 
 
 def verdict(
-    table: pd.DataFrame, records: pd.DataFrame, headline: list[dict], chosen: dict[str, tuple[str, float]], by: str
+    table: pd.DataFrame,
+    records: pd.DataFrame,
+    headline: list[dict],
+    chosen: dict[str, tuple[str, float]],
+    by: str | dict[str, str],
 ) -> str:
     """A sentence a set: whether the network chosen on validation beats every baseline in every deciding headline.
 
-    chosen : `choose`, by the metric `by`.
+    And where a deciding number is published beside a network, whether its interval lies above, around or below that.
+    A headline decides in the sets whose models have it. chosen : `choose`; by : the metric, or `judges`.
     """
     sets = list(dict.fromkeys(table["set"]))
-    lines = [
-        _set_verdict(table[table["set"] == s], records[records["set"] == s], headline, chosen.get(s), by) for s in sets
-    ]
+    lines = []
+    for name in sets:
+        judge = by if isinstance(by, str) else by.get(name, "a score")
+        rows, known = table[table["set"] == name], records[records["set"] == name]
+        lines.append(_set_verdict(rows, known, headline, chosen.get(name), judge))
     if len(sets) > 1:
         lines = [f"{name}: {line}" for name, line in zip(sets, lines, strict=True)]
     return " ".join(lines)
@@ -235,7 +254,8 @@ def verdict(
 def _set_verdict(
     table: pd.DataFrame, records: pd.DataFrame, headline: list[dict], chosen: tuple[str, float] | None, by: str
 ) -> str:
-    deciding = [item for item in headline if item.get("decides", True)]
+    deciding = [item for item in headline if item.get("decides", True) and table[column(item)].notna().any()]
+    deciding = deciding or [item for item in headline if item.get("decides", True)]
     names = " and ".join(f"{_label(item)} ({item['subset']})" for item in deciding)
     data = _joined(records.data)
     networks, baselines = table[table.kind == "network"], table[table.kind == "baseline"]
@@ -258,6 +278,7 @@ def _set_verdict(
     line += f" {', '.join(text for _, text in duels)}."
     for _, row in networks[networks.flag != ""].iterrows():
         line += f" {row.model}: {row.flag}."
+    line += "".join(_beside_published(row, deciding, better) for _, row in networks.iterrows())
     return f"{line} Data: {data}."
 
 
@@ -318,6 +339,20 @@ def _duel(row: pd.Series, baselines: pd.DataFrame, item: dict, better: str) -> t
     if row[f"{key}_lo"] <= best[f"{key}_hi"] and best[f"{key}_lo"] <= row[f"{key}_hi"]:
         text += " (68 % intervals overlap)"
     return won, text + ("" if won else " (lost)")
+
+
+def _beside_published(row: pd.Series, headline: list[dict], better: dict) -> str:
+    """A sentence for each number of the headline that is published beside a model which has an interval."""
+    text = ""
+    for item in headline:
+        known, key = row.get(f"published_{item['name']}", np.nan), column(item)
+        if pd.isna(known) or pd.isna(row[f"{key}_lo"]):
+            continue
+        above, below = ("above", "below") if better[item["name"]] == "higher" else ("worse than", "better than")
+        word = above if row[f"{key}_lo"] > known else below if row[f"{key}_hi"] < known else "consistent with"
+        text += f" {row.model}: {_label(item)} {_with_interval(row, key)} is {word} the published {known:.3g}"
+        text += f" ({row.published_on})."
+    return text
 
 
 def _with_interval(row: pd.Series, key: str) -> str:

@@ -12,6 +12,7 @@ import yaml
 from conftest import REPOSITORY, snakemake
 
 PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
+STUDIES = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())["studies"]
 ACCOUNT = {"SKYLOOM_ACCOUNT": "toy_0"}
 
 
@@ -38,7 +39,8 @@ def demo(tmp_path_factory):
 def test_every_profile_plans_the_demo(demo, profile):
     done = snakemake(demo, "-n", "--profile", f"profiles/{profile}", environment=ACCOUNT)
     assert done.returncode == 0, done.stdout[-3000:]
-    models = yaml.safe_load((demo / "config/co/demo.yaml").read_text())["run_models"]
+    studies = [yaml.safe_load((demo / f"config/{study}/demo.yaml").read_text()) for study in STUDIES]
+    models = [model for study in studies for model in study["run_models"]]
     assert counts(done.stdout)["train_model"] == counts(done.stdout)["predict_test"] == len(models)
 
 
@@ -78,7 +80,7 @@ def test_overlay_replaces_lists_and_merges_tables(demo, tmp_path):
     mine.write_text(
         yaml.safe_dump({"co": {"run_models": ["res_unet"], "seeds": [3, 4], "models": {"res_unet": {"epochs": 7}}}})
     )
-    output = dry_run(demo, "--configfile", str(mine), "-p")
+    output = dry_run(demo, "co", "--configfile", str(mine), "-p")
     assert counts(output)["train_model"] == 2
     section = json.loads(re.search(r"train_model.py --study co --model res_unet .*?--config '(.*?)'", output)[1])
     assert section["epochs"] == 7 and section["set"] == "co10"
@@ -109,7 +111,7 @@ def test_figures_of_scores_are_drawn_set_by_set(demo, tmp_path):
 def test_run_of_baselines_alone_plans_no_loss_curves(demo, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump({"co": {"run_models": ["excess"]}}))
-    planned = counts(dry_run(demo, "--configfile", str(mine)))
+    planned = counts(dry_run(demo, "co", "--configfile", str(mine)))
     assert planned["train_model"] == planned["compare_models"] == 1 and "plot_history" not in planned
 
 
@@ -117,7 +119,7 @@ def test_each_rule_has_a_script_and_a_log_of_its_name(demo):
     output = dry_run(demo, "-p", "--forceall")
     for block in re.split(r"\n(?=(?:local)?rule \w+:)", output)[1:]:
         rule = re.match(r"(?:local)?rule (\w+):", block)[1]
-        if rule in ("all", "co"):
+        if rule in ("all", *STUDIES):
             continue
         assert f"scripts/{rule}.py" in block, rule
         assert re.search(rf"log: \S*/{rule}[/.]", block), rule
@@ -211,5 +213,5 @@ rule toy_make_patches:
 @pytest.mark.parametrize("size", ["demo", "workstation", "survey", "test"])
 def test_every_size_has_a_valid_config(demo, size):
     if size != "demo":
-        assert (REPOSITORY / "config/co" / f"{size}.yaml").exists()
-    assert counts(dry_run(demo, "--config", f"size={size}", f"run={size}"))["compare_models"] == 1
+        assert all((REPOSITORY / "config" / study / f"{size}.yaml").exists() for study in STUDIES)
+    assert counts(dry_run(demo, "--config", f"size={size}", f"run={size}"))["compare_models"] == len(STUDIES)

@@ -290,6 +290,48 @@ def test_published_numbers_stand_in_columns_of_their_own_with_what_they_were_mea
 
 
 @pytest.mark.parametrize(
+    ("metric", "value", "words"),
+    [
+        ("rho_l_beam", 0.85, "res_unet: rho_l 0.9 [0.89, 0.91] is above the published 0.85 (real sky)."),
+        ("rho_l_beam", 0.895, "is consistent with the published 0.895"),
+        ("rho_l_beam", 0.95, "is below the published 0.95"),
+        ("rmse_over_noise", 1.3, "rmse_over_noise 1.2 [1.19, 1.21] is better than the published 1.3"),
+        ("rmse_over_noise", 1.1, "is worse than the published 1.1"),
+    ],
+)
+def test_verdict_says_on_which_side_of_the_published_number_the_interval_lies(tmp_path, metric, value, words):
+    number = {"beside": "res_unet", "metric": metric, "value": value, "measured_on": "real sky", "source": "COnet"}
+    paths = [
+        write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2),
+        write_metrics(tmp_path, "forest", "baseline", 0.8, 1.5),
+    ]
+    assert words in tables(paths, [number])[1]
+    assert "published" not in tables(paths, [number | {"beside": "forest"}])[1]
+
+
+def test_headline_decides_only_where_models_have_it(tmp_path):
+    """A set of classifiers and one of regressors: each is judged by its own score, and chosen by its own."""
+    paths = [
+        write_metrics(tmp_path, "net", "network", 0.9, 1.2),
+        write_metrics(tmp_path, "fit", "baseline", 0.8, 1.5),
+        write_metrics(tmp_path, "net_index", "network", 0.0, 1.2, name="b"),
+        write_metrics(tmp_path, "fit_index", "baseline", 0.0, 1.5, name="b"),
+    ]
+    records, validation = metrics.read(paths), metrics.read(paths, "validation")
+    records = records[(records["set"] == "a") | (records["name"] != "rho_l_beam")]
+    of_b = validation["set"] == "b"
+    validation.loc[of_b, ["name", "better"]] = "mse", "lower"
+    by = metrics.judges(validation, ["rho_l_beam", "mse"])
+    assert by == {"a": "rho_l_beam", "b": "mse"}
+    chosen = metrics.choose(validation, ["rho_l_beam", "mse"])
+    table = metrics.comparison(records, HEADLINE, "", (), chosen)
+    verdict = metrics.verdict(table, records, HEADLINE, chosen, by)
+    assert (
+        "net_index, the only network (mse on validation 0), beats every baseline in rmse_over_noise (bright)" in verdict
+    )
+
+
+@pytest.mark.parametrize(
     ("models", "expected"),
     [
         (["res_unet", "cyclegan", "cyclegan_as_presented"], ["cyclegan", "cyclegan_as_presented"]),

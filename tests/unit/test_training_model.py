@@ -232,3 +232,31 @@ def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(scri
     assert second.code == 2 and f"pid {holder.pid}, Slurm job 12, since" in second.said
     after = here(tmp_path)
     assert after.code == 0 and f"pid {holder.pid}, Slurm job 12" in after.said and "taken over" in after.said
+
+
+class Net(torch.nn.Module):
+    """An encoder with batch norm, a head, and a threshold that is fitted beside the weights."""
+
+    def __init__(self, outputs: int, width: int = 4):
+        super().__init__()
+        self.encoder = torch.nn.Sequential(torch.nn.Conv2d(1, width, 3), torch.nn.BatchNorm2d(width))
+        self.head = torch.nn.Linear(width, outputs)
+        self.register_buffer("threshold", torch.zeros(()))
+
+
+def test_start_takes_over_what_agrees_and_nothing_that_belongs_to_the_other_task(tmp_path, capsys):
+    old, new = Net(outputs=2), Net(outputs=1)
+    old.threshold += 3
+    old.encoder[1].running_mean += 5
+    torch.save({"state": old.state_dict()}, tmp_path / "best.ckpt")
+    before = new.head.weight.clone()
+    assert train_model.started(new, tmp_path / "best.ckpt") is new
+    torch.testing.assert_close(new.encoder.state_dict(), old.encoder.state_dict())  # batch-norm statistics too
+    assert torch.equal(new.head.weight, before) and new.threshold == 0
+    assert "4 of 6 parameters taken over" in capsys.readouterr().err
+
+
+def test_start_from_weights_of_which_none_agrees_is_refused(tmp_path):
+    torch.save({"state": Net(2, width=8).state_dict()}, tmp_path / "best.ckpt")
+    with pytest.raises(cli.BadInput, match=r"best.ckpt: none of its \d+ tensors has name and shape of one of the 6"):
+        train_model.started(Net(1), tmp_path / "best.ckpt")

@@ -105,7 +105,22 @@ def study_config(study, user):
         used = merged["sets"][merged["models"][model]["set"]]
         if merged["models"][model].get("target") == "denoised" and used.get("denoiser", "none") == "none":
             refuse(f"{study}.models.{model}.target", "'denoised', but its set has no denoiser")
+        check_start(study, merged["models"], model)
     return merged
+
+
+def check_start(study, models, model):
+    """Refuse a model that starts from one that is unknown, has no weights, or starts from itself in the end."""
+    line = [model]
+    while start := models[line[-1]].get("start"):
+        key = f"{study}.models.{line[-1]}.start"
+        if start not in models:
+            refuse(key, f"unknown model '{start}'; {nearest(start, models)}known: {', '.join(models)}")
+        if models[start]["kind"] != "network":
+            refuse(key, f"'{start}' is a baseline; expected a network, whose weights can be taken over")
+        if start in line:
+            refuse(key, f"a circle: {', '.join([*line, start])}")
+        line.append(start)
 
 
 def house_config():
@@ -168,6 +183,7 @@ R = f"{RUN}/{{study}}"
 CONFIG = os.path.relpath(BASE / "config")
 RESOURCES = config["paths"]["resources"]
 LOG = f"{R}/logs"
+ESTIMATES = {}  # study -> function whose lines a dry run of survey size prints, beside those of its networks
 BENCHMARK = f"{R}/benchmarks"
 MODEL = f"{R}/models/{{model}}/seed{{seed}}"
 TEST = f"{R}/test/{{model}}/seed{{seed}}"
@@ -218,6 +234,15 @@ def seeds(study, model):
     entry = config[study]["models"][model]
     chosen = entry.get("seeds") or config[study]["seeds"]
     return chosen if entry["kind"] == "network" else chosen[:1]
+
+
+def start_of(w):
+    """The checkpoint that model `{model}` starts from: of its own seed, or of the first where that one has fewer."""
+    start = model_entry(w).get("start")
+    if not start:
+        return []
+    known = seeds(w.study, start)
+    return [f"{MODEL}/best.ckpt".format(study=w.study, model=start, seed=w.seed if int(w.seed) in known else known[0])]
 
 
 def of_all_models(study, pattern):

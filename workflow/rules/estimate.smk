@@ -43,3 +43,5 @@ if config["size"] == "survey" and workflow.is_main_process:
     for study in config["studies"]:
         if (BASE / "config" / study / "costs.yaml").exists():
             print(*estimate(study), sep="\n", file=sys.stderr)
+        if study in ESTIMATES:
+            print(*ESTIMATES[study](), sep="\n", file=sys.stderr)

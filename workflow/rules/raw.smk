@@ -18,6 +18,8 @@ rule download_raw:
         f"{RESOURCES}/raw/{{study}}/{{file}}",
     log:
         f"{RESOURCES}/raw/logs/{{study}}/{{file}}.log",
+    wildcard_constraints:
+        file="[^/]+",  # what lies in folders is the user's own
     conda:
         ENV
     shell:

@@ -6,6 +6,7 @@ rule train_model:
     input:
         code=model_code("train_model.py"),
         data=training_set,
+        start=start_of,
     output:
         checkpoint=ensure(f"{MODEL}/best.ckpt", non_empty=True),
         history=f"{MODEL}/history.csv",
@@ -25,10 +26,11 @@ rule train_model:
         mem_mb=lambda w, attempt: model_entry(w)["mem_mb"] * attempt,
     params:
         config=lambda w: json.dumps(science(model_entry(w)), sort_keys=True),
+        start=lambda w, input: f"--start {input.start}" if input.start else "",
     shell:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
-        " --config {params.config:q} --data {input.data} --code {input.code}"
+        " --config {params.config:q} --data {input.data} {params.start} --code {input.code}"
         f" --state {RUN}/state/{{wildcards.study}}/{{wildcards.model}}/seed{{wildcards.seed}}"
         " --checkpoint {output.checkpoint} --history {output.history} --run-json {output.run}"
         " --gpus {resources.gpu_slots} --runtime {resources.runtime} --threads {threads} > {log} 2>&1"

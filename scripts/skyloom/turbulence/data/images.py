@@ -1,83 +1,179 @@
-"""Column maps cut into images of log N with their split, which goes by simulation.
+"""Column maps of one or several families cut into images of log N, with nuisances and a split that goes by seed.
 
-Three variants, each a set of its own: `standardised` per image, the headline, since no observer knows the amplitude
-that belongs to a Mach number and a time; `raw`, on one scale for all images; and either of them low-passed to the band
-in which the solver is converged. All views of one simulation (three axes, the parts of each) stay in one split.
+Two variants, each a set of its own: `standardised` per image, the headline, since no observer knows the amplitude that
+belongs to a Mach number and a time; and `raw`, on one scale for all images. Either may be low-passed to the band in
+which the solver is converged, blurred, magnified and given noise. All views of one simulation (three axes, the parts of
+each) stay in one split, and a seed is in one split in every set of the same shares.
 """
+
+import math
+import random
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import map_coordinates
 
 from skyloom.cli import BadInput
 
 SPLITS = ("train", "valid", "test")
 KEPT = ("seed", "index", "mach", "time_myr")  # what is known of a simulation, said of each of its images
 VARIANTS = ("standardised", "raw")
+FIELDS = {"column": "dex", "centroid": "km/s"}
+NUISANCES = ("zoom", "blur_pixels", "noise")  # each a number, or {low, high} to draw from for each image
+NEIGHBOURS = 2  # seeds 2m and 2m + 1, of either class where classes take turns, go to one split
+GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
 
-def cut_images(columns: xr.Dataset, settings: dict) -> xr.Dataset:
-    """All images of a file of column maps, those of failed simulations left out.
+def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
+    """All images of the column maps of some families, those of failed simulations left out.
 
     Parameters
     ----------
-    columns : contract of `skyloom.turbulence.columns`: `column`, `centroid` (simulation, axis, y, x), `ok`
-    settings : `parts`, images along a side of a map (2: quarters); `variant`; `lowpass`, the largest wave number that
-        is kept [cycles a box] or None; `valid_share`, `test_share` of the simulations; `seed` of the split
+    families : name -> contract of `skyloom.turbulence.columns`: `column`, `centroid` (simulation, axis, y, x), `ok`
+    settings : `field`, `column` or `centroid`; `parts`, images along a side of a map (2: quarters); `variant`;
+        `lowpass`, the largest wave number that is kept [cycles a box] or None; `zoom`, 2: the middle half of a part,
+        magnified, 0.5: the part and its surroundings, of twice the size; `blur_pixels`, sigma of a Gaussian beam
+        [pixels of the image]; `noise`, white, its deviation over that of the image; `valid_share`, `test_share` of the
+        simulations; `seed` of the split and of what is drawn; `classes`, the two indices that are told apart where the
+        simulations themselves have not just two
 
     Returns
     -------
-    `image (example, y, x)` float32: log10(N / <N>) [dex], `standardised` to mean 0 and deviation 1 of each image;
-    `centroid` likewise standardised [km/s before]. Of each: `simulation`, `axis`, `part`, `split`, and `KEPT`.
+    `image (example, y, x)` float32: log10(N / <N>) [dex] or centroid [km/s], `standardised` to mean 0 and deviation 1
+    of each image; else with the attribute `scale`, the deviation of the training images. `target (example)` float32,
+    the index. Of each: `simulation`, `family`, `axis`, `part`, `split`, `KEPT`, and the nuisances that were drawn.
 
     Raises
     ------
-    BadInput : a map that the parts do not divide, an unknown variant, N <= 0, no simulation left in a split
+    BadInput : families of different pixels or axes, a map that the parts do not divide, unknown settings, N <= 0, an
+        unknown index, no simulation left in a split
     """
-    if settings["variant"] not in VARIANTS:
-        raise BadInput(f"config: images: variant is {settings['variant']!r}; expected one of {', '.join(VARIANTS)}")
-    good = np.flatnonzero(columns["ok"].values)
-    contrast, centroid = (columns[name].values[good].astype(np.float64) for name in ("column", "centroid"))
-    if not (contrast > -1).all():
-        seed = columns["seed"].values[good][~(contrast > -1).all((1, 2, 3))][0]
-        raise BadInput(
-            f"column maps: the simulation of seed {seed} has N <= 0 or NaN; expected a positive column density"
-        )
-    maps = {"image": np.log10(1 + contrast), "centroid": centroid}
-    if settings["lowpass"] is not None:
-        maps = {name: lowpassed(values, settings["lowpass"]) for name, values in maps.items()}
-    images = {name: parted(values, settings["parts"]) for name, values in maps.items()}
-    standardise = {"image": settings["variant"] == "standardised", "centroid": True}
-    images = {name: standardised(values) if standardise[name] else values for name, values in images.items()}
+    for key, known in (("variant", VARIANTS), ("field", FIELDS)):
+        if settings[key] not in known:
+            raise BadInput(f"config: images: {key} is {settings[key]!r}; expected one of {', '.join(known)}")
+    tables = {name: simulations_of(name, columns) for name, columns in families.items()}
+    side = _common(families, "pixels", lambda data: data.sizes["x"])
+    if side % settings["parts"]:
+        expected = f"expected a divisor of the maps' {side} x {side} pixels"
+        raise BadInput(f"config: images: parts is {settings['parts']}; {expected}")
+    axes, parts = _common(families, "axes", lambda data: data.sizes["axis"]), settings["parts"] ** 2
+    known = {key: np.concatenate([table[key] for table in tables.values()]) for key in next(iter(tables.values()))}
+    count = len(known["seed"])
+    family = np.repeat(np.arange(len(tables), dtype=np.int8), [len(table["seed"]) for table in tables.values()])
+    simulation, axis, part = (a.ravel() for a in np.indices((count, axes, parts)))
+    drawn = nuisances(settings, len(simulation))
+    split = splits(known["seed"], settings)
 
-    axes, parts = contrast.shape[1], settings["parts"] ** 2
-    simulation, axis, part = (a.ravel() for a in np.indices((len(good), axes, parts)))
-    known = {name: columns[name].values[good] for name in KEPT}
-    split = splits(known["index"], settings)
+    random_noise = np.random.default_rng([settings["seed"], 1])
+    images = np.empty((len(simulation), side // settings["parts"], side // settings["parts"]), np.float32)
+    for row, view in enumerate(_views(families, tables, settings)):  # one of the parts of a map after the other
+        of = slice(row * parts, (row + 1) * parts)
+        image = parts_of(view, settings["parts"], drawn["zoom"][of], drawn["blur_pixels"][of])
+        noise = random_noise.standard_normal(image.shape)
+        image = image + noise * (drawn["noise"][of, None, None] * image.std((1, 2), keepdims=True))
+        images[of] = standardised(image) if settings["variant"] == "standardised" else image
+
+    split = split[simulation]
+    units = "1" if settings["variant"] == "standardised" else FIELDS[settings["field"]]
+    about = {"units": units, "long_name": "log10 N/<N>" if settings["field"] == "column" else "line-of-sight velocity"}
+    if settings["variant"] == "raw" and (split == 0).any():
+        about["scale"] = float(images[split == 0].std(dtype=np.float64))
+    values = np.unique(known["index"])
+    names = {"flag_values": np.arange(len(families), dtype=np.int8), "flag_meanings": " ".join(families)}
     flags = {"flag_values": np.arange(len(SPLITS), dtype=np.int8), "flag_meanings": " ".join(SPLITS)}
-    units = {"image": "1" if standardise["image"] else "dex", "centroid": "1"}
+    box = _common(families, "box_pc", lambda data: float(data.attrs["box_pc"]))
+    attributes = {
+        **{key: _attribute(families, key) for key in ("data_kind", "source", "box_pc", "order", "initial_kmax")},
+        **{key: _plain(value) for key, value in settings.items()},
+        "classes": values if len(values) == 2 else np.array(settings["classes"], float),
+        "pixel_pc": box / side,  # at a zoom of 1
+    }
     return xr.Dataset(
         {
-            name: (("example", "y", "x"), values.astype(np.float32), {"units": units[name]})
-            for name, values in images.items()
+            "image": (("example", "y", "x"), images, about),
+            "target": ("example", known["index"][simulation].astype(np.float32), {"long_name": "spectral index"}),
         },
         coords={
-            **{name: ("example", values[simulation]) for name, values in known.items()},
+            **{name: ("example", known[name][simulation]) for name in KEPT},
             "simulation": ("example", simulation),
-            "axis": ("example", axis),
+            "family": ("example", family[simulation], names),
+            "axis": ("example", axis.astype(np.int8)),
             "part": ("example", part),
-            "split": ("example", split[simulation], flags),
+            **{name: ("example", drawn[name]) for name in NUISANCES if isinstance(settings[name], dict)},
+            "split": ("example", split, flags),
         },
-        attrs=columns.attrs | {key: "none" if value is None else value for key, value in settings.items()},
+        attrs=attributes,
     )
 
 
-def parted(maps: np.ndarray, parts: int) -> np.ndarray:
-    """(simulation, axis, y, x) -> (simulation * axis * parts**2, y / parts, x / parts), row by row."""
-    *_, ny, nx = maps.shape
-    if ny % parts or nx % parts:
-        raise BadInput(f"config: images: parts is {parts}; expected a divisor of the maps' {ny} x {nx} pixels")
-    shape = (-1, parts, ny // parts, parts, nx // parts)
-    return maps.reshape(shape).swapaxes(2, 3).reshape(-1, ny // parts, nx // parts)
+def simulations_of(name: str, columns: xr.Dataset) -> dict[str, np.ndarray]:
+    """What is known of the good simulations of a family: `row` in its file and `KEPT`, an array each."""
+    good = np.flatnonzero(columns["ok"].values)
+    table = {"row": good} | {key: columns[key].values[good] for key in KEPT}
+    if np.isnan(table["index"]).any():
+        raise BadInput(
+            f"family {name}: index of {np.isnan(table['index']).sum()} simulations is unknown; expected it in the"
+            f" config, turbulence.families.{name}.outputs"
+        )
+    # a seed that a source does not say: the simulation's place in its file stands for it
+    table["seed"] = np.where(table["seed"] < 0, good, table["seed"])
+    return table
+
+
+def splits(seeds: np.ndarray, settings: dict) -> np.ndarray:
+    """Code of `SPLITS` of each simulation, a function of its seed alone: one split for one seed wherever it occurs.
+
+    Pairs of neighbouring seeds go together, so that two classes that take turns have the same share in every split and
+    an accuracy of 0.5 is chance. `settings["seed"]` turns the shares around.
+    """
+    place = (seeds // NEIGHBOURS * GOLDEN + random.Random(settings["seed"]).random()) % 1
+    test, valid = settings["test_share"], settings["valid_share"]
+    code = np.where(place < test, 2, np.where(place < test + valid, 1, 0)).astype(np.int8)
+    for number, share in enumerate((1 - test - valid, valid, test)):
+        if share > 1e-9 and not (code == number).any():
+            raise BadInput(
+                f"config: images: no simulation of {len(seeds)} is left for the split '{SPLITS[number]}'; expected"
+                f" more simulations, or other shares than {valid} and {test}"
+            )
+    return code
+
+
+def nuisances(settings: dict, count: int) -> dict[str, np.ndarray]:
+    """Value of each of `NUISANCES` (count,): a number of the config, or evenly drawn between its low and high."""
+    generator = np.random.default_rng([settings["seed"], 0])
+    found = {}
+    for name in NUISANCES:
+        given = settings[name]
+        low, high = (given["low"], given["high"]) if isinstance(given, dict) else (given, given)
+        if not low <= high or low < 0:
+            raise BadInput(f"config: images: {name} is {given!r}; expected a number from 0, or low and high in order")
+        found[name] = generator.uniform(low, high, count)  # drawn where it is a number too: the others stay as they are
+    if (found["zoom"] * settings["parts"] < 1).any():
+        expected = (
+            f"expected at least {1 / settings['parts']:.3g}, at which {settings['parts']} parts are the whole map"
+        )
+        raise BadInput(f"config: images: zoom is {settings['zoom']!r}; {expected}")
+    return found
+
+
+def parts_of(view: np.ndarray, parts: int, zoom: np.ndarray, blur_pixels: np.ndarray) -> np.ndarray:
+    """The parts**2 images of a periodic map (y, x), row by row, each magnified and blurred: (part, y, x) float64.
+
+    The beam acts on the map, so that an image's edge knows what lies behind it. What is magnified is interpolated by
+    cubic splines; what is made smaller loses first the waves that its pixels cannot show.
+    """
+    n = view.shape[-1] // parts
+    if (zoom == 1).all() and not blur_pixels.any():
+        return view.reshape(parts, n, parts, n).swapaxes(1, 2).reshape(-1, n, n)
+    images = np.empty((parts**2, n, n))
+    for k in range(parts**2):
+        smooth = filtered(view, blur_pixels[k] / zoom[k], None if zoom[k] >= 1 else zoom[k] * view.shape[-1] / 2)
+        corner = np.array(divmod(k, parts)) * n
+        # pixel centres: the middle of a part stays where it is
+        y, x = (start + n / 2 - 0.5 + (np.arange(n) - n / 2 + 0.5) / zoom[k] for start in corner)
+        images[k] = map_coordinates(smooth, np.meshgrid(y, x, indexing="ij"), order=3, mode="grid-wrap")
+    return images
 
 
 def standardised(images: np.ndarray) -> np.ndarray:
@@ -87,31 +183,54 @@ def standardised(images: np.ndarray) -> np.ndarray:
     return np.divide(images, deviation, out=np.zeros_like(images), where=deviation > 0)
 
 
-def lowpassed(maps: np.ndarray, k: float) -> np.ndarray:
-    """Periodic maps (..., y, x) without the wave numbers above `k` [cycles a box]."""
+def filtered(maps: np.ndarray, sigma: float = 0.0, lowpass: float | None = None) -> np.ndarray:
+    """Periodic maps (..., y, x) behind a Gaussian beam of `sigma` [pixels], without waves above `lowpass` [a box]."""
+    if not sigma and lowpass is None:
+        return maps
     ny, nx = maps.shape[-2:]
-    wave = np.hypot(np.fft.fftfreq(ny, 1 / ny)[:, None], np.fft.rfftfreq(nx, 1 / nx))
-    return np.fft.irfft2(np.fft.rfft2(maps) * (wave <= k), s=(ny, nx))
+    ky, kx = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)  # [cycles a pixel]
+    gain = np.exp(-2 * (np.pi * sigma) ** 2 * (ky**2 + kx**2))
+    if lowpass is not None:
+        gain = gain * (np.hypot(ky * ny, kx * nx) <= lowpass)
+    return np.fft.irfft2(np.fft.rfft2(maps) * gain, s=(ny, nx))
 
 
-def splits(index: np.ndarray, settings: dict) -> np.ndarray:
-    """Code of `SPLITS` of each simulation: shares of each class where indices repeat, else of all of them.
+def _views(families: dict[str, xr.Dataset], tables: dict[str, dict], settings: dict) -> Iterator[np.ndarray]:
+    """The field's map (y, x) of each good simulation and axis, family after family: memory for one simulation."""
+    for name, columns in families.items():
+        for row, seed in zip(tables[name]["row"], tables[name]["seed"], strict=True):
+            maps = columns[settings["field"]][int(row)].values.astype(np.float64)
+            if settings["field"] == "column":
+                if not (maps > -1).all():
+                    raise BadInput(
+                        f"column maps: the simulation of seed {seed} of {name} has N <= 0 or NaN; expected a positive"
+                        " column density"
+                    )
+                maps = np.log10(1 + maps)
+            elif not np.isfinite(maps).all():
+                raise BadInput(f"column maps: the simulation of seed {seed} of {name} has no velocity; expected one")
+            yield from filtered(maps, lowpass=settings["lowpass"])
 
-    The classes keep their shares in every split, so that an accuracy of 0.5 is chance.
-    """
-    random = np.random.default_rng(settings["seed"])
-    values = np.unique(index)
-    of_class = np.searchsorted(values, index) if len(values) <= len(index) // 4 else np.zeros(len(index), int)
-    code = np.zeros(len(index), np.int8)
-    for name in np.unique(of_class):
-        mine = random.permutation(np.flatnonzero(of_class == name))
-        bounds = np.cumsum([settings["test_share"], settings["valid_share"]]) * len(mine)
-        test, valid = np.split(mine, np.rint(bounds).astype(int))[:2]
-        code[valid], code[test] = 1, 2
-    for number, name in enumerate(SPLITS):
-        if not (code == number).any():
-            raise BadInput(
-                f"config: images: no simulation of {len(index)} is left for the split '{name}'; expected more"
-                f" simulations, or other shares than {settings['valid_share']} and {settings['test_share']}"
-            )
-    return code
+
+def _common(families: dict[str, xr.Dataset], what: str, of) -> float:
+    """What all families must have alike."""
+    found = {name: of(data) for name, data in families.items()}
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{value} in {name}" for name, value in found.items())
+        raise BadInput(f"config: images: {what} differ: {listed}; expected families of the same (key `pixels`)")
+    return next(iter(found.values()))
+
+
+def _attribute(families: dict[str, xr.Dataset], key: str):
+    """An attribute of all families, `mixed` where they differ."""
+    values = {str(data.attrs.get(key, "")): data.attrs.get(key, "") for data in families.values()}
+    return next(iter(values.values())) if len(values) == 1 else "mixed"
+
+
+def _plain(value):
+    """A setting as an attribute of a file."""
+    if isinstance(value, dict):
+        return [value["low"], value["high"]]
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "none" if value is None else value

@@ -1,4 +1,8 @@
-"""From a list of simulations to clouds: initial field, evolution, and what is kept of it."""
+"""From a list of simulations to clouds: initial field, evolution, and what is kept of it.
+
+The backend `early` takes no steps: the density is the analytic one of the first moments (`early`), of the initial
+velocity, which is frozen. Its maps cost a velocity field each, for training beforehand.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +11,8 @@ import numpy as np
 
 from skyloom.cli import BadInput
 from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
-from skyloom.turbulence.simulate.solver import evolve, initial_states
+from skyloom.turbulence.simulate.early import early_contrast
+from skyloom.turbulence.simulate.solver import Evolution, evolve, initial_states
 from skyloom.turbulence.simulate.velocity import velocity_field
 
 
@@ -36,17 +41,21 @@ def clouds(config: dict, simulations: list[dict], device: str | None = None) -> 
         batch = simulations[start : start + config["batch"]]
         velocity = np.stack([_velocity(config, row, sound, device) for row in batch])
         drift = velocity.mean((2, 3, 4), dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found and named by `evolve`
-            states, steps, failures = evolve(
-                initial_states(velocity.astype(config["precision"])),
-                np.array([row["time_myr"] for row in batch]) / MYR_PER_TIME,
-                config["box_pc"] / config["grid"],
-                sound,
-                config["order"],
-                config["courant"],
-                config["backend"],
-                device,
-            )
+        time = np.array([row["time_myr"] for row in batch]) / MYR_PER_TIME
+        if config["backend"] == "early":
+            states, steps, failures = _early(velocity, config["box_pc"], time, sound)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found and named by `evolve`
+                states, steps, failures = evolve(
+                    initial_states(velocity.astype(config["precision"])),
+                    time,
+                    config["box_pc"] / config["grid"],
+                    sound,
+                    config["order"],
+                    config["courant"],
+                    config["backend"],
+                    device,
+                )
         for k, row in enumerate(batch):
             yield row, _cloud(states[k], int(steps[k]), drift[k], row["mach"] * sound, failures.get(k))
 
@@ -55,6 +64,18 @@ def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.n
     return velocity_field(
         config["grid"], row["index"], row["seed"], row["mach"] * sound, config["initial_kmax"], device
     )
+
+
+def _early(velocity: np.ndarray, box: float, time: np.ndarray, sound: float) -> Evolution:
+    """States of the analytic density, which fails where it becomes negative: too late for its approximation."""
+    density = np.stack([1 + early_contrast(v, box, t, sound) for v, t in zip(velocity, time, strict=True)])
+    least = density.min((1, 2, 3))
+    failures = {
+        int(k): f"density of {least[k]:.3g} of the mean: too late for the analytic one"
+        for k in range(len(least))
+        if least[k] <= 0
+    }
+    return Evolution(initial_states(velocity, density[:, None]), np.zeros(len(velocity), int), failures)
 
 
 def _cloud(state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None) -> Cloud:

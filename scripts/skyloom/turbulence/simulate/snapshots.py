@@ -11,6 +11,7 @@ from skyloom.cli import BadInput, atomic
 from skyloom.turbulence.physics import mean_density, sound_speed_kms
 from skyloom.turbulence.simulate.clouds import Cloud, clouds
 
+EARLY = "analytic density of the first moments (Lighthill 1952), no steps"
 SCHEMES = {1: "first-order Godunov, local Lax-Friedrichs flux", 2: "MUSCL-Hancock, minmod, local Lax-Friedrichs flux"}
 
 # name: dimensions beside `simulation`, type, unit, meaning
@@ -50,7 +51,7 @@ def write_snapshots(config: dict, simulations: list[dict], path: str | Path, dev
 
 
 def _define(file: netCDF4.Dataset, config: dict, count: int) -> None:
-    grid = config["grid"]
+    grid, early = config["grid"], config["backend"] == "early"
     for name in ("z", "y", "x", "row", "column"):
         file.createDimension(name, grid)
     file.createDimension("simulation", count)
@@ -74,11 +75,12 @@ def _define(file: netCDF4.Dataset, config: dict, count: int) -> None:
             "sound_speed_kms": sound_speed_kms(config["temperature_k"], config["mu"]),
             "mean_density_g_cm3": mean_density(config["mass_msun"], config["box_pc"]),
             "initial_kmax": config["initial_kmax"] or grid // 2 - 1,
-            "scheme": SCHEMES[config["order"]],
+            "scheme": EARLY if early else SCHEMES[config["order"]],
             "precision": config["precision"],
             "data_kind": "simulated",
-            "source": "simulated",
+            "source": "early" if early else "simulated",
         }
+        | ({"order": 0} if early else {})
     )
 
 

@@ -1,0 +1,33 @@
+"""Cut the column maps of a set's families into images with their split."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from skyloom import patchset
+from skyloom.cli import json_argument, parser, run
+from skyloom.turbulence.data.images import SPLITS, cut_images
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--config", type=json_argument, required=True, help="the set: families, field, parts, ...")
+    arguments.add_argument("--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order")
+    arguments.add_argument("--output", required=True)
+    args = arguments.parse_args()
+
+    names = args.config["families"]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(xr.open_dataset(path, decode_cf=False)) for path in args.columns]
+        images = cut_images(dict(zip(names, files, strict=True)), args.config)
+    patchset.write(images, args.output)
+    counts = np.bincount(images["split"].values, minlength=len(SPLITS))
+    splits = ", ".join(f"{count} {name}" for count, name in zip(counts, SPLITS, strict=True))
+    simulations, side = len(np.unique(images["simulation"])), images.sizes["x"]
+    print(f"images of {simulations} simulations, {side} x {side} pixels: {splits}")
+
+
+if __name__ == "__main__":
+    run(main)
