@@ -6,10 +6,13 @@
 | `slope` | exponent of its power spectrum | `low`, `high` [cycles an image] |
 | `power` | log power in rings of unit width | `low`, `high` |
 | `moments` | skewness and excess kurtosis of its pixels | |
-| `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations` |
-| `scattering` | wavelet scattering, orders one and two | `scales`, `angles` |
-| `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations` |
+| `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations`, `symmetries` |
+| `scattering` | wavelet scattering, orders one and two | `scales`, `angles`, `symmetries` |
+| `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` |
 | `pooled_hog` | the same without a place | `pixels` or `cells`, `orientations` |
+
+With `symmetries`, statistics that know a direction are averaged over the eight symmetries of the square. Networks see
+all eight in training and in prediction, and a baseline that is refused them is beaten by that alone.
 
 | `learner` | `learns` | hyper-parameters, each a list in the entry |
 |---|---|---|
@@ -113,12 +116,17 @@ def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tens
 
 
 def best_threshold(scores: np.ndarray, steep: np.ndarray) -> float:
-    """The threshold of the best balanced accuracy, of several the nearest to 0: half-way between two scores, or 0."""
+    """Half-way between two scores, where balanced accuracy is best; of several such places the middle one, as networks.
+
+    0 where all scores are equal: there is nothing to divide.
+    """
     values = np.unique(scores)
-    cuts = np.append((values[1:] + values[:-1]) / 2, 0.0)
-    below = {of: np.searchsorted(np.sort(scores[steep == of]), cuts, "right") / (steep == of).sum() for of in (0, 1)}
-    balanced = below[False] - below[True]  # twice the balanced accuracy, less one
-    return float(min(cuts[balanced >= balanced.max() - 1e-12], key=abs))
+    cuts = (values[1:] + values[:-1]) / 2
+    if not len(cuts):
+        return 0.0
+    missed, found = (np.searchsorted(np.sort(scores[steep == of]), cuts) / (steep == of).sum() for of in (True, False))
+    best = cuts[found - missed >= (found - missed).max() - 1e-9]  # twice the balanced accuracy, less one
+    return float(best[len(best) // 2])
 
 
 def check(entry: dict) -> None:
@@ -147,7 +155,13 @@ def table(entry: dict, split) -> tuple[np.ndarray, np.ndarray]:
 def compute(entry: dict, batch: dict[str, Tensor]) -> np.ndarray:
     """The statistics of a batch of images, (n, feature) float64."""
     images = batch["input"][:, 0].cpu().numpy().astype(np.float64)
-    return np.asarray(MODULES[entry["module"]].compute(images, entry), np.float64)
+    module = MODULES[entry["module"]]
+    if "symmetries" not in module.keys or not entry["symmetries"]:
+        return np.asarray(module.compute(images, entry), np.float64)
+    turned = [
+        np.rot90(side, quarter, (1, 2)) for side in (images, images.swapaxes(1, 2)) for quarter in range(module.turns)
+    ]
+    return np.mean([module.compute(np.ascontiguousarray(each), entry) for each in turned], axis=0, dtype=np.float64)
 
 
 def _logits(model: CalibratedClassifierCV, columns: np.ndarray) -> np.ndarray:
@@ -223,10 +237,11 @@ def _divided(images: np.ndarray, entry: dict) -> tuple[np.ndarray, int]:
 
 
 class Module(NamedTuple):
-    """Statistics, and the entry's keys that they read."""
+    """Statistics, the entry's keys that they read, and how many quarter turns of an image they tell apart."""
 
     compute: Callable[[np.ndarray, dict], np.ndarray]
     keys: tuple[str, ...] = ()
+    turns: int = 4
 
 
 MODULES = {
@@ -234,9 +249,9 @@ MODULES = {
     "slope": Module(_slope, ("low", "high")),
     "power": Module(_power, ("low", "high")),
     "moments": Module(_moments),
-    "gradients": Module(_gradients, ("cells", "orientations")),
-    "scattering": Module(_scattering, ("scales", "angles")),
-    "hog": Module(_hog, ("pixels", "cells", "orientations")),
+    "gradients": Module(_gradients, ("cells", "orientations", "symmetries")),
+    "scattering": Module(_scattering, ("scales", "angles", "symmetries"), turns=2),
+    "hog": Module(_hog, ("pixels", "cells", "orientations", "symmetries")),
     "pooled_hog": Module(_pooled_hog, ("pixels", "cells", "orientations")),
 }
 
