@@ -1,8 +1,8 @@
 """The hyper-parameters of a network: a row an entry of the sweep, what differs from the base, and what validation says.
 
 Scores are those of the validation split, means over seeds with the mean of their 68 % intervals (bootstrapped by
-simulation): what is chosen here has not seen the test split, which no column tells. `chosen` marks the best by the score
-`chosen_by`; neighbours within its interval are as good.
+simulation): what is chosen here has not seen the test split, of which no column tells. `chosen` marks the best by the
+score of `chosen_by`; neighbours within its interval are as good.
 """
 
 from pathlib import Path
@@ -15,14 +15,15 @@ from skyloom import cli, metrics, variants
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='"base", "entries" by name, "chosen_by"'
+        "--config", type=cli.json_argument, required=True, help='"base", "models", their "entries", "chosen_by"'
     )
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="metrics.json of each entry and seed")
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
 
     config = args.config
-    table, by = sweep(metrics.read(args.metrics, "validation"), config["base"], config["entries"], config["chosen_by"])
+    entries = {model: config["entries"][model] for model in config["models"]}
+    table, by = sweep(metrics.read(args.metrics, "validation"), config["base"], entries, config["chosen_by"])
     words = in_words(table, by)
     print(words)
     with cli.atomic(args.output) as part:

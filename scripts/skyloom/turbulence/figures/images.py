@@ -51,7 +51,7 @@ def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> 
     """A row a simulation: its whole map, then its images as the models get them.
 
     Maps, and images of the variant `raw`, share one scale, so that amplitudes can be compared; standardised images
-    have one of their own. Lines on a map are where it is cut. families : name -> contract of `skyloom.turbulence.columns`.
+    have one of their own. Lines on a map are where it is cut. families : name -> maps of `skyloom.turbulence.columns`.
     """
     numbers = chosen_simulations(patches, count)
     maps = [whole_map(patches, families, number) for number in numbers]

@@ -1,7 +1,6 @@
 """Figures of what is left of a model's accuracy on other sets than its own, from transfer.csv."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
