@@ -75,6 +75,11 @@ def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> 
             for k in range(1, parts):
                 line[0].axhline(k * cut - 0.5, color="white", linewidth=0.6)
                 line[0].axvline(k * cut - 0.5, color="white", linewidth=0.6)
+            for row in rows[number]:
+                y, x = divmod(int(patches["part"].values[row]), parts)
+                box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+                place = {"fontsize": 7, "ha": "right", "va": "top", "bbox": box}
+                line[0].text((x + 0.97) * cut, (y + 0.95) * cut, str(y * parts + x + 1), **place)
             scale_bar(line[0], image.shape[-1], float(patches.attrs["pixel_pc"]))
             for ax, row in zip(line[1:], rows[number], strict=True):
                 part = ax.imshow(patches["image"].values[row], origin="lower", vmin=-part_limit, vmax=part_limit)

@@ -168,6 +168,8 @@ def reliability(scores: Scores) -> Figure:
             stated = nan_mean(np.array([seed["stated"].values for seed in scores.curves[model]]))
             bracket = scores.mean(model, "reliability")
             plotting.band(ax, stated, bracket, look, alpha=0.15 if model in scores.highlight else 0)
+            # one bin alone is no line
+            ax.plot(stated, bracket[0], "o", color=look["color"], markersize=3, zorder=look["zorder"])
             count = np.mean([seed["stated_count"].values for seed in scores.curves[model]], axis=0)
             style = {key: look[key] for key in ("color", "linestyle", "linewidth", "zorder")}
             below.stairs(count / count.sum(), edges, **style)
