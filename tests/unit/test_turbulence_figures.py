@@ -222,7 +222,7 @@ def test_accuracy_against_zoom_is_in_the_order_of_zoom_and_needs_two_points():
 
 def test_panels_show_test_simulations_of_both_classes_with_the_rms_of_their_maps():
     found = columns()
-    data = cut(found)
+    data = cut(found, test_share=0.4)
     figure = images.panels(data, {"clouds": found}, 2)
     wholes = [ax for ax in figure.axes if "rms" in ax.get_title("left")]
     assert [ax.get_title("left").split(":")[0] for ax in wholes] == ["index 3.67"] * 2 + ["index 4.00"] * 2
@@ -352,7 +352,11 @@ def test_scheme_follows_shapes_and_parameters_of_a_network_with_a_branch():
     rows = [at[layer["name"]][0] for layer in found["layers"]]
     assert rows == [0, 1, 2, 3, 1, 2, 4, 5]
     texts = [text.get_text() for text in scheme.scheme(found | {"model": "toy"}).axes[0].texts]
-    assert "8" in texts and "4 \N{MULTIPLICATION SIGN} 8 \N{MULTIPLICATION SIGN} 8" in texts
+    assert (
+        "8" in texts
+        and "2 (18 parameters)" in texts
+        and "4 \N{MULTIPLICATION SIGN} 8 \N{MULTIPLICATION SIGN} 8" in texts
+    )
 
 
 def test_figures_import_no_torch():

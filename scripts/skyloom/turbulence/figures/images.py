@@ -22,10 +22,11 @@ def chosen_simulations(patches: xr.Dataset, count: int) -> list[int]:
     test = patches["split"].values == splits["test"]
     numbers, first = np.unique(patches["simulation"].values[test], return_index=True)
     index = patches["target"].values[test][first]
+    off = np.round(np.abs(index[:, None] - np.sort(patches.attrs["classes"])), 3)
     shown = []
-    for of in sorted(patches.attrs["classes"]):
-        order = np.argsort(np.round(np.abs(index - of), 3), kind="stable")
-        shown += [number for number in numbers[order] if number not in shown][:count]
+    for of in range(off.shape[1]):
+        mine = np.flatnonzero(off.argmin(1) == of)
+        shown += numbers[mine[np.argsort(off[mine, of], kind="stable")]][:count].tolist()
     return shown
 
 

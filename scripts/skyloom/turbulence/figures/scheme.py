@@ -15,7 +15,7 @@ COLOURS = {
     "image": "#DDDDDD", "convolution": "#56B4E9", "pooling": "#F5D58A", "dense": "#7FCBAE",
     "statistics": "#E6B3CF", "operation": "#EEEEEE", "answer": "#E39A6B",
 }  # fmt: skip
-WIDTH, HEIGHT, STEP, COLUMN = 3.0, 0.56, 1.0, 3.6  # of a box, from row to row, from branch to branch
+WIDTH, HEIGHT, STEP, COLUMN = 3.0, 0.62, 1.0, 3.4  # of a box, from row to row, from branch to branch
 
 
 def places(layers: list[dict]) -> dict[str, tuple[int, int]]:
@@ -41,7 +41,7 @@ def scheme(description: dict) -> Figure:
     at = places(layers)
     rows, columns = 1 + max(row for row, _ in at.values()), 1 + max(column for _, column in at.values())
     with plotting.style():
-        figure, ax = plt.subplots(figsize=(1.25 * (COLUMN * columns + 1.2), 0.62 * STEP * rows + 0.7))
+        figure, ax = plt.subplots(figsize=(0.85 * COLUMN * columns + 0.6, 0.62 * STEP * rows + 0.6))
         for layer in layers:
             row, column = at[layer["name"]]
             x, y = COLUMN * column, -STEP * row
@@ -50,14 +50,19 @@ def scheme(description: dict) -> Figure:
                 facecolor=COLOURS[layer["kind"]], edgecolor="0.3", linewidth=0.8,
             )  # fmt: skip
             ax.add_patch(box)
-            ax.text(x, y, layer["text"], ha="center", va="center", fontsize=8)
             shape = " \N{MULTIPLICATION SIGN} ".join(map(str, layer["shape"]))
-            count = f", {layer['parameters']:,} parameters" if layer["parameters"] else ""
-            ax.text(x + 0.08, y - HEIGHT / 2 - 0.04, shape + count, va="top", fontsize=6.5, color="0.35")
+            count = f" ({layer['parameters']:,} parameters)" if layer["parameters"] else ""
+            ax.text(x, y + 0.12, layer["text"], ha="center", va="center", fontsize=8)
+            ax.text(x, y - 0.14, shape + count, ha="center", va="center", fontsize=6.5, color="0.25")
             for name in layer["of"]:
                 above, beside = at[name]
-                ends = {"xy": (x, y + HEIGHT / 2), "xytext": (COLUMN * beside, -STEP * above - HEIGHT / 2)}
-                ax.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": "0.3", "linewidth": 0.9})
+                start, end, turn = -STEP * above - HEIGHT / 2, y + HEIGHT / 2 + 0.02, y + STEP / 2
+                # down in its own column, over in the gap above the layer that it goes to
+                ax.plot(
+                    [COLUMN * beside, COLUMN * beside, x], [start, turn, turn], color="0.3", linewidth=0.9, zorder=0
+                )
+                arrow = {"arrowstyle": "-|>", "color": "0.3", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
+                ax.annotate("", xy=(x, end), xytext=(x, turn), arrowprops=arrow)
         ax.set(xlim=(-WIDTH / 2 - 0.1, COLUMN * (columns - 1) + WIDTH / 2 + 0.1))
         ax.set(ylim=(-STEP * (rows - 1) - HEIGHT - 0.1, HEIGHT / 2 + 0.1))
         ax.set_axis_off()

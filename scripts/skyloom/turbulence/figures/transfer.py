@@ -42,7 +42,7 @@ def matrix(table: pd.DataFrame) -> Figure:
         for row in table.itertuples():
             x, y = sets.index(row.tested_on), models.index(row.model)
             interval = f"\n{row.accuracy_lo:.2f}\N{EN DASH}{row.accuracy_hi:.2f}" if row.accuracy_lo > 0 else ""
-            colour = "white" if abs(row.accuracy - CHANCE) > 0.38 else "black"
+            colour = "white" if abs(row.accuracy - CHANCE) > 0.3 else "black"
             ax.text(x, y - 0.14, f"{row.accuracy:.2f}", ha="center", va="center", fontsize=8, color=colour)
             ax.text(x, y - 0.05, interval, ha="center", va="center", fontsize=5.5, color=colour)
             if row.trained_on == row.tested_on:
@@ -53,7 +53,7 @@ def matrix(table: pd.DataFrame) -> Figure:
         ax.set(xlabel="set tested on", ylabel="model (set trained on)", facecolor="0.93")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        figure.colorbar(image, label="accuracy; 0.5 is chance", aspect=25)
+        figure.colorbar(image, label="accuracy; 0.5 is chance, grey not tested", aspect=25)
     return figure
 
 
