@@ -42,10 +42,10 @@ def turbulence_continuous(name):
         index = family["index"]
         if family["source"] not in TURBULENCE_OWN:
             found |= {output["index"] for output in family["outputs"] or [] if "index" in output}
-        elif isinstance(index, dict):
-            return index["low"] < index["high"]
+        elif isinstance(index, dict) and index["low"] < index["high"]:
+            return True
         else:
-            found |= {*index} if isinstance(index, list) else {index}
+            found |= {*index} if isinstance(index, list) else {*index.values()} if isinstance(index, dict) else {index}
     return len(found) > 2
 
 
@@ -75,7 +75,7 @@ def turbulence_continuum(name):
     """curves.nc on a set of continuous indices: of class models that were tested there, then of its models of the index."""
     entries = TURBULENCE["models"]
     crossed = [m for m, names in TURBULENCE_TRANSFERS.items() if name in names and entries[m]["learns"] == "class"]
-    tested = turbulence_of(crossed, TURBULENCE_TRANSFER.replace("{set}", name) + "/curves.nc")
+    tested = turbulence_of(crossed, f"{TURBULENCE_TRANSFER}/curves.nc".replace("{set}", name))
     return tested and tested + turbulence_of(turbulence_learning(name, "index"), f"{TEST}/curves.nc")
 
 
