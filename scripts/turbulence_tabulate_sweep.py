@@ -61,8 +61,8 @@ def in_words(table: pd.DataFrame, by: str) -> str:
     chosen = table[table.chosen].iloc[0]
     others = table[~table.chosen & table[by].between(chosen[f"{by}_lo"], chosen[f"{by}_hi"])]
     changed = f" ({chosen.changed})" if chosen.changed else ", the base"
-    said = f"{chosen.model}{changed} is best on validation: {by} {chosen[by]:.4g}"
-    said += f" ({chosen[f'{by}_lo']:.4g} to {chosen[f'{by}_hi']:.4g})."
+    interval = f" ({chosen[f'{by}_lo']:.4g} to {chosen[f'{by}_hi']:.4g})" if len(chosen[[f"{by}_lo"]].dropna()) else ""
+    said = f"{chosen.model}{changed} is best on validation: {by} {chosen[by]:.4g}{interval}."
     return said + (f" Within its interval: {', '.join(others.model)}." if len(others) else "")
 
 

@@ -52,7 +52,7 @@ def index(scores: Scores, predictions: dict[str, xr.Dataset], published: list[di
         calibration(axes.flat[len(shown)], scores, styles)
         for ax in axes.flat[len(shown) + 1 :]:
             ax.set_axis_off()
-        figure.suptitle(f"{scores.title[0].upper()}{scores.title[1:]}")
+        figure.suptitle(scores.title, fontsize=plotting.STYLE["axes.titlesize"], x=0.01, ha="left")
     return figure
 
 
@@ -94,6 +94,6 @@ def continuum(scores: dict[str, list[xr.Dataset]]) -> Figure:
             plotting.band(ax, seeds[0]["index_mean"].values[known], bracket, look | {"label": label})
             ax.plot(seeds[0]["index_mean"].values[known], bracket[0], "o", markersize=3.5, color=look["color"])
         ax.set(xlabel="true index of the simulation, mean of a bin", ylabel="share of images called steep", ylim=(0, 1))
-        ax.set_title(f"set {first.attrs['set']}", loc="left")
+        ax.set_title(f"Set {said(first.attrs['set'])}", loc="left")
         plotting.legend_beside(figure, ax)
     return figure

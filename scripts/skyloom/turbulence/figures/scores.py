@@ -39,7 +39,7 @@ class Scores:
     @property
     def title(self) -> str:
         images = self.records["n"].max()
-        return f"set {self.first.attrs['set']}: {images} test images of {self.records.blocks.max()} simulations"
+        return f"Set {said(self.first.attrs['set'])}: {images} test images of {self.records.blocks.max()} simulations"
 
     def mean(self, model: str, name: str) -> np.ndarray:
         """(3, ...): value and interval of a curve, the mean over the seeds that have one."""
@@ -154,7 +154,7 @@ def confusion(scores: Scores, published: dict) -> Figure:
             ax.set(ylabel="true")
         for ax in axes.flat[len(tables) :]:
             ax.set_axis_off()
-        figure.suptitle(f"{scores.title[0].upper()}{scores.title[1:]}")
+        figure.suptitle(scores.title, fontsize=plotting.STYLE["axes.titlesize"], x=0.01, ha="left")
     return figure
 
 
