@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, variants
 from skyloom.co import ablations
 from skyloom.co.data.examples import SPLITS
 from skyloom.patchset import PatchSet
@@ -44,7 +44,7 @@ def main() -> None:
     for path in args.tests:
         test = json.loads(path.read_text())
         entry = entries[test["model"]]
-        row = {"model": test["model"], "seed": test["seed"], "changed": ablations.changes(entry, entries[base])}
+        row = {"model": test["model"], "seed": test["seed"], "changed": variants.changes(entry, entries[base])}
         row |= {name: runs[test["model"], test["seed"]][name] for name in ("steps", "examples_seen")}
         row |= ablations.headline(test["metrics"], METRICS, SUBSET)
         row |= failures(path.with_name("predictions.nc"), sets[entry["set"]], args.config["evaluate"])

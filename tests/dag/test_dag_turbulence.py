@@ -112,9 +112,69 @@ def test_users_outputs_are_read_from_resources_and_asked_for_where_they_are_not(
     assert re.search(r"--inputs \S*mine/output_00001 \S*mine/output_00002 --output", output)
 
 
+STUDIED = {
+    "sets": {
+        "few": {"families": ["clouds"], "train_simulations": 8},
+        "zoomed": {"families": ["clouds"], "zoom": 2},
+        "continuous": {"families": ["continuous"], "valid_share": 0.2},
+    },
+    "families": {"continuous": {"simulations": 20, "grid": 32, "seed": 5000, "index": {"low": 3.0, "high": 4.5}}},
+    "models": {
+        "cnn_wide": {"module": "cnn", "set": "quarter", "width": 32},
+        "cnn_few": {"module": "cnn", "set": "few"},
+        "power_index": {"module": "power", "set": "continuous", "learns": "index", "learner": "ridge"},
+    },
+    "run_models": ["cnn", "cnn_wide", "cnn_few", "hog", "power_index"],
+    "transfer": {"cnn": ["continuous", "zoomed"]},
+    "sweep": {"base": "cnn", "models": ["cnn_wide"]},
+    "training_size": {"models": ["cnn", "cnn_few"]},
+}
+
+
+def test_each_figure_is_planned_of_the_models_that_it_shows(house):
+    output = plan(house, "demo", "-p", overlay=STUDIED)
+    planned = {rule: n for rule, n in counts(output).items() if rule.startswith(("turbulence_plot", "turbulence_tab"))}
+    assert planned == {
+        "turbulence_plot_images": 1,
+        "turbulence_plot_scheme": 1,
+        "turbulence_plot_scores": 6,  # three of each set with classes, `quarter` and `few`
+        "turbulence_plot_index": 1,
+        "turbulence_plot_continuum": 1,
+        "turbulence_plot_transfer": 2,
+        "turbulence_plot_training_size": 1,
+        "turbulence_tabulate_sweep": 1,
+        "turbulence_tabulate_transfer": 1,
+    }
+    found = re.search(r"turbulence_plot_continuum.py --curves (.*?) --output", output)[1]
+    assert re.findall(r"turbulence/(\w+/\w+)/", found) == ["transfer/cnn", "test/power_index"]
+    highlighted = re.search(r"plot_scores.py --figure roc --config '(.*?)' --curves \S*test/cnn/", output)[1]
+    assert json.loads(highlighted) == {"highlight": ["cnn", "cnn_wide", "hog"]}
+    ladders = json.loads(re.search(r"--figure nuisances --config '(.*?)'", output)[1])["ladders"]
+    assert ladders == [{"key": "zoom", "values": {"quarter": 1, "zoomed": 2}}]
+    swept = json.loads(re.search(r"turbulence_tabulate_sweep.py --config '(.*?)'", output)[1])
+    assert swept["models"] == ["cnn", "cnn_wide"] and swept["entries"]["cnn_wide"]["width"] == 32
+
+
+def test_figures_of_what_does_not_run_are_not_planned(house):
+    planned = counts(plan(house, "demo", overlay=STUDIED | {"run_models": ["hog"]}))
+    drawn = {rule for rule in planned if rule.startswith(("turbulence_plot", "turbulence_tab"))}
+    assert drawn == {"turbulence_plot_images", "turbulence_plot_scores"}
+
+
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
+        ({"sweep": {"base": "cnn", "models": ["cnn_wid"]}}, "turbulence.sweep: unknown model 'cnn_wid'"),
+        ({"training_size": {"models": ["cn"]}}, "turbulence.training_size.models: unknown model 'cn'; did you"),
+        (
+            {
+                "sets": {"blurred": {"families": ["clouds"], "blur_pixels": 1}},
+                "models": {"other": {"module": "cnn", "set": "blurred"}},
+                "training_size": {"models": ["cnn", "other"]},
+            },
+            "turbulence.training_size.models: their sets differ in more than train_simulations",
+        ),
+        ({"images": {"sets": ["quarters"]}}, "turbulence.images.sets: unknown set 'quarters'; did you mean 'quarter'?"),
         ({"models": {"cnn": {"start": "residul"}}}, "turbulence.models.cnn.start: unknown model 'residul'"),
         ({"models": {"cnn": {"start": "power"}}}, "turbulence.models.cnn.start: 'power' is a baseline"),
         ({"models": {"cnn": {"start": "cnn"}}}, "turbulence.models.cnn.start: a circle: cnn, cnn"),

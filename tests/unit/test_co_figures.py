@@ -20,6 +20,7 @@ import co_plot_scores
 import co_plot_selection
 import co_plot_spectra
 import plot_history
+from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co import figures, score_figures
 from skyloom.co.evaluate import evaluate
@@ -119,7 +120,7 @@ def test_models_that_are_not_highlighted_are_grey_and_share_one_label(files):
     paths = sorted(files.glob("test/*/seed1/curves.nc"))
     scores = score_figures.read(paths, {"subset": "bright", "highlight": ["flow", "not_run"]})
     styles = scores.styles()
-    assert [styles[m]["color"] == score_figures.GREY["color"] for m in ("cyclegan", "fit", "flow")] == [
+    assert [styles[m]["color"] == plotting.GREY["color"] for m in ("cyclegan", "fit", "flow")] == [
         True,
         True,
         False,

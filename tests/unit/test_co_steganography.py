@@ -13,6 +13,7 @@ import xarray as xr
 import yaml
 from scipy.ndimage import gaussian_filter
 
+from skyloom import variants
 from skyloom.co import ablations, steganography
 
 SIDE, CODE = 32, 1e-3  # the code's amplitude
@@ -89,9 +90,9 @@ def test_masked_pixels_have_no_part_in_the_score(batch):
 
 def test_changed_keys_are_told_with_both_values():
     base = {"module": "cyclegan", "ema": 0.99, "paired": True, "identity": "paired_l1"}
-    assert ablations.changes(base, base) == ""
-    assert ablations.changes(base | {"ema": 0.0}, base) == "ema 0.99 -> 0.0"
-    unpaired = ablations.changes(base | {"paired": False, "identity": "none"}, base)
+    assert variants.changes(base, base) == ""
+    assert variants.changes(base | {"ema": 0.0}, base) == "ema 0.99 -> 0.0"
+    unpaired = variants.changes(base | {"paired": False, "identity": "none"}, base)
     assert unpaired == "identity paired_l1 -> none; paired true -> false"
 
 

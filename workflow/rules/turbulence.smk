@@ -1,5 +1,6 @@
 # The turbulence index of molecular clouds from column-density images: the study's rules in the order of its data.
 include: "turbulence_names.smk"
+include: "turbulence_results_names.smk"
 
 
 localrules:
@@ -14,6 +15,7 @@ rule turbulence:
         [f"{TURBULENCE_R}/figures/history.png"] * bool(of_all_networks("turbulence", MODEL)),
         expand(f"{TURBULENCE_R}/pairs_{{set}}.csv", set=TURBULENCE_PAIRS),
         [f"{TURBULENCE_R}/transfer.csv"] * bool(TURBULENCE_TRANSFERS),
+        TURBULENCE_RESULTS,
 
 
 rule turbulence_simulate_clouds:
@@ -204,3 +206,6 @@ rule turbulence_tabulate_transfer:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --metrics {input.metrics} --output {output} > {log} 2>&1"
+
+
+include: "turbulence_results.smk"

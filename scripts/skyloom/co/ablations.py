@@ -1,19 +1,8 @@
-"""What each choice of an adversarial model is worth: the keys that were changed, and the failures of such models."""
+"""How adversarial models fail: what the table of their ablations says beside scores."""
 
 import numpy as np
 
-from skyloom import checkpoint
 from skyloom.co.evaluate import spectra
-
-
-def changes(entry: dict, base: dict) -> str:
-    """The keys in which an entry differs from the base, as "key base -> entry"; empty for the base itself."""
-    found = checkpoint.differences(base, entry, "")
-    return "; ".join(f"{key.removeprefix('.')} {_plain(old)} -> {_plain(new)}" for key, old, new in found)
-
-
-def _plain(value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def failures(maps: dict[str, np.ndarray], weight: np.ndarray, pixel_arcmin: float, beam: float, settings: dict) -> dict:

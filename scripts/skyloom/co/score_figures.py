@@ -20,7 +20,6 @@ from skyloom.co.figures import require
 from skyloom.metrics import NOMINAL, names_beside
 
 SHOWN = 8  # models in colour where the config does not say which
-GREY = {"color": "0.75", "linewidth": 0.8, "zorder": 1}
 REAL = {"color": "black", "linewidth": 2.2}
 
 
@@ -53,7 +52,7 @@ class Scores:
     def styles(self) -> dict[str, dict]:
         """Colour, line and legend label of each model, highlighted ones last so that they lie on top."""
         colours = plotting.line_styles(self.highlight)
-        looks = {model: dict(GREY) for model in self.curves if model not in self.highlight}
+        looks = {model: dict(plotting.GREY) for model in self.curves if model not in self.highlight}
         for k, look in enumerate(looks.values()):
             look["label"] = "other models" if k == 0 else None
         for model in self.highlight:
@@ -103,16 +102,18 @@ def spectra(scores: Scores, published: dict | None) -> Figure:
         figure, (rho, ratio) = plt.subplots(2, 1, figsize=(8, 7.5), sharex=True, height_ratios=(3, 2))
         for model, look in styles.items():
             for ax, name in ((rho, "rho_l"), (ratio, "cl_ratio")):
-                _band(ax, ell, scores.mean(model, name, of="model"), look)
+                plotting.band(ax, ell, scores.mean(model, name, of="model"), look)
         for model in (name for name in scores.highlight if name in _stochastic(scores)):
             values = scores.mean(model, "cl_ratio", of="sample")
-            _band(
+            plotting.band(
                 ratio,
                 ell,
                 values,
                 styles[model] | {"linestyle": ":", "label": f"{model.replace('_', ' ')}, one sample"},
             )
-        _band(rho, ell, scores.mean(next(iter(scores.curves)), "rho_l", of="dust"), REAL | {"label": "raw dust map"})
+        plotting.band(
+            rho, ell, scores.mean(next(iter(scores.curves)), "rho_l", of="dust"), REAL | {"label": "raw dust map"}
+        )
         for ax, name, text in (
             (rho, "rho_l", r"noise ceiling $\sqrt{S/(S+N)}$"),
             (ratio, "cl_ratio", r"noise-free truth $S/(S+N)$"),
@@ -129,7 +130,7 @@ def spectra(scores: Scores, published: dict | None) -> Figure:
         low, high = ratio.get_ylim()
         ratio.set_ylim(max(low, 1e-3), min(high, 1e2))
         _label_decades(ratio)
-        _legend(figure, rho, ratio)
+        plotting.legend_beside(figure, rho, ratio)
     return figure
 
 
@@ -197,7 +198,7 @@ def plane(scores: Scores, published: list[dict]) -> Figure:
         ax.set_title(f"{scores.title}", loc="left")
         if _stochastic(scores):
             ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="one sample of a stochastic model")
-        _legend(figure, ax)
+        plotting.legend_beside(figure, ax)
     return figure
 
 
@@ -238,11 +239,13 @@ def minkowski(scores: Scores) -> Figure:
                     for end in ("", "_sigma")
                 )
                 banded = model in scores.highlight[:2]
-                _band(ax, u, (value, value - sigma, value + sigma), look, alpha=0.15 if banded else 0)
+                plotting.band(ax, u, (value, value - sigma, value + sigma), look, alpha=0.15 if banded else 0)
             for field, look in (("target", REAL | {"label": "observed CO"}), ("dust", REAL | {"linestyle": ":"})):
                 look = {"label": "raw dust map"} | look | {"zorder": 4}
                 value, sigma = (first[name + end].sel(field=field).values for end in ("", "_sigma"))
-                _band(ax, u, (value, value - sigma, value + sigma), look, alpha=0.15 if field == "target" else 0)
+                plotting.band(
+                    ax, u, (value, value - sigma, value + sigma), look, alpha=0.15 if field == "target" else 0
+                )
             ax.set(xlabel="threshold [standard deviations of the tile]", ylabel=label)
             ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
         axes[0].set_title(f"{scores.title}; mean over tiles, band: \N{PLUS-MINUS SIGN}1 standard deviation", loc="left")
@@ -261,11 +264,11 @@ def pdf(scores: Scores) -> Figure:
         for model, look in styles.items():
             field = "sample" if model in _stochastic(scores) else "prediction"
             value, lo, hi = scores.mean(model, "pdf", field=field)
-            _band(ax, w, (np.where(value > 0, value, np.nan), lo, hi), look)
+            plotting.band(ax, w, (np.where(value > 0, value, np.nan), lo, hi), look)
             with np.errstate(divide="ignore", invalid="ignore"):
-                _band(ratio, w[filled], np.array([value, lo, hi])[:, filled] / real[filled], look)
+                plotting.band(ratio, w[filled], np.array([value, lo, hi])[:, filled] / real[filled], look)
         lo, hi = (first[f"pdf{end}"].sel(field="target").values for end in ("_lo", "_hi"))
-        _band(ax, w, (np.where(real > 0, real, np.nan), lo, hi), REAL | {"label": "observed CO", "zorder": 2})
+        plotting.band(ax, w, (np.where(real > 0, real, np.nan), lo, hi), REAL | {"label": "observed CO", "zorder": 2})
         ratio.axhline(1, color="0.3", linewidth=0.8, zorder=2)
         known = np.array([scores.mean(m, "pdf", field="prediction")[0] for m in scores.curves]).max(0) + real > 0
         ax.set_xscale("asinh", linear_width=1)
@@ -278,7 +281,7 @@ def pdf(scores: Scores) -> Figure:
         ticks = [t for t in (-1, 0, 1, 3, 10, 30, 100, 300, 1000) if w[known].min() <= t <= w[known].max()]
         ratio.set_xticks(ticks, [f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
         ratio.minorticks_off()
-        _legend(figure, ax)
+        plotting.legend_beside(figure, ax)
     return figure
 
 
@@ -295,7 +298,9 @@ def latitude(scores: Scores) -> Figure:
         figure, (bias, rms) = plt.subplots(2, 1, figsize=(8, 7), sharex=True)
         for model, look in styles.items():
             for ax, name in ((bias, "latitude_bias"), (rms, "latitude_rms")):
-                _band(ax, place, scores.mean(model, name), look, alpha=0.15 if scores.kind(model) == "network" else 0)
+                plotting.band(
+                    ax, place, scores.mean(model, name), look, alpha=0.15 if scores.kind(model) == "network" else 0
+                )
         rms.plot(
             place, first.latitude_noise, color="0.45", linestyle=":", linewidth=1.5, label="noise of the observed map"
         )
@@ -310,7 +315,7 @@ def latitude(scores: Scores) -> Figure:
         rms.set_xticks(place, names)
         line, name = first.attrs["line"].replace("J=", ""), first.attrs["set"]
         bias.set_title(f"{line}, set {name}: all test tiles outside held-out complexes", loc="left")
-        _legend(figure, rms)
+        plotting.legend_beside(figure, rms)
     return figure
 
 
@@ -323,7 +328,7 @@ def calibration(scores: Scores) -> Figure:
         ax.plot([0, 1], [0, 1], color="0.3", linewidth=0.8, label="calibrated")
         for model in (name for name in styles if name in stated):
             level = scores.curves[model][0].level.values
-            _band(ax, level, scores.mean(model, "coverage"), styles[model])
+            plotting.band(ax, level, scores.mean(model, "coverage"), styles[model])
         if stated:
             ax.axvline(NOMINAL, color="0.8", linewidth=0.6, zorder=0)
         else:
@@ -331,7 +336,7 @@ def calibration(scores: Scores) -> Figure:
         ax.set(xlabel="nominal coverage of the central interval", ylabel="share of observed pixels inside it")
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         ax.set_title(scores.title, loc="left")
-        _legend(figure, ax)
+        plotting.legend_beside(figure, ax)
     return figure
 
 
@@ -343,27 +348,9 @@ def _stochastic(scores: Scores) -> list[str]:
     return [model for model, seeds in scores.curves.items() if "sample" in seeds[0]["of"].values]
 
 
-def _band(ax, x: np.ndarray, bracket: Sequence[np.ndarray], look: dict, alpha: float = 0.15) -> None:
-    """A line with its band; grey models have none."""
-    value, lo, hi = bracket
-    line = {key: look[key] for key in ("color", "linestyle", "linewidth", "zorder", "label") if key in look}
-    ax.plot(x, value, **line)
-    if alpha and look["color"] != GREY["color"]:
-        ax.fill_between(x, lo, hi, color=look["color"], alpha=alpha, linewidth=0, zorder=look.get("zorder", 1))
-
-
 def _label_decades(ax) -> None:
     """Plain numbers on a logarithmic y axis; minor ticks have one only where the axis is shorter than a decade."""
     low, high = ax.get_ylim()
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter("{x:g}" if high / low < 10 else "")
     ax.tick_params(axis="y", which="minor", labelsize=7)
-
-
-def _legend(figure: Figure, *axes) -> None:
-    """One legend beside the axes, each label once."""
-    entries = {}
-    for ax in axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(entries.values(), entries.keys(), loc="outside right upper")

@@ -35,7 +35,8 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
         `lowpass`, the largest wave number that is kept [cycles a box] or None; `zoom`, 2: the middle half of a part,
         magnified, 0.5: the part and its surroundings, of twice the size; `blur_pixels`, sigma of a Gaussian beam
         [pixels of the image]; `noise`, white, its deviation over that of the image; `valid_share`, `test_share` of the
-        simulations; `seed` of the split and of what is drawn; `classes`, the two indices that are told apart where the
+        simulations; `train_simulations`, how many of those for training are kept, or None for all; `seed` of the
+        split and of what is drawn; `classes`, the two indices that are told apart where the
         simulations themselves have not just two
 
     Returns
@@ -64,6 +65,7 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
     simulation, axis, part = (a.ravel() for a in np.indices((count, axes, parts)))
     drawn = nuisances(settings, len(simulation))
     split = splits(known["seed"], settings)
+    kept = kept_simulations(known["seed"], split, settings)
 
     random_noise = np.random.default_rng([settings["seed"], 1])
     images = np.empty((len(simulation), side // settings["parts"], side // settings["parts"]), np.float32)
@@ -74,11 +76,11 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
         image = image + noise * (drawn["noise"][of, None, None] * image.std((1, 2), keepdims=True))
         images[of] = standardised(image) if settings["variant"] == "standardised" else image
 
-    split = split[simulation]
+    split, kept = split[simulation], kept[simulation]
     units = "1" if settings["variant"] == "standardised" else FIELDS[settings["field"]]
     about = {"units": units, "long_name": "log10 N/<N>" if settings["field"] == "column" else "line-of-sight velocity"}
     if settings["variant"] == "raw" and (split == 0).any():
-        about["scale"] = float(images[split == 0].std(dtype=np.float64))
+        about["scale"] = float(images[kept & (split == 0)].std(dtype=np.float64))
     values = np.unique(known["index"])
     names = {"flag_values": np.arange(len(families), dtype=np.int8), "flag_meanings": " ".join(families)}
     flags = {"flag_values": np.arange(len(SPLITS), dtype=np.int8), "flag_meanings": " ".join(SPLITS)}
@@ -89,7 +91,7 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
         "classes": values if len(values) == 2 else np.array(settings["classes"], float),
         "pixel_pc": box / side,  # at a zoom of 1
     }
-    return xr.Dataset(
+    found = xr.Dataset(
         {
             "image": (("example", "y", "x"), images, about),
             "target": ("example", known["index"][simulation].astype(np.float32), {"long_name": "spectral index"}),
@@ -105,6 +107,7 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
         },
         attrs=attributes,
     )
+    return found if kept.all() else found.isel(example=np.flatnonzero(kept))
 
 
 def simulations_of(name: str, columns: xr.Dataset) -> dict[str, np.ndarray]:
@@ -137,6 +140,22 @@ def splits(seeds: np.ndarray, settings: dict) -> np.ndarray:
                 f" more simulations, or other shares than {valid} and {test}"
             )
     return code
+
+
+def kept_simulations(seeds: np.ndarray, split: np.ndarray, settings: dict) -> np.ndarray:
+    """Whether each simulation stays in the set: of training the first `train_simulations` of a shuffled row, of the
+    other splits all. Fewer are a part of more, and pairs of neighbouring seeds come together, as in `splits`."""
+    count, train = settings.get("train_simulations"), np.flatnonzero(split == 0)
+    if count is None:
+        return np.ones(len(seeds), bool)
+    if count > len(train):
+        expected = f"expected at most {len(train)}, which the split leaves"
+        raise BadInput(f"config: images: train_simulations is {count}; {expected}")
+    pairs, of = np.unique(seeds[train] // NEIGHBOURS, return_inverse=True)
+    place = np.random.default_rng([settings["seed"], 2]).permutation(len(pairs))[of]
+    kept = split != 0
+    kept[train[np.argsort(place, kind="stable")[:count]]] = True
+    return kept
 
 
 def nuisances(settings: dict, count: int) -> dict[str, np.ndarray]:

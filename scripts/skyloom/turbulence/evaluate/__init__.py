@@ -56,7 +56,8 @@ def evaluate(
         records += room.records(part, counts, {"blocks": part["simulation"], "subset": subset})
         curves.append(room.curves(part, counts, settings["index_edges"]))
     curves = xr.concat(curves, dim=xr.IndexVariable("subset", list(chosen)), combine_attrs="drop")
-    curves.attrs = {"boundary": boundary(patches), "interval": "68 % of a bootstrap over simulations"}
+    curves.attrs = {"boundary": boundary(patches), "classes": np.asarray(patches.attrs["classes"], np.float64)}
+    curves.attrs["interval"] = "68 % of a bootstrap over simulations"
     return records, curves
 
 
