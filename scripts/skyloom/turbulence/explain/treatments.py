@@ -108,7 +108,7 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
         scores = [score(standardised(images) if tested.standardised else images) for images in many]
         rows = {
             "accuracy": [metrics.mean(((s > 0) == tested.steep).astype(float), counts) for s in scores],
-            "auc": [ranking.auc(s, tested.steep, counts) for s in scores],
+            "auc": [auc(s, tested.steep, counts) for s in scores],
             "change": [metrics.mean(np.abs(s - before), counts) for s in scores],
         }
         return {
@@ -138,6 +138,17 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
         coords={**bands, "cut": ("cut", edges[1:], units), "control": list(CONTROLS)},
         attrs={"chance": float(max(share, 1 - share)), "images": len(before), "highest": float(tested.highest)},
     )
+
+
+def auc(scores: np.ndarray, steep: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Area under the ROC of each draw; NaN where one score is that of most images: a probability at its limit.
+
+    Rounded, since a probability near 1 is known in steps of float32.
+    """
+    found, times = np.unique(scores.round(2), return_counts=True)
+    if times.max() > len(scores) / 2:
+        return np.full(len(counts), np.nan)
+    return ranking.auc(scores, steep, counts)
 
 
 def controls(tested: Tested, train: np.ndarray, seed: int) -> list[np.ndarray]:
