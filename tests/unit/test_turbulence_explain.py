@@ -143,7 +143,7 @@ def test_periodic_part_has_the_laplacian_of_the_image_and_no_jump_at_its_edges()
 
 def test_phases_only_has_the_amplitudes_that_were_given_and_amplitudes_only_keeps_its_own():
     images = fields(0)[0][:5]
-    amplitude = waves.mean_amplitude(fields(1)[0])
+    amplitude = waves.mean_amplitude(fields(1)[0], periodic=True)
     assert np.allclose(np.abs(np.fft.fft2(waves.phases_only(images, amplitude))), amplitude, atol=1e-9)
     drawn = waves.amplitudes_only(images, 7)  # another seed than that of `fields`
     assert np.allclose(np.abs(np.fft.fft2(drawn)), np.abs(np.fft.fft2(images)), atol=1e-9)
@@ -159,6 +159,8 @@ def test_accuracy_is_chance_without_the_band_of_the_signal_and_unchanged_without
     assert abs(float(told.auc_occluded[signal]) - 0.5) < 4 * 0.037
     assert float(told.accuracy_occluded[signal]) < 0.5 + 4 * 0.032
     assert float(told.accuracy_occluded[low]) > 0.95
+    assert abs(float(told.auc_neutral[signal]) - 0.5) < 4 * 0.037
+    assert float(told.accuracy_neutral[low]) > 0.95
     assert float(told.change_occluded[low]) < 0.2 * float(told.change_occluded[signal])
 
 

@@ -63,30 +63,33 @@ def saliency(found: xr.Dataset) -> Figure:
 
 
 def bands(found: xr.Dataset) -> Figure:
-    """Accuracy without one band, and with the waves up to one only; the change of the answer by band."""
+    """Scores without one band, with one band that says nothing, with low waves only; the change of the answer."""
+    low, high = found.band_low.values, found.band_high.values
+    middle = np.sqrt(low * high)
     with plotting.style():
-        figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), sharex=True)
-        low, high = found.band_low.values, found.band_high.values
-        middle = np.sqrt(low * high)
-        _scores(axes[0], found, "occluded", middle, bars=(low, high))
-        _scores(axes[1], found, "lowpass", found.cut.values)
-        change = np.array([found[f"change_occluded{end}"].values for end in ("", "_lo", "_hi")])
-        axes[2].stairs(change[0], np.r_[low, high[-1]], color="0.35", fill=True, alpha=0.35)
-        axes[2].errorbar(middle, change[0], _errors(change), fmt="none", color="0.2", capsize=2)
+        figure, axes = plt.subplots(2, 2, figsize=(9.5, 7), sharex=True)
+        _scores(axes[0, 0], found, "occluded", middle, bars=(low, high))
+        _scores(axes[0, 1], found, "neutral", middle, bars=(low, high))
+        _scores(axes[1, 0], found, "lowpass", found.cut.values)
+        for kind, colour, label in (("occluded", "0.2", "without this band"), ("neutral", AUC, "with its mean")):
+            change = np.array([found[f"change_{kind}{end}"].values for end in ("", "_lo", "_hi")])
+            axes[1, 1].stairs(change[0], np.r_[low, high[-1]], color=colour, linewidth=1.4, label=label)
+            axes[1, 1].errorbar(middle, change[0], _errors(change), fmt="none", color=colour, capsize=2)
         what = "logit" if found.attrs["learns"] == "class" else "index"
-        axes[2].set_ylabel(f"mean |change of the {what}|")
-        axes[2].set_ylim(bottom=0)
-        titles = ("without this band", "with the waves up to this one only", "without this band")
-        for ax, title in zip(axes, titles, strict=True):
+        axes[1, 1].set(ylabel=f"mean |change of the {what}|", ylim=(0, None))
+        axes[1, 1].legend(loc="upper left")
+        titles = "without this band", "this band as strong in all images", "with waves up to this one", "change"
+        for ax, title in zip(axes.flat, titles, strict=True):
             ax.set_title(title, loc="left")
             _convergence(ax, found)
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
             ax.set_xlim(low[0] / 1.1, high[-1] * 1.1)
+        for ax in axes.flat[:3]:
+            ax.set_ylim(0.38, 1.02)
+        for ax in axes[1]:
             ax.set_xlabel("wave number [cycles a box]")
-        for ax in axes[:2]:
-            ax.set_ylim(0.4, 1.02)
-        handles, labels = axes[0].get_legend_handles_labels()
+        handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         figure.suptitle(f"{_title(found)}: waves that the answer depends on ({found.attrs['images']} test images)")
     return figure

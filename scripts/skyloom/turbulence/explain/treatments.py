@@ -97,8 +97,9 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
     Returns
     -------
     `accuracy`, `auc`, `change`, each with `_lo`, `_hi`, the 68 % interval by simulation, and of each kind of treatment:
-    `..._occluded (band)` with `band_low`, `band_high`; `..._lowpass (cut)` with `cut` [cycles a box];
-    `..._control (control)`. Attribute `chance`, the share of the commoner class.
+    `..._occluded (band)`, without a band, and `..._neutral (band)`, with the mean amplitudes of training images in it,
+    with `band_low`, `band_high`; `..._lowpass (cut)` with `cut` [cycles a box]; `..._control (control)`.
+    Attribute `chance`, the share of the commoner class.
     """
     counts = metrics.multiplicities(tested.simulation, settings["draws"], settings["seed"])
     before = score(tested.images)
@@ -127,8 +128,13 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
         waves.without_band(tested.images, *band / tested.cycles, tested.periodic)
         for band in np.stack([low, high], 1)
     ]  # fmt: skip
+    amplitude = waves.mean_amplitude(train, tested.periodic)
+    neutral = [
+        waves.neutral_band(tested.images, amplitude, *band / tested.cycles, tested.periodic)
+        for band in np.stack([low, high], 1)
+    ]  # fmt: skip
     cut = [waves.lowpassed(tested.images, edge / tested.cycles, tested.periodic) for edge in edges[1:]]
-    out = scored("occluded", "band", occluded) | scored("lowpass", "cut", cut)
+    out = scored("occluded", "band", occluded) | scored("neutral", "band", neutral) | scored("lowpass", "cut", cut)
     out |= scored("control", "control", controls(tested, train, settings["seed"]))
     units = {"units": "cycles a box"}
     bands = {"band_low": ("band", edges[:-1], units), "band_high": ("band", edges[1:], units)}
@@ -155,7 +161,7 @@ def controls(tested: Tested, train: np.ndarray, seed: int) -> list[np.ndarray]:
     """The test images of each of `CONTROLS`; the second shows what being made periodic does by itself."""
     part = (lambda images: images) if tested.periodic else waves.periodic_part
     periodic = part(tested.images)
-    amplitude = waves.mean_amplitude(part(train))
+    amplitude = waves.mean_amplitude(part(train), periodic=True)
     return [
         tested.images,
         periodic,

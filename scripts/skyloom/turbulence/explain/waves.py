@@ -9,8 +9,6 @@ periodic itself, and all of this is exact.
 Images are (n, y, x), square; wave numbers are in cycles an image.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.fft import dctn, fft2, idctn, ifft2
 
@@ -36,21 +34,55 @@ def above(k: np.ndarray, edge: float) -> np.ndarray:
     return (1 - np.cos(np.pi * place)) / 2
 
 
+def within(k: np.ndarray, low: float, high: float) -> np.ndarray:
+    """1 for wave numbers between `low` and `high`, 0 beyond and for the mean."""
+    return np.where(k > 0, above(k, low) - above(k, high), 0)
+
+
 def without_band(images: np.ndarray, low: float, high: float, periodic: bool) -> np.ndarray:
     """The images without their waves between `low` and `high`; the mean stays."""
-    return _filtered(images, lambda k: np.where(k > 0, 1 - above(k, low) + above(k, high), 1), periodic)
+    modes, k = spectrum(images, periodic)
+    return field(modes * (1 - within(k, low, high)), periodic)
+
+
+def neutral_band(images: np.ndarray, amplitude: np.ndarray, low: float, high: float, periodic: bool) -> np.ndarray:
+    """The images with waves between `low` and `high` as strong as `amplitude`, the same in all; phases are kept.
+
+    Unlike an image that lacks a band, this one looks like those that a model has learned from.
+    """
+    modes, k = spectrum(images, periodic)
+    gain = within(k, low, high)
+    return field(modes * (1 - gain) + _with(modes, amplitude) * gain, periodic)
 
 
 def lowpassed(images: np.ndarray, highest: float, periodic: bool) -> np.ndarray:
     """The images without their waves above `highest`."""
-    return _filtered(images, lambda k: 1 - above(k, highest), periodic)
+    modes, k = spectrum(images, periodic)
+    return field(modes * (1 - above(k, highest)), periodic)
 
 
-def _filtered(images: np.ndarray, gain: Callable, periodic: bool) -> np.ndarray:
+def spectrum(images: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Fourier modes of periodic images, or cosine modes of mirrored ones, (n, y, x), and their wave number (y, x)."""
     if periodic:
-        return ifft2(fft2(images, axes=AXES) * gain(wave_numbers(images.shape[-1])), axes=AXES).real
+        return fft2(images, axes=AXES), wave_numbers(images.shape[-1])
     half = np.arange(images.shape[-1]) / 2  # mirrored, an image has waves of half a cycle
-    return idctn(dctn(images, axes=AXES, norm="ortho") * gain(np.hypot(half[:, None], half)), axes=AXES, norm="ortho")
+    return dctn(images, axes=AXES, norm="ortho"), np.hypot(half[:, None], half)
+
+
+def field(modes: np.ndarray, periodic: bool) -> np.ndarray:
+    """The images of these modes."""
+    return ifft2(modes, axes=AXES).real if periodic else idctn(modes, axes=AXES, norm="ortho")
+
+
+def mean_amplitude(images: np.ndarray, periodic: bool) -> np.ndarray:
+    """Mean modulus of each mode, (y, x)."""
+    return np.abs(spectrum(images, periodic)[0]).mean(0)
+
+
+def _with(modes: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
+    """The modes with another modulus."""
+    size = np.abs(modes)
+    return np.divide(modes, size, out=np.ones_like(modes), where=size > 0) * amplitude
 
 
 def wave_numbers(n: int) -> np.ndarray:
@@ -77,16 +109,9 @@ def periodic_part(images: np.ndarray) -> np.ndarray:
     return images - smooth
 
 
-def mean_amplitude(images: np.ndarray) -> np.ndarray:
-    """Mean modulus of each Fourier mode of periodic images, (y, x)."""
-    return np.abs(fft2(images, axes=AXES)).mean(0)
-
-
 def phases_only(images: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
     """Periodic images with their own phases and the `amplitude` (y, x) of others."""
-    modes = fft2(images, axes=AXES)
-    size = np.abs(modes)
-    return ifft2(np.divide(modes, size, out=np.ones_like(modes), where=size > 0) * amplitude, axes=AXES).real
+    return field(_with(spectrum(images, periodic=True)[0], amplitude), periodic=True)
 
 
 def amplitudes_only(images: np.ndarray, seed: int) -> np.ndarray:
