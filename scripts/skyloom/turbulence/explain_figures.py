@@ -71,7 +71,10 @@ def bands(found: xr.Dataset) -> Figure:
         _scores(axes[0, 0], found, "occluded", middle, bars=(low, high))
         _scores(axes[0, 1], found, "neutral", middle, bars=(low, high))
         _scores(axes[1, 0], found, "lowpass", found.cut.values)
-        for kind, colour, label in (("occluded", "0.2", "without this band"), ("neutral", AUC, "with its mean")):
+        for kind, colour, label in (
+            ("occluded", "0.2", "without this band"),
+            ("neutral", plotting.LINES[2], "as strong in all images"),
+        ):
             change = np.array([found[f"change_{kind}{end}"].values for end in ("", "_lo", "_hi")])
             axes[1, 1].stairs(change[0], np.r_[low, high[-1]], color=colour, linewidth=1.4, label=label)
             axes[1, 1].errorbar(middle, change[0], _errors(change), fmt="none", color=colour, capsize=2)
@@ -141,7 +144,6 @@ def controls(found: list[xr.Dataset]) -> Figure:
             ax.axhline(chance, color="0.4", linewidth=0.9, linestyle=":", label="chance")
             ax.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
             ax.set(ylim=(0.4, 1.02), ylabel=f"test {label}")
-            ax.set_title(label, loc="left")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
         figure.suptitle(f"Set {found[0].attrs['set']}: {found[0].attrs['images']} test images with what is named only")
     return figure
@@ -166,6 +168,7 @@ def embedding(found: xr.Dataset) -> Figure:
             else:
                 points = ax.scatter(x, y, s=9, c=index, cmap=plotting.MAP, linewidth=0)
             ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(True)
             ax.set_title(name.replace("_", " "), loc="left")
             share = float(found.agreement.sel(features=name))
             count = found.agreement.attrs["neighbours"]
@@ -178,10 +181,9 @@ def embedding(found: xr.Dataset) -> Figure:
     return figure
 
 
-def _errors(values: np.ndarray) -> np.ndarray | None:
-    """Lengths of error bars (2, n) from value, low and high (3, n); None where there are no intervals."""
-    lengths = np.array([values[0] - values[1], values[2] - values[0]])
-    return np.maximum(lengths, 0) if np.isfinite(lengths).all() else None
+def _errors(values: np.ndarray) -> np.ndarray:
+    """Lengths of error bars (2, n) from value, low and high (3, n); 0 where there is no interval."""
+    return np.nan_to_num(np.maximum([values[0] - values[1], values[2] - values[0]], 0))
 
 
 def _title(found: xr.Dataset) -> str:
