@@ -145,7 +145,7 @@ def controls(found: list[xr.Dataset]) -> Figure:
             ax.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
             ax.set(ylim=(0.4, 1.02), ylabel=f"test {label}")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-        figure.suptitle(f"Set {found[0].attrs['set']}: {found[0].attrs['images']} test images with what is named only")
+        figure.suptitle(f"Set {found[0].attrs['set']}: {found[0].attrs['images']} test images")
     return figure
 
 

@@ -70,7 +70,7 @@ def explained(task: nn.Module, images: np.ndarray, steps: int, seed: int) -> xr.
     """Maps of some images (n, y, x), and how far they depend on what was learned.
 
     Returns `saliency`, `integrated` (shown, y, x), both of the network with all weights drawn anew too, with
-    `_randomised`; `output (shown)`; `missing (shown)`, what the attributions' sum lacks of output - output(0), of that;
+    `_randomised`; `output (shown)`; `missing (shown)`, the attributions' sum less output - output(0), over the sum of their moduli;
     `rank_saliency`, `rank_integrated (layer, shown)`: Spearman's correlation of |map| with that of the trained network.
     """
     task.eval()
@@ -90,7 +90,7 @@ def explained(task: nn.Module, images: np.ndarray, steps: int, seed: int) -> xr.
             rows.append(rank_correlation(np.abs(own[name]), np.abs(drawn[name])))
     with torch.no_grad():
         output, empty = (output_of(task)(part).double().cpu().numpy() for part in (x, torch.zeros_like(x)))
-    missing = own["integrated"].sum((1, 2)) / (output - empty) - 1
+    missing = (own["integrated"].sum((1, 2)) - output + empty) / np.abs(own["integrated"]).sum((1, 2))
     sky = ("shown", "y", "x")
     return xr.Dataset(
         {
