@@ -70,7 +70,8 @@ def explained(task: nn.Module, images: np.ndarray, steps: int, seed: int) -> xr.
     """Maps of some images (n, y, x), and how far they depend on what was learned.
 
     Returns `saliency`, `integrated` (shown, y, x), both of the network with all weights drawn anew too, with
-    `_randomised`; `output (shown)`; `missing (shown)`, the attributions' sum less output - output(0), over the sum of their moduli;
+    `_randomised`; `output (shown)`; `missing (shown)`, the attributions' sum less output - output(0), over the sum
+    of their moduli;
     `rank_saliency`, `rank_integrated (layer, shown)`: Spearman's correlation of |map| with that of the trained network.
     """
     task.eval()

@@ -46,13 +46,16 @@ def without_band(images: np.ndarray, low: float, high: float, periodic: bool) ->
 
 
 def neutral_band(images: np.ndarray, amplitude: np.ndarray, low: float, high: float, periodic: bool) -> np.ndarray:
-    """The images with waves between `low` and `high` as strong as `amplitude`, the same in all; phases are kept.
+    """The images with waves between `low` and `high` as strong, against all others, as `amplitude` has them.
 
-    Unlike an image that lacks a band, this one looks like those that a model has learned from.
+    Phases are kept. Unlike an image that lacks a band, this one looks like those that a model has learned from.
+    Strength is told against the other waves, since these are weaker in a standardised image whose band is strong.
     """
     modes, k = spectrum(images, periodic)
     gain = within(k, low, high)
-    return field(modes * (1 - gain) + _with(modes, amplitude) * gain, periodic)
+    others = (1 - gain) * (k > 0)
+    scale = np.sqrt((np.abs(modes * others) ** 2).sum(AXES) / ((amplitude * others) ** 2).sum())
+    return field(modes * (1 - gain) + _with(modes, amplitude) * scale[:, None, None] * gain, periodic)
 
 
 def lowpassed(images: np.ndarray, highest: float, periodic: bool) -> np.ndarray:
