@@ -52,7 +52,7 @@ def saliency(found: xr.Dataset) -> Figure:
         ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
         names = [str(name).removeprefix("encoder.") for name in found.layer.values]
         ax.set_xticks(layers, names, rotation=40, ha="right", rotation_mode="anchor")
-        ax.set(ylim=(min(-0.15, ax.get_ylim()[0]), 1.02), ylabel="rank correlation with\nthe trained network's map")
+        ax.set(ylim=(min(-0.15, ax.get_ylim()[0]), 1.02), ylabel="rank correlation\nwith the trained map")
         ax.set_xlabel("layers with random weights, from the head down to this one")
         ax.legend(loc="upper right")
         figure.suptitle(_title(found) + ": pixels that the output depends on")
