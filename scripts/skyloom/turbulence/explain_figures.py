@@ -29,7 +29,7 @@ def saliency(found: xr.Dataset) -> Figure:
     }
     count = min(found.sizes["shown"], PER_ROW)
     with plotting.style():
-        figure = plt.figure(figsize=(1.15 * count + 2.0, 1.15 * len(rows) + 3.0))
+        figure = plt.figure(figsize=(max(1.15 * count + 2.0, 6.5), 1.15 * len(rows) + 3.0))
         top, bottom = figure.subfigures(2, 1, height_ratios=(1.2 * len(rows), 2.6))
         axes = top.subplots(len(rows), count, squeeze=False)
         for line, (name, (label, cmap)) in zip(axes, rows.items(), strict=True):
