@@ -16,6 +16,7 @@ rule turbulence:
         expand(f"{TURBULENCE_R}/pairs_{{set}}.csv", set=TURBULENCE_PAIRS),
         [f"{TURBULENCE_R}/transfer.csv"] * bool(TURBULENCE_TRANSFERS),
         TURBULENCE_RESULTS,
+        lambda w: turbulence_explain_figures(),
 
 
 rule turbulence_simulate_clouds:
@@ -209,3 +210,4 @@ rule turbulence_tabulate_transfer:
 
 
 include: "turbulence_results.smk"
+include: "turbulence_explain.smk"

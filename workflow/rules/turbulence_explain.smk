@@ -1,0 +1,143 @@
+# Why models of the turbulence study answer what they answer: pixels, waves, phases, neighbours.
+TURBULENCE_EXPLAINED = [m for m in TURBULENCE["explain"]["models"] if m in TURBULENCE["run_models"]]
+TURBULENCE_EXPLAIN = ("images", "steps", "bands", "tested", "seed")  # keys that turbulence_explain_model reads
+
+
+def turbulence_explained(name, kinds=("network", "baseline")):
+    """The explained models of set `name`."""
+    models = TURBULENCE["models"]
+    return [m for m in TURBULENCE_EXPLAINED if models[m]["set"] == name and models[m]["kind"] in kinds]
+
+
+def turbulence_first_checkpoint(model):
+    """The model's checkpoint of its first seed."""
+    return f"{MODEL}/best.ckpt".format(study="turbulence", model=model, seed=seeds("turbulence", model)[0])
+
+
+def turbulence_embedded(w):
+    """The network whose features stand for set `{set}`: the first that is explained."""
+    return turbulence_explained(w.set, ("network",))[0]
+
+
+def turbulence_grid(name):
+    """Cells along a side of the coarsest grid of set `name`; None where a family is the user's own: its pixels."""
+    families = [TURBULENCE["families"][f] for f in TURBULENCE["sets"][name]["families"]]
+    own = all(entry["source"] in TURBULENCE_OWN for entry in families)
+    return min(entry["grid"] for entry in families) if own else None
+
+
+def turbulence_explanations(w):
+    """What a figure is drawn from: a model's explanation, those of a set's models, or a set's embedding."""
+    if w.figure == "embedding":
+        return f"{TURBULENCE_R}/explain/embedding_{w.of}.nc"
+    models = turbulence_explained(w.of) if w.figure == "controls" else [w.of]
+    return [f"{TURBULENCE_R}/explain/{model}.nc" for model in models]
+
+
+def turbulence_explain_figures():
+    """The figures of explanations of this run."""
+    models = {m: TURBULENCE["models"][m] for m in TURBULENCE_EXPLAINED}
+    sets = list(dict.fromkeys(entry["set"] for entry in models.values()))
+    names = [f"bands_{m}" for m in models]
+    names += [f"saliency_{m}" for m, entry in models.items() if entry["kind"] == "network"]
+    names += [f"controls_{name}" for name in sets]
+    names += [f"embedding_{name}" for name in sets if turbulence_explained(name, ("network",))]
+    return expand(f"{TURBULENCE_R}/figures/{{name}}.png", name=names)
+
+
+for unknown in [m for m in TURBULENCE["explain"]["models"] if m not in TURBULENCE["models"]]:
+    known = TURBULENCE["models"]
+    refuse(
+        "turbulence.explain.models", f"unknown model '{unknown}'; {nearest(unknown, known)}known: {', '.join(known)}"
+    )
+
+
+rule turbulence_explain_model:
+    """Attributions of a network, and any model's accuracy without bands of waves, phases or amplitudes."""
+    input:
+        code=in_study("turbulence", model_code("turbulence_explain_model.py")),
+        patches=turbulence_own_patches,
+        checkpoint=lambda w: turbulence_first_checkpoint(w.model),
+    output:
+        f"{TURBULENCE_R}/explain/{{model}}.nc",
+    log:
+        f"{TURBULENCE_LOG}/turbulence_explain_model/{{model}}.log",
+    benchmark:
+        f"{TURBULENCE_BENCHMARK}/turbulence_explain_model/{{model}}.tsv"
+    wildcard_constraints:
+        model="|".join(TURBULENCE_EXPLAINED) or "(?!)",
+    conda:
+        ENV
+    resources:
+        runtime=growing(120),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(
+            entry=science(TURBULENCE["models"][w.model]),
+            explain={key: TURBULENCE["explain"][key] for key in TURBULENCE_EXPLAIN},
+            draws=TURBULENCE["evaluate"]["draws"],
+            grid=turbulence_grid(TURBULENCE["models"][w.model]["set"]),
+        ),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --model {wildcards.model} --config {params.config:q} --patches {input.patches}"
+        " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+
+
+rule turbulence_embed_images:
+    """Test images of a set in a plane, by histograms of gradients and by a network's last layer."""
+    input:
+        code=lambda w: model_code("turbulence_embed_images.py")(
+            SimpleNamespace(study="turbulence", model=turbulence_embedded(w))
+        ),
+        patches=f"{TURBULENCE_SET}/patches.nc",
+        checkpoint=lambda w: turbulence_first_checkpoint(turbulence_embedded(w)),
+    output:
+        f"{TURBULENCE_R}/explain/embedding_{{set}}.nc",
+    log:
+        f"{TURBULENCE_LOG}/turbulence_embed_images/{{set}}.log",
+    conda:
+        ENV
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(8000),
+    params:
+        model=turbulence_embedded,
+        config=lambda w: as_json(
+            entry=science(TURBULENCE["models"][turbulence_embedded(w)]),
+            embedding=TURBULENCE["explain"]["embedding"],
+            seed=TURBULENCE["explain"]["seed"],
+        ),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --model {params.model} --config {params.config:q} --patches {input.patches}"
+        " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+
+
+rule turbulence_plot_explanation:
+    """Maps of pixels or scores by wave number of a model, controls or embedding of a set."""
+    input:
+        code=code("turbulence_plot_explanation.py"),
+        explanations=turbulence_explanations,
+    output:
+        png=report(
+            f"{TURBULENCE_R}/figures/{{figure}}_{{of}}.png",
+            category="turbulence",
+            labels={"result": "explanation: {figure}", "of": "{of}"},
+            caption="../report/turbulence/explanation.rst",
+        ),
+        pdf=f"{TURBULENCE_R}/figures/{{figure}}_{{of}}.pdf",
+    log:
+        f"{TURBULENCE_LOG}/turbulence_plot_explanation/{{figure}}_{{of}}.log",
+    wildcard_constraints:
+        figure="saliency|bands|controls|embedding",
+        of=NAME,
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(2000),
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --figure {wildcards.figure} --explanations {input.explanations} --output {output.png}"
+        " > {log} 2>&1"
