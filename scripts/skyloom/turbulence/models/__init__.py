@@ -1,0 +1,1 @@
+"""Networks that tell the turbulence index from an image."""

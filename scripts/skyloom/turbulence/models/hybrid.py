@@ -1,0 +1,93 @@
+"""A residual network that is also told the image's summary statistics, so that it need not find them in few examples.
+
+The statistics are those of `skyloom.turbulence.statistics`, computed within the network: they turn with the image, are
+on the GPU where the network is, and a gradient goes through them (saliency). Names of the image's own part are those
+of `residual`, so that `start` may carry either into the other.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skyloom.cli import BadInput
+from skyloom.turbulence.models.residual import ResidualEncoder
+from skyloom.turbulence.models.task import TurbulenceTask, features, predict
+from skyloom.turbulence.statistics import HEIGHT, morlet_bank
+
+__all__ = ["features", "make_task", "predict"]
+
+SCALES, ANGLES = 3, 4  # octaves and directions of the wavelets
+LEAST_PIXELS = 16  # wavelets of three octaves, seven rings of wave numbers
+HIDDEN = 32
+
+
+def make_task(entry: dict, meta: dict) -> TurbulenceTask:
+    """entry : `features`, `scattering` or `power`; and as of `residual`."""
+    if meta["pixels"] < LEAST_PIXELS:
+        raise BadInput(f"hybrid: images of {meta['pixels']} pixels; expected at least {LEAST_PIXELS}")
+    encoder = HybridEncoder(
+        entry["width"], entry["depth"], entry["dropout"], STATISTICS[entry["features"]](meta["pixels"])
+    )
+    return TurbulenceTask(entry, meta, encoder, encoder.features)
+
+
+class HybridEncoder(ResidualEncoder):
+    """Images (n, 1, y, x) -> features: the image's, the normalised statistics, and what a small MLP makes of these.
+
+    The statistics also reach the head as they are: a linear classifier of them is a part of the network.
+    """
+
+    def __init__(self, width: int, depth: int, dropout: float, statistics: nn.Module):
+        super().__init__(width, depth, dropout)
+        self.statistics = statistics
+        self.normalise = nn.BatchNorm1d(statistics.features, affine=False)
+        self.mlp = nn.Sequential(nn.Linear(statistics.features, HIDDEN), nn.SiLU())
+        self.features += statistics.features + HIDDEN
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # their digits matter, and there are no half-precision FFTs
+            statistics = self.normalise(self.statistics(x.float()))
+        return torch.cat([super().forward(x).float(), statistics, self.mlp(statistics).float()], 1)
+
+
+class Scattering(nn.Module):
+    """`statistics.scattering` with three octaves and four angles: (n, 1, y, x) -> (n, 60)."""
+
+    def __init__(self, pixels: int):
+        super().__init__()
+        bank = torch.from_numpy(morlet_bank(pixels, SCALES, ANGLES)).float()
+        self.register_buffer("bank", bank, persistent=False)
+        self.features = SCALES * ANGLES + SCALES * (SCALES - 1) // 2 * ANGLES**2
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = torch.fft.ifft2(torch.fft.fft2(x) * self.bank).abs()  # (n, scale angle, y, x)
+        mean = first.mean((-1, -2))
+        found, spectrum = [mean], torch.fft.fft2(first)
+        for scale in range(SCALES - 1):
+            mine = slice(scale * ANGLES, (scale + 1) * ANGLES)
+            wider = self.bank[(scale + 1) * ANGLES :]
+            second = torch.fft.ifft2(spectrum[:, mine, None] * wider).abs().mean((-1, -2))
+            found.append((second / (mean[:, mine, None] + HEIGHT)).flatten(1))
+        return (torch.cat(found, 1) + HEIGHT).log()
+
+
+class Power(nn.Module):
+    """`statistics.power_spectrum` of an image with edges: (n, 1, y, x) -> (n, y / 2 - 1), log10 by ring."""
+
+    def __init__(self, pixels: int):
+        super().__init__()
+        window = np.hanning(pixels + 1)[:pixels]
+        wave = np.fft.fftfreq(pixels, 1 / pixels)
+        ring = torch.from_numpy(np.rint(np.hypot(wave[:, None], wave)).ravel())
+        average = (ring[:, None] == torch.arange(1, pixels // 2)).double()
+        self.register_buffer("window", torch.from_numpy(window[:, None] * window).float(), persistent=False)
+        self.register_buffer("average", (average / average.sum(0)).float(), persistent=False)
+        self.features = pixels // 2 - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        inside = (x * self.window).sum((-1, -2), keepdim=True) / self.window.sum()
+        power = torch.fft.fft2((x - inside) * self.window).abs().square()
+        return (power.flatten(1) @ self.average + HEIGHT).log10()
+
+
+STATISTICS = {"scattering": Scattering, "power": Power}

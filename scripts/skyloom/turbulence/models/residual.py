@@ -1,0 +1,32 @@
+"""A small residual network; features are averages over the image, so that any size of image goes."""
+
+from torch import Tensor, nn
+
+from skyloom.turbulence.models.blocks import ResidualBlock, conv, norm
+from skyloom.turbulence.models.task import TurbulenceTask, features, predict
+
+__all__ = ["features", "make_task", "predict"]
+
+
+def make_task(entry: dict, meta: dict) -> TurbulenceTask:
+    """entry : `width`, channels at full resolution; `depth`, halvings, each with twice the channels; the task's."""
+    encoder = ResidualEncoder(entry["width"], entry["depth"], entry["dropout"])
+    return TurbulenceTask(entry, meta, encoder, encoder.features)
+
+
+class ResidualEncoder(nn.Module):
+    """Images (n, 1, y, x) -> features (n, width * 2**depth)."""
+
+    def __init__(self, width: int, depth: int, dropout: float):
+        super().__init__()
+        channels = [width * 2**level for level in range(depth + 1)]
+        self.stem = conv(1, width)
+        layers = [ResidualBlock(width, width, dropout)]
+        for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
+            layers += [nn.AvgPool2d(2), ResidualBlock(n_in, n_out, dropout)]
+        self.levels = nn.Sequential(*layers)
+        self.norm = nn.Sequential(norm(channels[-1]), nn.SiLU())
+        self.features = channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.levels(self.stem(x))).mean((-2, -1))
