@@ -45,7 +45,8 @@ def main() -> None:
 
 def networks(size: str) -> dict[str, tuple[dict, dict]]:
     """Name -> (entry, section `tiles`) of each network of a size, from the commands that a dry run prints."""
-    command = [sys.executable, "-m", "snakemake", "-n", "-p", "-F", "--config", f"size={size}", "run=cost"]
+    config = [f"size={size}", "run=cost", "studies=[co]"]
+    command = [sys.executable, "-m", "snakemake", "-n", "-p", "-F", "--config", *config]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     lines = [
         line

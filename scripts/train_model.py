@@ -26,6 +26,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args as torchrun_args
 from torch.distributed.run import run as torchrun
+from torch.nn.modules.batchnorm import _NormBase
 
 from skyloom import checkpoint, cli
 from skyloom.patchset import PatchSet
@@ -88,8 +89,8 @@ def train(args: Namespace) -> None:
 def started(task: torch.nn.Module, path: Path | None) -> torch.nn.Module:
     """The task with the weights of the checkpoint at `path`, if one is given, where names and shapes agree.
 
-    Buffers (batch-norm statistics) follow the parameters of their own layer: what a whole task fits beside its weights
-    belongs to the other training set. Raises BadInput where no parameter agrees.
+    Of the buffers batch-norm statistics come along; what else is fitted beside the weights belongs to the other
+    training set. Raises BadInput where no parameter agrees.
     """
     if path is None:
         return task
@@ -101,9 +102,9 @@ def started(task: torch.nn.Module, path: Path | None) -> torch.nn.Module:
             f"{path}: none of its {len(found)} tensors has name and shape of one of the {len(known)} parameters;"
             " expected, as `start`, a model of the same module or with the same encoder"
         )
-    layers = {name.rpartition(".")[0] for name in taken}
+    norms = {name for name, layer in task.named_modules() if isinstance(layer, _NormBase)}
     buffers = {name for name, values in task.named_buffers() if name in found and found[name].shape == values.shape}
-    buffers = {name for name in buffers if (layer := name.rpartition(".")[0]) and layer in layers}
+    buffers = {name for name in buffers if name.rpartition(".")[0] in norms}
     task.load_state_dict({name: found[name] for name in taken | buffers}, strict=False)
     print(f"starting from {path}: {len(taken)} of {len(known)} parameters taken over", file=sys.stderr)
     return task

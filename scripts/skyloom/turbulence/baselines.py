@@ -63,7 +63,7 @@ def fit(entry: dict, examples, seed: int) -> dict:
     entry : `module`, `learner`, `learns`, and their keys from the tables above; every hyper-parameter is a list, of
         which the value with the least loss on validation (cross entropy, or squared error) is taken
     examples : of `skyloom.turbulence.data.examples`
-    seed : not used: nothing here is drawn
+    seed : unused: nothing here is drawn
 
     Returns
     -------
