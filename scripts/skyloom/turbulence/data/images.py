@@ -21,7 +21,11 @@ KEPT = ("seed", "index", "mach", "time_myr")  # what is known of a simulation, s
 VARIANTS = ("standardised", "raw")
 FIELDS = {"column": "dex", "centroid": "km/s"}
 NUISANCES = ("zoom", "blur_pixels", "noise")  # each a number, or {low, high} to draw from for each image
-EDGELESS = {"zoom": 1, "blur_pixels": 0, "lowpass": None}  # what takes maps for periodic, and its value that does nothing
+EDGELESS = {
+    "zoom": 1,
+    "blur_pixels": 0,
+    "lowpass": None,
+}  # what takes maps for periodic, and its value that does nothing
 NEIGHBOURS = 2  # seeds 2m and 2m + 1, of either class where classes take turns, go to one split
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
