@@ -14,6 +14,7 @@ rule turbulence:
         [f"{TURBULENCE_R}/figures/history.png"] * bool(of_all_networks("turbulence", MODEL)),
         expand(f"{TURBULENCE_R}/pairs_{{set}}.csv", set=TURBULENCE_PAIRS),
         [f"{TURBULENCE_R}/transfer.csv"] * bool(TURBULENCE_TRANSFERS),
+        TURBULENCE_LIKENESS,
 
 
 rule turbulence_simulate_clouds:
@@ -86,7 +87,7 @@ rule turbulence_read_outputs:
     benchmark:
         f"{TURBULENCE_BENCHMARK}/turbulence_read_outputs/{{family}}.tsv"
     wildcard_constraints:
-        family=turbulence_families("ramses", "cube"),
+        family=turbulence_families("ramses", "cube", "maps"),
     conda:
         ENV
     resources:
@@ -204,3 +205,6 @@ rule turbulence_tabulate_transfer:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --metrics {input.metrics} --output {output} > {log} 2>&1"
+
+
+include: "turbulence_realism.smk"

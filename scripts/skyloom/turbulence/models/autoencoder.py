@@ -2,9 +2,10 @@
 
     image -> encoder of `residual` before its average -> `latent` channels -> decoder -> image
 
-An image of another kind is reconstructed otherwise. Not always worse: a smoother one is easier, whatever it shows (Nalisnick+
-2019, arXiv:1810.09136, of likelihoods). What counts here is how far ln(error) is from what is typical in validation.
-Its encoder has the names of `residual`'s, so that `start` carries it, learned on maps of real clouds, to a classifier.
+An image of another kind is reconstructed otherwise. Not always worse: a smoother one is easier, whatever it shows
+(Nalisnick+ 2019, arXiv:1810.09136, of likelihoods). What counts here is how far ln(error) is from what is typical in
+validation. The encoder has the names of `residual`'s, so that `start` carries it, learned on maps of real clouds, to a
+classifier.
 """
 
 import torch
@@ -36,8 +37,8 @@ def make_task(entry: dict, meta: dict) -> "AutoencoderTask":
 
 @torch.no_grad()
 def predict(task: "AutoencoderTask", batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`error`, the mean square of what is not reconstructed, mean of the eight views; `anomaly`, how far its logarithm is
-    from what is typical: (n, 1) each."""
+    """`error`, the mean square of what is not reconstructed, mean of the eight views; `anomaly`, how far its logarithm
+    is from what is typical: (n, 1) each."""
     error = torch.stack([task.error(view) for view in views(batch["input"])]).mean(0)
     return {"error": error[:, None], "anomaly": ((error + LEAST).log() - task.typical).abs()[:, None]}
 

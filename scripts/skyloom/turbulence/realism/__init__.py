@@ -37,7 +37,7 @@ def blocks(first: xr.Dataset, second: xr.Dataset) -> tuple[np.ndarray, np.ndarra
 
 
 def check(first: xr.Dataset, second: xr.Dataset, names: tuple[str, str]) -> None:
-    """Refuse sets whose images cannot be compared: other pixels, not standardised, or whole periodic maps beside others."""
+    """Refuse sets that cannot be compared: other pixels, not standardised, whole periodic maps beside others."""
     for name, data in zip(names, (first, second), strict=True):
         if data.attrs["variant"] != "standardised":
             raise BadInput(f"set {name}: variant is {data.attrs['variant']}; expected standardised: rms is told apart")

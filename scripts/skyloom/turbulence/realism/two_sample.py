@@ -118,7 +118,7 @@ def balanced(score: np.ndarray, second: np.ndarray) -> float:
 
 
 def multiplicities(second: np.ndarray, block: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """`metrics.multiplicities` of whole blocks: of both sets together where they share some, else of each for itself."""
+    """`metrics.multiplicities` of blocks: of both sets together where they share some, else of each for itself."""
     if np.intersect1d(block[second], block[~second]).size:
         return metrics.multiplicities(block, draws, seed)
     counts = np.empty((1 + draws, len(block)))
