@@ -120,6 +120,11 @@ def test_users_outputs_are_read_from_resources_and_asked_for_where_they_are_not(
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
+        (
+            {"realism": {"pairs": [{"first": "quater", "second": "quarter"}]}},
+            "pairs.0.first: unknown set 'quater'; did you",
+        ),
+        ({"realism": {"pairs": [{"first": "quarter", "second": "quarter"}]}}, "pairs.0: 'quarter' twice"),
         ({"models": {"cnn": {"start": "residul"}}}, "turbulence.models.cnn.start: unknown model 'residul'"),
         ({"models": {"cnn": {"start": "power"}}}, "turbulence.models.cnn.start: 'power' is a baseline"),
         ({"models": {"cnn": {"start": "cnn"}}}, "turbulence.models.cnn.start: a circle: cnn, cnn"),

@@ -61,7 +61,7 @@ def write_map(path, values=MAP, **cards):
 
 
 def test_cut_outs_are_side_by_side_around_the_middle_and_share_the_seed_of_their_map(tmp_path):
-    other = write_map(tmp_path / "b.fits", MAP[:20])
+    other = write_map(tmp_path / "b.fits", MAP[:20, :30])
     data = maps.column_maps([write_map(tmp_path / "a.fits"), other], MAPS)
     assert data["column"].dims == ("simulation", "axis", "y", "x") and data["column"].shape == (5, 1, 16, 16)
     corner = MAP[4:20, 20:36]  # 2 x 2 cut-outs of 16 in 40 pixels leave 4 on either side
@@ -361,9 +361,9 @@ def test_image_without_an_answer_does_not_count():
 @pytest.mark.parametrize(
     ("answers", "found"),
     [
-        ({"image": [21], "answer": ["cloud"]}, "image 21"),
+        ({"image": [21], "answer": ["cloud"]}, "image '21'"),
         ({"image": [1], "answer": ["real"]}, "answer 'real'; .* as cloud or quarter"),
-        ({"image": [1, 1], "answer": ["cloud"] * 2}, "image given twice 1"),
+        ({"image": [1, 1], "answer": ["cloud"] * 2}, "image given twice '1'"),
         ({"image": [1], "answer": [None]}, "none given"),
         ({"image": [1], "set": ["cloud"]}, "column answer not found"),
     ],

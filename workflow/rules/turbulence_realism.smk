@@ -20,7 +20,9 @@ def turbulence_check_realism():
             refuse(f"{key}.autoencoder", f"'{model}' learns from '{models[model]['set']}'; expected the first set")
     for model in TURBULENCE["run_models"]:
         if models[model]["module"] == "autoencoder":
-            refuse("turbulence.run_models", f"'{model}' predicts no index; name it in `realism`, or as a model's `start`")
+            refuse(
+                "turbulence.run_models", f"'{model}' predicts no index; name it in `realism`, or as a model's `start`"
+            )
 
 
 turbulence_check_realism()
@@ -57,7 +59,9 @@ def turbulence_realism_config(w):
 
 
 # of a pattern: one wildcard each, though both are parts of a name that `_` divides
-TURBULENCE_PAIR = {place: "|".join({pair[k] for pair in TURBULENCE_REALISM}) or "(?!)" for k, place in enumerate(("first", "second"))}
+TURBULENCE_PAIR = {
+    place: "|".join({pair[k] for pair in TURBULENCE_REALISM}) or "(?!)" for k, place in enumerate(("first", "second"))
+}
 
 
 rule turbulence_compare_realism:

@@ -51,7 +51,7 @@ def score(key: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
     ):
         if len(bad):
             raise BadInput(
-                f"answers: {what} {bad.iloc[0]!r}; expected each image of the key once, as {' or '.join(sets)}"
+                f"answers: {what} '{bad.iloc[0]}'; expected each image of the key once, as {' or '.join(sets)}"
             )
     if given.empty:
         raise BadInput("answers: none given; expected one for each image that was judged")
