@@ -112,7 +112,9 @@ def turbulence_outputs(w):
     folder = Path(f"{RESOURCES}/raw/turbulence/{w.family}")
     found = sorted(str(path) for path in folder.glob("*") if not path.name.startswith("."))
     if not found:
-        refuse(f"turbulence.families.{w.family}", f"no output in {folder}/: expected folders output_NNNNN, cubes or maps")
+        refuse(
+            f"turbulence.families.{w.family}", f"no output in {folder}/: expected folders output_NNNNN, cubes or maps"
+        )
     return ancient(found)
 
 
