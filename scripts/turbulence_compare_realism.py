@@ -30,7 +30,7 @@ from skyloom.turbulence.statistics import power_spectrum
 COLUMNS = ("quantity", "features", "value", "lo", "hi", "null95", "p")
 COLUMNS += ("n_first", "n_second", "blocks_first", "blocks_second", "by")
 SPREAD = (16, 50, 84)
-TOLD = 0.05  # p below which two sets are called different
+TOLD = 0.05  # p, over the kinds of features, below which two sets are called different: from 40 permutations on
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     if args.checkpoint:
         found, seen = anomalies(args, sets, block)
         rows += found
-        scores |= {"anomaly of the autoencoder": dict(zip(names, seen, strict=True))}
+        scores |= {"anomaly [ln error]": dict(zip(names, seen, strict=True))}
     rows += amplitudes((args.columns_first, args.columns_second), names)
     table = pd.DataFrame(rows, columns=COLUMNS)
     words = in_words(table, names)
@@ -83,7 +83,7 @@ def tell_apart(sets: list[xr.Dataset], block: tuple, config: dict) -> tuple[list
     for name, table in tables.items():
         found = two_sample.two_sample(table, second, np.concatenate(block[:2]), config)
         score = found.pop("score")
-        scores[f"score of {name}"] = {names[of]: score[second == of] for of in (False, True)}
+        scores[f"score by {name}"] = {names[of]: score[second == of] for of in (False, True)}
         about = {"features": name} | described(block)
         rows.append({"quantity": "accuracy", "value": found.pop("accuracy")} | about | found)
         rows.append({"quantity": "auc", "value": found["auc"]} | about)

@@ -30,13 +30,17 @@ def comparison(images: dict[str, np.ndarray], k: np.ndarray, power: dict, scores
             lo, middle, hi = np.percentile(values, PERCENTILES, axis=0)
             axes[0].semilogx(k, middle, label=name.replace("_", " "), **looks[name])
             axes[0].fill_between(k, lo, hi, color=looks[name]["color"], alpha=0.2, linewidth=0)
-        axes[0].set(xlabel="wave number [cycles an image]", ylabel=r"log$_{10}$ power")
+        octaves = 2 ** np.arange(int(np.log2(k[-1])) + 1)
+        axes[0].minorticks_off()
+        axes[0].set_xticks(octaves, octaves)
+        axes[0].set(xlabel="cycles an image", ylabel=r"log$_{10}$ power")
         axes[0].legend(loc="lower left")
+        axes[1].set_ylabel("density")
         for ax, (label, of_set) in zip(axes[1:], scores.items(), strict=True):
             edges = np.linspace(*np.percentile(np.concatenate([*of_set.values()]), (0.5, 99.5)), 31)
             for name, values in of_set.items():
                 ax.hist(values.clip(edges[0], edges[-1]), edges, density=True, histtype="step", **looks[name])
-            ax.set(xlabel=label, ylabel="density")
+            ax.set_xlabel(label)
     return figure
 
 
