@@ -37,7 +37,8 @@ def comparison(images: dict[str, np.ndarray], k: np.ndarray, power: dict, scores
         axes[0].legend(loc="lower left")
         axes[1].set_ylabel("density")
         for ax, (label, of_set) in zip(axes[1:], scores.items(), strict=True):
-            edges = np.linspace(*np.percentile(np.concatenate([*of_set.values()]), (0.5, 99.5)), 31)
+            ends = np.array([np.percentile(values, (1, 99)) for values in of_set.values()])
+            edges = np.linspace(ends[:, 0].min(), ends[:, 1].max(), 31)
             for name, values in of_set.items():
                 ax.hist(values.clip(edges[0], edges[-1]), edges, density=True, histtype="step", **looks[name])
             ax.set_xlabel(label)
