@@ -1,4 +1,4 @@
-"""Read outputs of RAMSES, or cubes of density in HDF5 or FITS, and project them to maps of column density."""
+"""Read outputs of RAMSES or cubes of density and project them, or read maps, to one file of column density."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from skyloom import patchset
 from skyloom.cli import BadInput, json_argument, parser, run
 from skyloom.turbulence.columns import column_maps
-from skyloom.turbulence.read import Simulation, read
+from skyloom.turbulence.read import Simulation, maps, read
 from skyloom.turbulence.read.simulation import FACTS
 
 
@@ -22,9 +22,13 @@ def main() -> None:
     arguments.add_argument("--output", required=True)
     args = arguments.parse_args()
 
-    maps = column_maps(simulations(args.inputs, args.config), args.config["pixels"], args.config["refine"])
-    patchset.write(maps, args.output)
-    print(f"{maps.sizes['simulation']} simulations, {maps.sizes['x']} x {maps.sizes['x']} pixels")
+    if args.config["source"] == "maps":
+        columns, what = maps.column_maps(args.inputs, args.config), "cut-outs"
+    else:
+        gas = simulations(args.inputs, args.config)
+        columns, what = column_maps(gas, args.config["pixels"], args.config["refine"]), "simulations"
+    patchset.write(columns, args.output)
+    print(f"{columns.sizes['simulation']} {what}, {columns.sizes['x']} x {columns.sizes['x']} pixels")
 
 
 def simulations(paths: list[str], config: dict) -> Iterator[Simulation]:

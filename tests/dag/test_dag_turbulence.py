@@ -38,11 +38,14 @@ def expected(folder, size: str) -> dict[str, int]:
                 merged[section][name] = {**old, **entry} if isinstance(old, dict) else entry
     models, runs = merged["models"], files[-1].get("run_models") or files[0]["run_models"]
     seeds = files[-1].get("seeds", files[0]["seeds"])
-    networks = ("cnn", "residual", "hybrid")
+    networks = ("cnn", "residual", "hybrid", "autoencoder")
     count = {m: len(e.get("seeds", seeds)) if e["module"] in networks else 1 for m, e in models.items()}
+    pairs = files[-1].get("realism", {}).get("pairs", [])
     trained = {*runs, *(models[m]["start"] for m in runs if "start" in models[m])}
+    trained |= {pair["autoencoder"] for pair in pairs if "autoencoder" in pair}
     transfers = {m: names for m, names in merged["transfer"].items() if m in runs}
     sets = {models[m]["set"] for m in runs} | {name for names in transfers.values() for name in names}
+    sets |= {pair[place] for pair in pairs for place in ("first", "second")}
     families = {f for name in sets for f in merged["sets"][name]["families"]}
     found = {
         "turbulence_simulate_clouds": sum(merged["families"][f].get("shards", 2) for f in families),
@@ -50,6 +53,8 @@ def expected(folder, size: str) -> dict[str, int]:
         "turbulence_cut_images": len(sets),
         "train_model": sum(count[m] for m in trained),
         "predict_test": sum(count[m] for m in runs),
+        "turbulence_compare_realism": len(pairs),
+        "turbulence_draw_panel": len(pairs),
         "turbulence_test_transfer": sum(count[m] * len(names) for m, names in transfers.items()),
     }
     return {rule: jobs for rule, jobs in found.items() if jobs}
@@ -175,6 +180,11 @@ def test_figures_of_what_does_not_run_are_not_planned(house):
             "turbulence.training_size.models: their sets differ in more than train_simulations",
         ),
         ({"images": {"sets": ["quarters"]}}, "turbulence.images.sets: unknown set 'quarters'; did you mean 'quarter'?"),
+        (
+            {"realism": {"pairs": [{"first": "quater", "second": "quarter"}]}},
+            "pairs.0.first: unknown set 'quater'; did you",
+        ),
+        ({"realism": {"pairs": [{"first": "quarter", "second": "quarter"}]}}, "pairs.0: 'quarter' twice"),
         ({"models": {"cnn": {"start": "residul"}}}, "turbulence.models.cnn.start: unknown model 'residul'"),
         ({"models": {"cnn": {"start": "power"}}}, "turbulence.models.cnn.start: 'power' is a baseline"),
         ({"models": {"cnn": {"start": "cnn"}}}, "turbulence.models.cnn.start: a circle: cnn, cnn"),

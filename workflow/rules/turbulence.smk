@@ -17,6 +17,7 @@ rule turbulence:
         [f"{TURBULENCE_R}/transfer.csv"] * bool(TURBULENCE_TRANSFERS),
         TURBULENCE_RESULTS,
         lambda w: turbulence_explain_figures(),
+        TURBULENCE_LIKENESS,
 
 
 rule turbulence_simulate_clouds:
@@ -89,7 +90,7 @@ rule turbulence_read_outputs:
     benchmark:
         f"{TURBULENCE_BENCHMARK}/turbulence_read_outputs/{{family}}.tsv"
     wildcard_constraints:
-        family=turbulence_families("ramses", "cube"),
+        family=turbulence_families("ramses", "cube", "maps"),
     conda:
         ENV
     resources:
@@ -211,3 +212,4 @@ rule turbulence_tabulate_transfer:
 
 include: "turbulence_results.smk"
 include: "turbulence_explain.smk"
+include: "turbulence_realism.smk"

@@ -12,7 +12,7 @@ TURBULENCE_CLOUDS = ("simulations", "seed", "index", "mach", "time_myr", "box_pc
 TURBULENCE_CLOUDS += ("grid", "initial_kmax", "order", "courant", "backend", "precision", "batch")
 TURBULENCE_MAPS = ("box_pc", "mass_msun", "pixels", "refine")
 TURBULENCE_READ = (*TURBULENCE_MAPS, "source", "mu", "temperature_k", "isothermal", "density", "velocity", "axes")
-TURBULENCE_READ += ("assume",)
+TURBULENCE_READ += ("assume", "distance_pc")
 
 
 def turbulence_seeds(family):
@@ -112,7 +112,9 @@ def turbulence_outputs(w):
     folder = Path(f"{RESOURCES}/raw/turbulence/{w.family}")
     found = sorted(str(path) for path in folder.glob("*") if not path.name.startswith("."))
     if not found:
-        refuse(f"turbulence.families.{w.family}", f"no output in {folder}/: expected folders output_NNNNN, or cubes")
+        refuse(
+            f"turbulence.families.{w.family}", f"no output in {folder}/: expected folders output_NNNNN, cubes or maps"
+        )
     return ancient(found)
 
 
@@ -125,6 +127,13 @@ def turbulence_own_patches(w):
     """The set that model `{model}` was trained on."""
     return patches_of("turbulence", TURBULENCE["models"][w.model]["set"])
 
+
+# Tables and panels of pairs of sets that are compared for realism.
+TURBULENCE_LIKENESS = [
+    f"{TURBULENCE_R}/{name}_{entry['first']}_{entry['second']}.{kind}"
+    for entry in TURBULENCE["realism"]["pairs"]
+    for name, kind in [("realism", "csv"), *[("figures/panel", "png")] * bool(TURBULENCE["realism"]["panel"])]
+]
 
 # Transfers of this run, and the sets in which a network can be compared with a baseline.
 TURBULENCE_TRANSFERS = {m: names for m, names in TURBULENCE["transfer"].items() if m in TURBULENCE["run_models"]}
@@ -156,6 +165,7 @@ def turbulence_estimate():
     from skyloom.turbulence.simulate.plan import simulations
 
     used = [*sets_of("turbulence"), *(name for names in TURBULENCE_TRANSFERS.values() for name in names)]
+    used += [entry[place] for entry in TURBULENCE["realism"]["pairs"] for place in ("first", "second")]
     lines, hours = ["Estimate: turbulence, simulations still to be made"], {"GPU": 0.0, "core": 0.0}
     for family in dict.fromkeys(f for name in used for f in TURBULENCE["sets"][name]["families"]):
         entry, plan = TURBULENCE["families"][family], turbulence_clouds(family)

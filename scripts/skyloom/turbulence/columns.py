@@ -75,7 +75,7 @@ def column_maps(simulations: Iterable[Simulation], pixels: int | None, refine: d
     attributes |= {name: json.dumps(entries) for name, entries in notes.items()}
     if refine:
         attributes |= {"refine": json.dumps(refine), "refine_volume_share": np.mean(shares, axis=0)}
-    return _dataset(column, centroid, facts, attributes)
+    return dataset(column, centroid, facts, attributes)
 
 
 def _coarsened(simulation: Simulation, refine: dict) -> tuple[Cube, np.ndarray]:
@@ -119,13 +119,17 @@ def _agree(attributes: dict, found: dict, simulation: Simulation) -> None:
             del attributes[key]
 
 
-def _dataset(column: np.ndarray, centroid: np.ndarray, facts: list[dict], attributes: dict) -> xr.Dataset:
+def dataset(
+    column: np.ndarray, centroid: np.ndarray, facts: list[dict], attributes: dict, axes: tuple[str, ...] = tuple(AXES)
+) -> xr.Dataset:
+    """The file's contents. column, centroid : (simulation, axis, y, x); facts : of each simulation `FACTS`, `ok` and
+    `mean_column` [g cm-2]."""
     dims = ("simulation", "axis", "y", "x")
     mean = float(np.mean([row["mean_column"] for row in facts if row["ok"]]))
     about = "line-of-sight velocity weighted by density"
     if "refine" in attributes and attributes["source"] == "simulated":
         about += ", of the uniform grid: not coarsened"
-    data = xr.Dataset(attrs=attributes, coords={"axis": list(AXES)})
+    data = xr.Dataset(attrs=attributes, coords={"axis": list(axes)})
     data["column"] = dims, column, {"long_name": "N / <N> - 1", "units": "1", "mean_column_g_cm2": mean}
     data["centroid"] = dims, centroid, {"long_name": about, "units": "km/s"}
     for name in FACTS:

@@ -63,13 +63,19 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     """Open a set of images for training, or, with the `meta` of a trained model, as that model must see them.
 
     paths : `patches.nc` of the set.
-    entry : of the model; nothing of it changes what is read.
+    entry : of the model; one that `learns` something is not given images of unknown index.
     meta : of a model trained on another set: its scale and its boundary between the classes hold instead of the set's.
     Splits may be empty: a set may only test.
-    Raises BadInput where a variable or attribute is missing, images are not square, or the variant is another one.
+    Raises BadInput where a variable or attribute is missing, images are not square, the variant is another one, or the
+    index is unknown to a model that learns it.
     """
     patches = PatchSet(paths[0])
     own = _meta(patches, meta)
+    if "learns" in entry and np.isnan(patches.coords["target"]).any():
+        raise BadInput(
+            f"{patches.path}: the index of its images is not known (maps of the sky); expected simulations for a model"
+            f" that learns the {entry['learns']}"
+        )
     meta = own if meta is None else meta
     if own["variant"] != meta["variant"]:
         raise BadInput(

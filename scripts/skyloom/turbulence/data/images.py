@@ -21,6 +21,11 @@ KEPT = ("seed", "index", "mach", "time_myr")  # what is known of a simulation, s
 VARIANTS = ("standardised", "raw")
 FIELDS = {"column": "dex", "centroid": "km/s"}
 NUISANCES = ("zoom", "blur_pixels", "noise")  # each a number, or {low, high} to draw from for each image
+EDGELESS = {
+    "zoom": 1,
+    "blur_pixels": 0,
+    "lowpass": None,
+}  # what takes maps for periodic, and its value that does nothing
 NEIGHBOURS = 2  # seeds 2m and 2m + 1, of either class where classes take turns, go to one split
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
@@ -48,12 +53,13 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
     Raises
     ------
     BadInput : families of different pixels or axes, a map that the parts do not divide, unknown settings, N <= 0, an
-        unknown index, no simulation left in a split
+        unknown index (of maps it is NaN), no simulation left in a split, maps that a filter would wrap around
     """
     for key, known in (("variant", VARIANTS), ("field", FIELDS)):
         if settings[key] not in known:
             raise BadInput(f"config: images: {key} is {settings[key]!r}; expected one of {', '.join(known)}")
     tables = {name: simulations_of(name, columns) for name, columns in families.items()}
+    _refuse_edges(families, settings)
     side = _common(families, "pixels", lambda data: data.sizes["x"])
     if side % settings["parts"]:
         expected = f"expected a divisor of the maps' {side} x {side} pixels"
@@ -114,7 +120,7 @@ def simulations_of(name: str, columns: xr.Dataset) -> dict[str, np.ndarray]:
     """What is known of the good simulations of a family: `row` in its file and `KEPT`, an array each."""
     good = np.flatnonzero(columns["ok"].values)
     table = {"row": good} | {key: columns[key].values[good] for key in KEPT}
-    if np.isnan(table["index"]).any():
+    if np.isnan(table["index"]).any() and columns.attrs.get("source") != "maps":
         raise BadInput(
             f"family {name}: index of {np.isnan(table['index']).sum()} simulations is unknown; expected it in the"
             f" config, turbulence.families.{name}.outputs"
@@ -229,6 +235,17 @@ def _views(families: dict[str, xr.Dataset], tables: dict[str, dict], settings: d
             elif not np.isfinite(maps).all():
                 raise BadInput(f"column maps: the simulation of seed {seed} of {name} has no velocity; expected one")
             yield from filtered(maps, lowpass=settings["lowpass"])
+
+
+def _refuse_edges(families: dict[str, xr.Dataset], settings: dict) -> None:
+    """Refuse what acts on periodic maps where some are cut-outs of the sky, whose edges do not meet."""
+    sky = [name for name, columns in families.items() if columns.attrs.get("source") == "maps"]
+    asked = [f"{key} {settings[key]}" for key, off in EDGELESS.items() if settings[key] != off]
+    if sky and asked:
+        raise BadInput(
+            f"config: images: {', '.join(asked)} for {', '.join(sky)}, whose maps have edges; expected"
+            f" {', '.join(f'{key} {off}' for key, off in EDGELESS.items())}"
+        )
 
 
 def _common(families: dict[str, xr.Dataset], what: str, of) -> float:

@@ -28,5 +28,9 @@ class ResidualEncoder(nn.Module):
         self.norm = nn.Sequential(norm(channels[-1]), nn.SiLU())
         self.features = channels[-1]
 
+    def map(self, x: Tensor) -> Tensor:
+        """Features by place, (n, features, y / 2**depth, x / 2**depth)."""
+        return self.norm(self.levels(self.stem(x)))
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.levels(self.stem(x))).mean((-2, -1))
+        return self.map(x).mean((-2, -1))

@@ -19,10 +19,10 @@ def factor(
     """The number that takes values in the unit `found`, or in `assumed` where the file states none, to `target`.
 
     Units as astropy reads them, scaled ones included: "6.77e-22 g cm-3" stands for a code unit. With `mu`, the mean
-    particle mass [hydrogen atoms], a number of particles per volume is a density too.
+    particle mass [hydrogen atoms], a number of particles per volume is a density too, and per area a column density.
     Raises BadInput for a unit that is absent, unknown or of another dimension.
     """
-    particles = [(u.cm**-3, u.g / u.cm**3, lambda n: n * mu * HYDROGEN_G)] if mu else []
+    particles = [(u.cm**-k, u.g / u.cm**k, lambda n: n * mu * HYDROGEN_G) for k in (2, 3)] if mu else []
     text = str(found or "").strip() or str(assumed or "").strip()
     if not text:
         raise BadInput(f"{path}: {what} has no unit; expected one of {target} (or name it in the config)")
