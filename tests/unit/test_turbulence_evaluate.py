@@ -144,6 +144,16 @@ def test_views_of_a_simulation_together_are_right_more_often_than_each(two):
     assert together["value"] == pytest.approx(norm.cdf(12**0.5 / 2), abs=4 * (0.96 * 0.04 / 30) ** 0.5)
 
 
+def test_interval_of_simulations_that_all_are_right_has_a_width(two):
+    steep = two["target"].values > BOUNDARY
+    sure = np.where(steep, 0.99, 0.01)
+    together = scored(evaluate(two, predictions_of(prediction=sure, balanced=sure), {}, SETTINGS)[0])[
+        "accuracy_simulation"
+    ]
+    # Wilson's interval of one sigma of n out of n: n / (n + 1)
+    assert together["value"] == 1 and together["ci68"] == pytest.approx([30 / 31, 1], abs=1e-3)
+
+
 def test_confusion_counts_every_image_once(two):
     predictions = of_class(two)
     curves = evaluate(two, predictions, {}, SETTINGS)[1].sel(subset="all")

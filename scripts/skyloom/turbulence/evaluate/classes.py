@@ -6,6 +6,7 @@ well and have a threshold off balance (the published confusion matrix has recall
 
 import numpy as np
 import xarray as xr
+from astropy.stats import binom_conf_interval
 from scipy.special import logit, xlogy
 
 from skyloom import metrics
@@ -34,6 +35,11 @@ def scores(views: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def records(views: dict, counts: np.ndarray, about: dict) -> list[dict]:
     """accuracy, accuracy_simulation, log_loss, balanced_accuracy, auc, recall_shallow, recall_steep."""
     found = bins.mean_records(scores(views), BETTER, counts, about)
+    for entry in found:
+        if entry["name"] == "accuracy_simulation" and entry["blocks"] >= metrics.MIN_BLOCKS:
+            # simulations are independent; a bootstrap of all right or all wrong would have no width
+            right = round(entry["value"] * entry["n"])
+            entry["ci68"] = [float(end) for end in binom_conf_interval(right, entry["n"], interval="wilson")]
     steep = views["steep"]
     balanced = [recall(views["balanced"] > 0.5, steep == of, of, counts) for of in (False, True)]
     values = {"balanced_accuracy": np.mean(balanced, axis=0), "auc": ranking.auc(views["prediction"], steep, counts)}
