@@ -45,12 +45,19 @@ class HybridEncoder(ResidualEncoder):
         self.features += statistics.features + HIDDEN
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # their digits matter, and there are no half-precision FFTs
-            statistics = self.normalise(self.statistics(x.float()))
+        statistics = self.normalise(self.statistics(x))
         return torch.cat([super().forward(x).float(), statistics, self.mlp(statistics).float()], 1)
 
 
-class Scattering(nn.Module):
+class Statistics(nn.Module):
+    """In single precision always: their digits matter, and there are no half-precision FFTs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return self.compute(x.float())
+
+
+class Scattering(Statistics):
     """`statistics.scattering` with three octaves and four angles: (n, 1, y, x) -> (n, 60)."""
 
     def __init__(self, pixels: int):
@@ -59,7 +66,7 @@ class Scattering(nn.Module):
         self.register_buffer("bank", bank, persistent=False)
         self.features = SCALES * ANGLES + SCALES * (SCALES - 1) // 2 * ANGLES**2
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         first = torch.fft.ifft2(torch.fft.fft2(x) * self.bank).abs()  # (n, scale angle, y, x)
         mean = first.mean((-1, -2))
         found, spectrum = [mean], torch.fft.fft2(first)
@@ -71,7 +78,7 @@ class Scattering(nn.Module):
         return (torch.cat(found, 1) + HEIGHT).log()
 
 
-class Power(nn.Module):
+class Power(Statistics):
     """`statistics.power_spectrum` of an image with edges: (n, 1, y, x) -> (n, y / 2 - 1), log10 by ring."""
 
     def __init__(self, pixels: int):
@@ -84,7 +91,7 @@ class Power(nn.Module):
         self.register_buffer("average", (average / average.sum(0)).float(), persistent=False)
         self.features = pixels // 2 - 1
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         inside = (x * self.window).sum((-1, -2), keepdim=True) / self.window.sum()
         power = torch.fft.fft2((x - inside) * self.window).abs().square()
         return (power.flatten(1) @ self.average + HEIGHT).log10()
