@@ -230,17 +230,27 @@ def test_adversary_without_a_second_family_is_refused():
 
 
 def test_statistics_in_the_network_are_those_computed_without_one(fields):
-    images = fields["input"][:, 0].numpy()
-    expected = {
-        "scattering": statistics.scattering(images, hybrid.SCALES, hybrid.ANGLES),
-        "power": statistics.power_spectrum(images.astype(np.float64), periodic=False)[1],
-    }
-    for name, values in expected.items():
-        computed = hybrid.STATISTICS[name](SIDE)
-        found = computed(fields["input"])
-        assert found.shape[1] == computed.features
-        # logarithms of values that span some decades, in single precision
-        np.testing.assert_allclose(found.numpy(), values, rtol=0, atol=1e-3)
+    # all are logarithms of values that span some decades, in single precision
+    def scattering(images):
+        return statistics.scattering(images, hybrid.SCALES, hybrid.ANGLES)
+
+    network = hybrid.Scattering(SIDE)
+    first, second = network.coefficients(fields["input"])
+    second = [second[:, pairs].movedim(1, 2).flatten(1) for pairs in (slice(0, 2), slice(2, 3))]
+    found = torch.cat([first.flatten(1), *second], 1)
+    np.testing.assert_allclose(found, scattering(fields["input"][:, 0].numpy()), rtol=0, atol=1e-3)
+
+    averaged = np.mean([scattering(view[:, 0].numpy()) for view in blocks.views(fields["input"])], 0)
+    found = network(fields["input"])
+    assert found.shape == (N, network.features)
+    # each is the mean over all eight views of one coefficient, and each coefficient's mean is among them
+    differences = np.abs(found.numpy()[:, :, None] - averaged[:, None]).max(0)
+    assert differences.min(1).max() < 1e-3 and differences.min(0).max() < 1e-3
+
+    power = hybrid.Power(SIDE)
+    _, expected = statistics.power_spectrum(fields["input"][:, 0].double().numpy(), periodic=False)
+    np.testing.assert_allclose(power(fields["input"]), expected, rtol=0, atol=1e-3)
+    assert expected.shape[1] == power.features
 
 
 def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under_autocast(fields):
@@ -248,10 +258,11 @@ def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under
     with torch.autocast("cpu", torch.bfloat16):
         seen = task.encoder(fields["input"])
         assert torch.isfinite(task(fields["input"])).all()
-    statistic = seen[:, -hybrid.HIDDEN - 60 : -hybrid.HIDDEN]
+    n = task.encoder.statistics.features
+    statistic = seen[:, -hybrid.HIDDEN - n : -hybrid.HIDDEN]
     assert seen.dtype == torch.float32
-    torch.testing.assert_close(statistic.mean(0), torch.zeros(60), rtol=0, atol=1e-3)
-    torch.testing.assert_close(statistic.std(0, correction=0), torch.ones(60), rtol=0, atol=1e-2)
+    torch.testing.assert_close(statistic.mean(0), torch.zeros(n), rtol=0, atol=1e-3)
+    torch.testing.assert_close(statistic.std(0, correction=0), torch.ones(n), rtol=0, atol=1e-2)
 
 
 # --- learning --------------------------------------------------------------------------------------------------------

@@ -58,24 +58,38 @@ class Statistics(nn.Module):
 
 
 class Scattering(Statistics):
-    """`statistics.scattering` with three octaves and four angles: (n, 1, y, x) -> (n, 60)."""
+    """`statistics.scattering` of three octaves and four angles, averaged over the square's symmetries: (n, 24).
+
+    (n, 1, y, x) -> for each of three scales, along an axis or a diagonal; for each of three pairs of scales, the six
+    pairs of angles that no symmetry turns into one another.
+    """
+
+    SYMMETRIES = ((0, 1, 2, 3), (0, 3, 2, 1), (2, 3, 0, 1), (2, 1, 0, 3))  # what they do to the angles, of 45 degrees
+    PAIRS = ((0, 1, 0, 1, 0, 1), (0, 1, 2, 3, 1, 0))
 
     def __init__(self, pixels: int):
         super().__init__()
         bank = torch.from_numpy(morlet_bank(pixels, SCALES, ANGLES)).float()
         self.register_buffer("bank", bank, persistent=False)
-        self.features = SCALES * ANGLES + SCALES * (SCALES - 1) // 2 * ANGLES**2
+        self.features = SCALES * 2 + SCALES * (SCALES - 1) // 2 * len(self.PAIRS[0])
 
     def compute(self, x: Tensor) -> Tensor:
+        first, second = self.coefficients(x)
+        first = sum(first[..., turned] for turned in self.SYMMETRIES) / len(self.SYMMETRIES)
+        second = sum(second[..., turned, :][..., turned] for turned in self.SYMMETRIES) / len(self.SYMMETRIES)
+        return torch.cat([first[..., :2].flatten(1), second[..., *self.PAIRS].flatten(1)], 1)
+
+    def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """ln of order one (n, scale, angle) and, over it, of order two (n, pair of scales, angle, angle)."""
         first = torch.fft.ifft2(torch.fft.fft2(x) * self.bank).abs()  # (n, scale angle, y, x)
-        mean = first.mean((-1, -2))
-        found, spectrum = [mean], torch.fft.fft2(first)
+        mean, spectrum, found = first.mean((-1, -2)) + HEIGHT, torch.fft.fft2(first), []
         for scale in range(SCALES - 1):
             mine = slice(scale * ANGLES, (scale + 1) * ANGLES)
             wider = self.bank[(scale + 1) * ANGLES :]
             second = torch.fft.ifft2(spectrum[:, mine, None] * wider).abs().mean((-1, -2))
-            found.append((second / (mean[:, mine, None] + HEIGHT)).flatten(1))
-        return (torch.cat(found, 1) + HEIGHT).log()
+            second = (second / mean[:, mine, None]).unflatten(2, (-1, ANGLES))  # (n, angle, wider scale, its angle)
+            found.append(second.movedim(1, 2))
+        return mean.unflatten(1, (SCALES, ANGLES)).log(), (torch.cat(found, 1) + HEIGHT).log()
 
 
 class Power(Statistics):
