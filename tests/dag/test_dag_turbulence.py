@@ -95,7 +95,7 @@ def test_survey_announces_the_hours_of_its_simulations(house):
 def test_early_family_is_simulated_by_the_analytic_backend(house):
     output = plan(house, "test", "-p")
     found = re.findall(r"turbulence_simulate_clouds.py --config '(.*?)'", output)
-    assert sorted(json.loads(text)["backend"] for text in found) == ["early", "numba", "numba"]
+    assert sorted(json.loads(text)["backend"] for text in found) == ["early", "numba", "numba", "numba"]
 
 
 def test_model_starts_from_the_same_seed_or_the_first_of_the_other(house):
@@ -147,6 +147,7 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
         "turbulence_plot_continuum": 1,
         "turbulence_plot_transfer": 2,
         "turbulence_plot_training_size": 1,
+        "turbulence_plot_explanation": 4,  # bands, saliency, controls and embedding of the network
         "turbulence_tabulate_sweep": 1,
         "turbulence_tabulate_transfer": 1,
     }

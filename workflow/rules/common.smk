@@ -76,7 +76,7 @@ def complete(value, schema, key, root):
 
 def read_yaml(path):
     with open(path) as file:
-        return yaml.safe_load(file) or {}
+        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # ten times as fast in C
 
 
 def study_config(study, user):
@@ -283,12 +283,20 @@ def keys_of_set(study, name, *keys):
 # --- code as input --------------------------------------------------------------------------------------------------
 
 
+def statements(body):
+    """All statements below these, not the expressions in them, where most of the nodes are and no import."""
+    for node in body:
+        yield node
+        for inside in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from statements(getattr(node, inside, ()))
+
+
 @functools.cache
 def imports(path):
     """The files below scripts/ that `path` imports, found in its syntax tree."""
     scripts = BASE / "scripts"
     names = []
-    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
+    for node in statements(ast.parse(path.read_text(), filename=str(path)).body):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

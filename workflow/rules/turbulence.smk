@@ -1,6 +1,8 @@
 # The turbulence index of molecular clouds from column-density images: the study's rules in the order of its data.
 include: "turbulence_names.smk"
 include: "turbulence_results_names.smk"
+include: "turbulence_explain_names.smk"
+include: "turbulence_realism_names.smk"
 
 
 localrules:
@@ -16,7 +18,7 @@ rule turbulence:
         expand(f"{TURBULENCE_R}/pairs_{{set}}.csv", set=TURBULENCE_PAIRS),
         [f"{TURBULENCE_R}/transfer.csv"] * bool(TURBULENCE_TRANSFERS),
         TURBULENCE_RESULTS,
-        lambda w: turbulence_explain_figures(),
+        turbulence_explain_figures(),
         TURBULENCE_LIKENESS,
 
 
