@@ -342,11 +342,14 @@ def _duel(row: pd.Series, baselines: pd.DataFrame, item: dict, better: str) -> t
 
 
 def _beside_published(row: pd.Series, headline: list[dict], better: dict) -> str:
-    """A sentence for each number of the headline that is published beside a model which has an interval."""
+    """A sentence for each published number that the headline asks for (`beside_published`), where there is an interval.
+
+    Only where both were measured on data of one kind: CO of a simulated sky is not set against the real one.
+    """
     text = ""
     for item in headline:
         known, key = row.get(f"published_{item['name']}", np.nan), column(item)
-        if pd.isna(known) or pd.isna(row[f"{key}_lo"]):
+        if not item.get("beside_published") or pd.isna(known) or pd.isna(row[f"{key}_lo"]):
             continue
         above, below = ("above", "below") if better[item["name"]] == "higher" else ("worse than", "better than")
         word = above if row[f"{key}_lo"] > known else below if row[f"{key}_hi"] < known else "consistent with"

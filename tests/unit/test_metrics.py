@@ -101,11 +101,11 @@ def write_metrics(folder, model, kind, rho, rmse, seed=1, width=0.01, dust=0.7, 
     return path
 
 
-def tables(paths, published=()):
+def tables(paths, published=(), headline=HEADLINE):
     records = metrics.read(paths)
     chosen = metrics.choose(metrics.read(paths, "validation"), "rho_l_beam")
-    table = metrics.comparison(records, HEADLINE, "dust", published, chosen)
-    return table.set_index("model"), metrics.verdict(table, records, HEADLINE, chosen, "rho_l_beam")
+    table = metrics.comparison(records, headline, "dust", published, chosen)
+    return table.set_index("model"), metrics.verdict(table, records, headline, chosen, "rho_l_beam")
 
 
 def test_nan_and_numpy_numbers_become_strict_json(tmp_path):
@@ -305,8 +305,10 @@ def test_verdict_says_on_which_side_of_the_published_number_the_interval_lies(tm
         write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2),
         write_metrics(tmp_path, "forest", "baseline", 0.8, 1.5),
     ]
-    assert words in tables(paths, [number])[1]
-    assert "published" not in tables(paths, [number | {"beside": "forest"}])[1]
+    asked = [item | {"beside_published": True} for item in HEADLINE]
+    assert words in tables(paths, [number], headline=asked)[1]
+    assert "published" not in tables(paths, [number | {"beside": "forest"}], headline=asked)[1]
+    assert "published" not in tables(paths, [number])[1]
 
 
 def test_headline_decides_only_where_models_have_it(tmp_path):
