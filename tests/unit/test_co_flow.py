@@ -13,7 +13,7 @@ from skyloom import patchset
 from skyloom.co.data import examples
 from skyloom.co.models import flow_matching, res_unet
 from skyloom.co.physics import excess_co
-from skyloom.training import UNFINISHED, Plan, fit
+from skyloom.training import UNFINISHED, Plan, fit, one_cycle
 
 SIDE, TILES, BEAM = 16, 32, 3.0  # BEAM: that of the base field [pixels]
 SLOPE, WIDTH, ERROR = 0.8, 0.5, 0.1  # of the planted residual [spreads]; error of the map [K km/s]
@@ -56,7 +56,7 @@ def trained():
     """A flow that has learned the planted residual, on a Res-UNet as it was born."""
     task = make()
     optimiser = task.optimisers()["flow"]
-    cycle = res_unet.one_cycle(optimiser, task.plan.steps)
+    cycle = one_cycle(optimiser, task.plan.steps)
     for _ in range(task.plan.steps):
         batch = planted(task, TILES, error=1e-3)
         optimiser.zero_grad()

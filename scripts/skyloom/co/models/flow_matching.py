@@ -32,7 +32,7 @@ from torch.special import ndtr
 from skyloom.co.data.examples import to_physical
 from skyloom.co.models import res_unet
 from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, require_multiple, symmetry
-from skyloom.training import Task, adamw
+from skyloom.training import Task, adamw, one_cycle
 
 BASE_ARCMIN = 22.0  # FWHM of the Gaussian that makes white noise the base field; at the beam's own 15 arcmin power
 # beyond the beam is left over, at twice the sky's for l = 1100, since the sky's spectrum is steeper than a beam's
@@ -182,7 +182,7 @@ class FlowTask(Task):
 
     def schedules(self, optimisers):
         steps = {"net": self.net_steps, "flow": max(1, self.plan.steps - self.net_steps)}
-        return {name: res_unet.one_cycle(optimiser, steps[name]) for name, optimiser in optimisers.items()}
+        return {name: one_cycle(optimiser, steps[name]) for name, optimiser in optimisers.items()}
 
     def losses(self, batch: dict[str, Tensor], step: int):
         if step < self.net_steps:

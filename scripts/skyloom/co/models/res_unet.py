@@ -31,7 +31,7 @@ from torch.nn.functional import interpolate, pixel_unshuffle, softplus
 
 from skyloom.co.data.examples import INPUTS, to_normalised
 from skyloom.co.models.blocks import ResUNet, inverse, random_symmetry, require_multiple, symmetry
-from skyloom.training import Task, adamw
+from skyloom.training import Task, adamw, one_cycle
 
 SURROUNDINGS_ARCMIN = (30.0, 60.0, 120.0)  # FWHM of the smoothings: from twice the beam to most of a tile
 BEAM_ARCMIN = 15.0  # length over which slopes are taken, so that they are of order one
@@ -40,7 +40,6 @@ W_MAX = 1e6  # scales of the target; keeps an input far off the training range f
 P_MAX = 6.0  # bound of the logarithm of the dust coefficient: four hundred times the typical one
 HEAD_START = 0.01  # factor on the last layer's first weights: maps p, q, r near zero
 MIN_MEAN = 0.1  # of the asinh of W and of dust, where a set is so faint that noise decides its sign
-WARM_UP = 0.15  # share of the steps in which the learning rate rises
 
 
 def make_task(entry: dict, meta: dict) -> "ResUNetTask":
@@ -181,12 +180,6 @@ class ResUNetTask(Task):
         prediction, spread = asinh_normal(mean, log_spread.detach().exp(), self.constants)
         variance = (spread.detach().square() + batch["error"].square()).clamp(min=1e-12)
         return (prediction - batch["target_physical"]).square() / variance / 2
-
-
-def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """The learning rate up to the optimiser's own and down again (Smith & Topin 2018)."""
-    rate = optimiser.param_groups[0]["lr"]
-    return torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=WARM_UP)
 
 
 def smoothing(shape: torch.Size, fwhm: float, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from skyloom.cli import BadInput
-from skyloom.training import Task, adamw
+from skyloom.training import Task, adamw, one_cycle
 from skyloom.turbulence.models.blocks import ResidualBlock, conv, norm, random_view, views
 from skyloom.turbulence.models.residual import ResidualEncoder
-from skyloom.turbulence.models.task import WARM_UP, features
+from skyloom.turbulence.models.task import features
 
 __all__ = ["features", "make_task", "predict"]
 
@@ -67,10 +67,7 @@ class AutoencoderTask(Task):
         return {"net": adamw(self.parameters(), self.plan.learning_rate, weight_decay=self.entry["weight_decay"])}
 
     def schedules(self, optimisers):
-        rate, steps = self.plan.learning_rate, self.plan.steps
-        return {
-            "net": torch.optim.lr_scheduler.OneCycleLR(optimisers["net"], rate, total_steps=steps, pct_start=WARM_UP)
-        }
+        return {"net": one_cycle(optimisers["net"], self.plan.steps)}
 
     def losses(self, batch: dict[str, Tensor], step: int):
         yield "net", self.error(random_view(batch["input"])).mean()

@@ -7,11 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skyloom.cli import BadInput
-from skyloom.training import Task, adamw
+from skyloom.training import Task, adamw, one_cycle
 from skyloom.turbulence.models.answers import ANSWERS
 from skyloom.turbulence.models.blocks import random_view, reverse_gradient, views
-
-WARM_UP = 0.15  # share of the steps in which the learning rate rises
 
 
 @torch.no_grad()
@@ -63,10 +61,7 @@ class TurbulenceTask(Task):
         return {"net": adamw(self.parameters(), self.plan.learning_rate, weight_decay=self.entry["weight_decay"])}
 
     def schedules(self, optimisers):
-        rate, steps = self.plan.learning_rate, self.plan.steps
-        return {
-            "net": torch.optim.lr_scheduler.OneCycleLR(optimisers["net"], rate, total_steps=steps, pct_start=WARM_UP)
-        }
+        return {"net": one_cycle(optimisers["net"], self.plan.steps)}
 
     def losses(self, batch: dict[str, Tensor], step: int):
         features = self.encoder(random_view(batch["input"]))
