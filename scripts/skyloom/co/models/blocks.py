@@ -1,42 +1,16 @@
-"""What the CO networks share: residual blocks, the U-Net around them, and the symmetries of a square tile.
+"""What the CO networks share: the U-Net around residual blocks, and the symmetries of a square tile.
 
 Upsampling is nearest neighbour followed by a convolution: transposed convolutions leave a checkerboard, seen as excess
-power at the smallest scales (Odena+ 2016). Norms are group norms with the identity path left free, so that the
-amplitude of a tile, which is what is predicted, reaches the output.
+power at the smallest scales (Odena+ 2016).
 """
 
 import torch
 from torch import Tensor, nn
 
+from skyloom.blocks import ResidualBlock, conv, norm
 from skyloom.cli import BadInput
 
-GROUPS = 8
 WIDEST = 4  # times the channels at full resolution, beyond which a level grows no wider
-
-
-def norm(channels: int) -> nn.GroupNorm:
-    """Group norm with groups of at least two channels: one channel a group would be instance norm."""
-    return nn.GroupNorm(max(1, min(GROUPS, channels // 2)), channels)
-
-
-def conv(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the number of pixels (over `stride`); zeros, the normalised mean, beyond the edge."""
-    return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2)
-
-
-class ResidualBlock(nn.Module):
-    """x + conv(act(norm(conv(act(norm(x)))))): pre-activation (He+ 2016), so that the identity path is linear."""
-
-    def __init__(self, n_in: int, n_out: int, dropout: float = 0.0):
-        super().__init__()
-        self.body = nn.Sequential(
-            norm(n_in), nn.SiLU(), conv(n_in, n_out),
-            norm(n_out), nn.SiLU(), nn.Dropout2d(dropout), conv(n_out, n_out),
-        )  # fmt: skip
-        self.skip = nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.skip(x) + self.body(x)
 
 
 class ResUNet(nn.Module):

@@ -22,8 +22,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from skyloom.blocks import ResidualBlock, conv, norm
 from skyloom.cli import BadInput
-from skyloom.co.models.blocks import ResidualBlock, conv, norm, require_multiple
+from skyloom.co.models.blocks import require_multiple
 from skyloom.training import Plan
 
 BETAS = (0.5, 0.999)

@@ -11,9 +11,10 @@ classifier.
 import torch
 from torch import Tensor, nn
 
+from skyloom.blocks import ResidualBlock, conv, norm
 from skyloom.cli import BadInput
 from skyloom.training import Task, adamw, one_cycle
-from skyloom.turbulence.models.blocks import ResidualBlock, conv, norm, random_view, views
+from skyloom.turbulence.models.blocks import EDGE, random_view, views
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import features
 
@@ -83,7 +84,7 @@ class AutoencoderTask(Task):
 def decoder(width: int, depth: int, latent: int) -> nn.Sequential:
     """The encoder's levels in reverse, (n, latent, y / 2**depth, x / 2**depth) -> (n, 1, y, x)."""
     channels = [width * 2**level for level in reversed(range(depth + 1))]
-    layers = [nn.Conv2d(latent, channels[0], 1), ResidualBlock(channels[0], channels[0], 0.0)]
+    layers = [nn.Conv2d(latent, channels[0], 1), ResidualBlock(channels[0], channels[0], padding_mode=EDGE)]
     for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
-        layers += [nn.Upsample(scale_factor=2, mode="bilinear"), ResidualBlock(n_in, n_out, 0.0)]
-    return nn.Sequential(*layers, norm(width), nn.SiLU(), conv(width, 1))
+        layers += [nn.Upsample(scale_factor=2, mode="bilinear"), ResidualBlock(n_in, n_out, padding_mode=EDGE)]
+    return nn.Sequential(*layers, norm(width), nn.SiLU(), conv(width, 1, padding_mode=EDGE))

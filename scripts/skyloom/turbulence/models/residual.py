@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from skyloom.turbulence.models.blocks import ResidualBlock, conv, norm
+from skyloom.blocks import ResidualBlock, conv, norm
+from skyloom.turbulence.models.blocks import EDGE
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
 
 __all__ = ["features", "make_task", "predict"]
@@ -20,10 +21,10 @@ class ResidualEncoder(nn.Module):
     def __init__(self, width: int, depth: int, dropout: float):
         super().__init__()
         channels = [width * 2**level for level in range(depth + 1)]
-        self.stem = conv(1, width)
-        layers = [ResidualBlock(width, width, dropout)]
+        self.stem = conv(1, width, padding_mode=EDGE)
+        layers = [ResidualBlock(width, width, dropout, EDGE)]
         for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
-            layers += [nn.AvgPool2d(2), ResidualBlock(n_in, n_out, dropout)]
+            layers += [nn.AvgPool2d(2), ResidualBlock(n_in, n_out, dropout, EDGE)]
         self.levels = nn.Sequential(*layers)
         self.norm = nn.Sequential(norm(channels[-1]), nn.SiLU())
         self.features = channels[-1]
