@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from skyloom.cli import BadInput
+from skyloom.forecasts import NOMINAL
 
 ONE_SIGMA = (15.865, 84.135)  # percentiles
-NOMINAL = 0.6827  # what lies between them
 MIN_BLOCKS = 4  # three blocks can be drawn in 10 ways, two in 3: their percentiles say nothing
 OWN = ("model", "sample")  # what a record can be `of` that is the model's own
 RECORD = ("name", "of", "split", "subset", "value", "ci68", "unit", "better", "n", "blocks")

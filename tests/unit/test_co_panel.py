@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from sklearn.metrics import f1_score, r2_score, roc_auc_score
 from test_co_evaluate import SETTINGS, fake_patches, measured, smooth_fields
 
-from skyloom import metrics
+from skyloom import forecasts, metrics
 from skyloom.co.evaluate import distribution, morphology, pixels, spread
 
 
@@ -134,7 +134,7 @@ def test_ensemble_from_the_truths_own_distribution_covers_what_it_says_whatever_
     share, found = covered(maps)
     assert share == pytest.approx(0.6827, abs=0.008)  # 40,960 pixels scatter by 0.0023
     levels = found["inside"].sum(0)[:-1] / found["total"].sum()
-    np.testing.assert_allclose(levels, spread.LEVELS, atol=0.01)
+    np.testing.assert_allclose(levels, forecasts.LEVELS, atol=0.01)
 
 
 @pytest.mark.parametrize(("stated", "expected"), [(1.0, 0.6827), (0.5, 0.3829), (2.0, 0.9545)])
@@ -163,7 +163,7 @@ def test_gaussian_crps_is_the_integral_of_its_definition():
     for observed in (-4.0, 0.3, 6.0):
         parts = [(-30, observed, 0), (observed, 30, 1)]
         integral = sum(quad(lambda x, s=step: (ndtr((x - mean) / sigma) - s) ** 2, lo, hi)[0] for lo, hi, step in parts)
-        assert spread.gaussian_crps(mean, sigma, observed) == pytest.approx(integral, rel=1e-6)
+        assert forecasts.gaussian_crps(mean, sigma, observed) == pytest.approx(integral, rel=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
@@ -171,7 +171,7 @@ def test_fair_crps_of_an_ensemble_is_that_of_the_distribution_it_is_drawn_from_f
     rng = np.random.default_rng(count)
     observed = rng.normal(0, 1, 40000)
     members = rng.normal(0.5, 2, (40000, count))
-    expected = spread.gaussian_crps(0.5, 2.0, observed).mean()
+    expected = forecasts.gaussian_crps(0.5, 2.0, observed).mean()
     assert spread.ensemble_crps(members, observed).mean() == pytest.approx(expected, rel=0.03)  # 5 standard errors
     pairs = np.abs(members[:, :, None] - members[:, None]).sum((1, 2)) / (2 * count * (count - 1))
     direct = np.abs(members - observed[:, None]).mean(1) - pairs

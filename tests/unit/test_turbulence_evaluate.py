@@ -7,9 +7,9 @@ from scipy import integrate
 from scipy.stats import norm
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss, roc_auc_score, roc_curve
 
-from skyloom import metrics
+from skyloom import forecasts, metrics
 from skyloom.cli import BadInput
-from skyloom.turbulence.evaluate import evaluate, indices, ranking, validate, validation_rows
+from skyloom.turbulence.evaluate import evaluate, ranking, validate, validation_rows
 
 SETTINGS = {"draws": 400, "seed": 0, "index_edges": [3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5]}
 CLASSES = [11 / 3, 4.0]
@@ -192,7 +192,7 @@ def test_scores_of_the_index_are_those_of_the_errors_that_were_drawn(continuous)
 def test_coverage_is_nominal_where_the_spread_is_the_error_and_less_where_it_is_too_small(continuous):
     records, curves = evaluate(continuous, of_index(continuous), {}, SETTINGS)
     scatter = (0.68 * 0.32 / 3600) ** 0.5
-    assert scored(records)["coverage68"]["value"] == pytest.approx(metrics.NOMINAL, abs=4 * scatter)
+    assert scored(records)["coverage68"]["value"] == pytest.approx(forecasts.NOMINAL, abs=4 * scatter)
     np.testing.assert_allclose(curves.sel(subset="all").coverage, curves.level, atol=4 * scatter)
     small = scored(evaluate(continuous, of_index(continuous, spread=0.075), {}, SETTINGS)[0])
     assert small["coverage68"]["value"] == pytest.approx(2 * norm.cdf(0.5) - 1, abs=4 * scatter)
@@ -204,7 +204,7 @@ def test_crps_is_the_integral_of_the_squared_difference_of_distributions():
         integrate.quad(lambda x, o=o, s=s: (norm.cdf(x, o, s) - (x >= 0)) ** 2, -4, 4, points=[0, o], limit=200)[0]
         for o, s in zip(off, spread, strict=True)
     ]
-    np.testing.assert_allclose(indices.gaussian_crps(off, spread), expected, rtol=1e-6)
+    np.testing.assert_allclose(forecasts.gaussian_crps(off, spread, 0), expected, rtol=1e-6)
 
 
 def test_crps_is_least_for_the_spread_that_the_errors_have(continuous):

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.figures import require
-from skyloom.metrics import NOMINAL, names_beside
+from skyloom.forecasts import NOMINAL
+from skyloom.metrics import names_beside
 
 SHOWN = 8  # models in colour where the config does not say which
 REAL = {"color": "black", "linewidth": 2.2}

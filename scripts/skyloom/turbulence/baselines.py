@@ -46,8 +46,9 @@ from sklearn.svm import SVC, SVR
 from torch import Tensor
 
 from skyloom.cli import BadInput
+from skyloom.forecasts import NOMINAL
 from skyloom.turbulence import statistics
-from skyloom.turbulence.calibration import ONE_SIGMA, best_threshold
+from skyloom.turbulence.calibration import best_threshold
 
 CHUNK = 256  # images whose statistics are computed at once
 TRUSTED = ["sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"]
@@ -95,7 +96,7 @@ def fit(entry: dict, examples, seed: int) -> dict:
     state["skops"] = torch.frombuffer(bytearray(skops.io.dumps(best)), dtype=torch.uint8)
     if entry["learns"] == "class":
         return state | {"threshold": best_threshold(_logits(best, seen), known > 0.5)}
-    return state | {"spread": float(np.quantile(np.abs(best.predict(seen) - known), ONE_SIGMA))}
+    return state | {"spread": float(np.quantile(np.abs(best.predict(seen) - known), NOMINAL))}
 
 
 def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tensor]:

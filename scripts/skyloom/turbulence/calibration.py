@@ -2,8 +2,6 @@
 
 import numpy as np
 
-ONE_SIGMA = 0.6827  # share of a normal distribution within one standard deviation
-
 
 def best_threshold(scores: np.ndarray, steep: np.ndarray) -> float:
     """Half-way between two scores (n,), where balanced accuracy is best; of several such places the middle one.

@@ -5,8 +5,7 @@ What is predicted is the observed pixel: the model's distribution of CO with the
 one distribution, the rank of the observation among S members is uniform on 0..S whatever that distribution is; spread
 evenly within its step it gives a probability integral transform (PIT) that is uniform for any S. A model with `spread`
 alone means a Gaussian. The `prediction` is the model's own mean and not that of its members, and adds no scatter to the
-pull. Gneiting & Raftery (2007), JASA 102, 359, and for the fair ensemble score Ferro (2014), QJRMS
-140, 1917.
+pull. The fair ensemble score is that of Ferro (2014), QJRMS 140, 1917.
 """
 
 import numpy as np
@@ -14,9 +13,7 @@ import xarray as xr
 from scipy.special import ndtr
 
 from skyloom import metrics
-
-LEVELS = np.linspace(0.05, 0.95, 19)  # of the central intervals in `coverage`
-ONE_SIGMA = metrics.NOMINAL
+from skyloom.forecasts import LEVELS, NOMINAL, gaussian_crps
 
 
 def tables(maps: dict[str, np.ndarray], weight: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -48,7 +45,7 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray, rng: np.random.Gener
         return (weight * values).sum((1, 2))
 
     return {
-        "inside": np.stack([total(off < level) for level in (*LEVELS, ONE_SIGMA)], axis=1),
+        "inside": np.stack([total(off < level) for level in (*LEVELS, NOMINAL)], axis=1),
         "pull": total((prediction - target) ** 2 / variance),
         "crps": total(score),
         "total": weight.sum((1, 2)),
@@ -69,13 +66,6 @@ def records(tiles: dict, counts: np.ndarray, about: dict) -> tuple[list[dict], x
     value, lo, hi = metrics.bracket(inside[:, :-1], about["blocks"])
     variables = {"coverage": ("level", value), "coverage_lo": ("level", lo), "coverage_hi": ("level", hi)}
     return found, xr.Dataset(variables, {"level": LEVELS})
-
-
-def gaussian_crps(mean: np.ndarray, sigma: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score of a Gaussian forecast, in the unit of `observed`."""
-    z = (observed - mean) / sigma
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    return sigma * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
 
 
 def ensemble_crps(members: np.ndarray, observed: np.ndarray) -> np.ndarray:

@@ -1,16 +1,16 @@
 """How far from the true index is the predicted one, and is the error that a model states the error that it has?
 
-A stated `spread` means a Gaussian. Continuous ranked probability score: Gneiting & Raftery (2007), JASA 102, 359.
+A stated `spread` means a Gaussian.
 """
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from skyloom import metrics
+from skyloom.forecasts import LEVELS, gaussian_crps
 from skyloom.turbulence.evaluate import bins
 
-LEVELS = np.linspace(0.05, 0.95, 19)  # of the central intervals in the curve `coverage`
 BETTER = {"mse": "lower", "mse_simulation": "lower", "crps": "lower", "accuracy": "higher"}
 
 
@@ -25,7 +25,7 @@ def scores(views: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     found = {
         "mse": (off**2, every),
         "mse_simulation": ((together - views["index"][first]) ** 2, first),
-        "crps": (gaussian_crps(off, views["spread"]), every),
+        "crps": (gaussian_crps(views["prediction"], views["spread"], views["index"]), every),
     }
     if len(np.unique(views["index"])) == 2:
         found["accuracy"] = (called_steep(views) == views["steep"], every)
@@ -66,10 +66,3 @@ def curves(views: dict, counts: np.ndarray, edges: list[float]) -> xr.Dataset:
     for name, values in against.items():
         out = out.assign(bins.curve(name, "index_bin", values, blocks))
     return out.assign(bins.described(views["index"], member, edges))
-
-
-def gaussian_crps(off: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score of Gaussian forecasts that are `off` by so much, in their unit."""
-    z = off / spread
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    return spread * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))

@@ -6,7 +6,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from skyloom import plotting
-from skyloom.metrics import NOMINAL, names_beside
+from skyloom.forecasts import NOMINAL
+from skyloom.metrics import names_beside
 from skyloom.turbulence.figures.scores import Scores, said
 
 COLUMNS = 3

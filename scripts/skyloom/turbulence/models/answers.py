@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from skyloom.turbulence.calibration import ONE_SIGMA, best_threshold
+from skyloom.forecasts import NOMINAL
+from skyloom.turbulence.calibration import best_threshold
 
 LOG_SPREAD = (-4.0, 1.0)  # bounds of ln(spread), in deviations of the training indices
 CERTAIN = 1e-6  # probability that a network may leave to the other class, so that its logit is finite
@@ -79,7 +80,7 @@ class IndexAnswer(nn.Module):
         """The factor on the spread with which 68.27 % of the errors are within one."""
         found = self.predict(outputs)
         error = (found["prediction"][:, 0] - batch["index"]).abs() / found["spread"][:, 0]
-        self.widening *= error.double().quantile(ONE_SIGMA).float()
+        self.widening *= error.double().quantile(NOMINAL).float()
 
     @staticmethod
     def normal(output: Tensor) -> tuple[Tensor, Tensor]:
