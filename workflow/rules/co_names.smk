@@ -63,11 +63,7 @@ def co_sets_of(product):
 
 def co_skies(product, first=False):
     """The predicted skies of a product: of each line, every seed of its model, or the first alone."""
-    return [
-        f
-        for model in CO["products"][product]["lines"].values()
-        for f in expand(CO_SKY, product=product, model=model, seed=seeds("co", model)[: 1 if first else None])
-    ]
+    return of_models("co", CO["products"][product]["lines"].values(), CO_SKY.replace("{product}", product), first)
 
 
 def co_line_of(w):
@@ -87,11 +83,6 @@ def co_denoiser(w):
     if entry["denoiser"] != "nlm_sphere":
         return {}
     return {"maps": f"{CO_R}/maps.nc", "denoised_map": CO_DENOISED.format(line=entry["line"])}
-
-
-def co_of_models(models, pattern):
-    """`pattern` for every seed of these models."""
-    return [f for m in models for f in expand(pattern, study="co", model=m, seed=seeds("co", m))]
 
 
 CO_CYCLEGANS = [m for m in CO["run_models"] if CO["models"][m]["module"] == "cyclegan"]

@@ -245,29 +245,37 @@ def start_of(w):
     return [f"{MODEL}/best.ckpt".format(study=w.study, model=start, seed=w.seed if int(w.seed) in known else known[0])]
 
 
+def of_models(study, models, pattern, first=False):
+    """`pattern` for every seed of these models, or for the first of each alone."""
+    last = 1 if first else None
+    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[:last])]
+
+
 def of_all_models(study, pattern):
     """`pattern` for every model and seed of the study's `run_models`."""
-    models = config[study]["run_models"]
-    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+    return of_models(study, config[study]["run_models"], pattern)
 
 
 def of_all_networks(study, pattern):
     """`pattern` for every network (not the baselines) and seed of the study's `run_models`."""
-    models = [m for m in config[study]["run_models"] if config[study]["models"][m]["kind"] == "network"]
-    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+    models = config[study]["models"]
+    return of_models(study, [m for m in config[study]["run_models"] if models[m]["kind"] == "network"], pattern)
+
+
+def models_of_set(study, name):
+    """The models of this run that learn from set `name`."""
+    return [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
 
 
 def one_seed_of(study, name, pattern, chosen=None):
     """`pattern` for the first seed of each model of set `name`, or of those `chosen`: what a figure of patches shows."""
-    models = [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
-    models = [m for m in models if m in chosen] if chosen else models
-    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[0])]
+    models = models_of_set(study, name)
+    return of_models(study, [m for m in models if m in chosen] if chosen else models, pattern, first=True)
 
 
 def all_seeds_of(study, name, pattern):
     """`pattern` for every seed of each model of set `name`: models of different sets are not compared."""
-    models = [m for m in config[study]["run_models"] if config[study]["models"][m]["set"] == name]
-    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m))]
+    return of_models(study, models_of_set(study, name), pattern)
 
 
 def sets_of(study):

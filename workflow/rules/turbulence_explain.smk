@@ -6,7 +6,7 @@ rule turbulence_explain_model:
     input:
         code=in_study("turbulence", model_code("turbulence_explain_model.py")),
         patches=turbulence_own_patches,
-        checkpoint=lambda w: turbulence_first_checkpoint(w.model),
+        checkpoint=lambda w: of_models("turbulence", [w.model], f"{MODEL}/best.ckpt", first=True),
     output:
         f"{TURBULENCE_R}/explain/{{model}}.nc",
     log:
@@ -40,7 +40,7 @@ rule turbulence_embed_images:
             SimpleNamespace(study="turbulence", model=turbulence_embedded(w))
         ),
         patches=f"{TURBULENCE_SET}/patches.nc",
-        checkpoint=lambda w: turbulence_first_checkpoint(turbulence_embedded(w)),
+        checkpoint=lambda w: of_models("turbulence", [turbulence_embedded(w)], f"{MODEL}/best.ckpt", first=True),
     output:
         f"{TURBULENCE_R}/explain/embedding_{{set}}.nc",
     log:

@@ -9,11 +9,6 @@ def turbulence_explained(name, kinds=("network", "baseline")):
     return [m for m in TURBULENCE_EXPLAINED if models[m]["set"] == name and models[m]["kind"] in kinds]
 
 
-def turbulence_first_checkpoint(model):
-    """The model's checkpoint of its first seed."""
-    return f"{MODEL}/best.ckpt".format(study="turbulence", model=model, seed=seeds("turbulence", model)[0])
-
-
 def turbulence_embedded(w):
     """The network whose features stand for set `{set}`: the first that is explained."""
     return turbulence_explained(w.set, ("network",))[0]

@@ -140,8 +140,7 @@ TURBULENCE_TRANSFERS = {m: names for m, names in TURBULENCE["transfer"].items() 
 TURBULENCE_PAIRS = [
     name
     for name in sets_of("turbulence")
-    if {"network", "baseline"}
-    <= {TURBULENCE["models"][m]["kind"] for m in TURBULENCE["run_models"] if TURBULENCE["models"][m]["set"] == name}
+    if {"network", "baseline"} <= {TURBULENCE["models"][m]["kind"] for m in models_of_set("turbulence", name)}
 ]
 
 

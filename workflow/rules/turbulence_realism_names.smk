@@ -46,8 +46,7 @@ def turbulence_pair_columns(place):
 def turbulence_autoencoder(w):
     """The first seed of the autoencoder that a comparison names."""
     model = turbulence_pair(w).get("autoencoder")
-    found = {"study": "turbulence", "model": model}
-    return [f"{MODEL}/best.ckpt".format(seed=seeds("turbulence", model)[0], **found)] if model else []
+    return of_models("turbulence", [model] if model else [], f"{MODEL}/best.ckpt", first=True)
 
 
 def turbulence_realism_config(w):

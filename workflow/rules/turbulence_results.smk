@@ -34,7 +34,7 @@ rule turbulence_plot_scheme:
     """The layers of a network and their shapes."""
     input:
         code=in_study("turbulence", model_code("turbulence_plot_scheme.py")),
-        checkpoint=lambda w: turbulence_first_of([w.model], f"{MODEL}/best.ckpt"),
+        checkpoint=lambda w: of_models("turbulence", [w.model], f"{MODEL}/best.ckpt", first=True),
         patches=turbulence_own_patches,
     output:
         png=report(
@@ -64,8 +64,8 @@ rule turbulence_plot_scores:
     """One figure of how well a set's models tell the two classes apart: ROC, confusion, reliability."""
     input:
         code=code("turbulence_plot_scores.py"),
-        curves=lambda w: turbulence_of(turbulence_learning(w.set, "class"), f"{TEST}/curves.nc"),
-        metrics=lambda w: turbulence_of(turbulence_learning(w.set, "class"), f"{TEST}/metrics.json"),
+        curves=lambda w: of_models("turbulence", turbulence_learning(w.set, "class"), f"{TEST}/curves.nc"),
+        metrics=lambda w: of_models("turbulence", turbulence_learning(w.set, "class"), f"{TEST}/metrics.json"),
         published=f"{CONFIG}/turbulence/published.yaml",
     output:
         png=report(
@@ -96,9 +96,11 @@ rule turbulence_plot_index:
     """Predicted against true index, and whether the stated intervals hold."""
     input:
         code=code("turbulence_plot_index.py"),
-        curves=lambda w: turbulence_of(turbulence_learning(w.set, "index"), f"{TEST}/curves.nc"),
-        metrics=lambda w: turbulence_of(turbulence_learning(w.set, "index"), f"{TEST}/metrics.json"),
-        predictions=lambda w: turbulence_first_of(turbulence_learning(w.set, "index"), f"{TEST}/predictions.nc"),
+        curves=lambda w: of_models("turbulence", turbulence_learning(w.set, "index"), f"{TEST}/curves.nc"),
+        metrics=lambda w: of_models("turbulence", turbulence_learning(w.set, "index"), f"{TEST}/metrics.json"),
+        predictions=lambda w: of_models(
+            "turbulence", turbulence_learning(w.set, "index"), f"{TEST}/predictions.nc", first=True
+        ),
         published=f"{CONFIG}/turbulence/published.yaml",
     output:
         png=report(
@@ -181,7 +183,7 @@ rule turbulence_tabulate_sweep:
     """The hyper-parameters of a network and what each is worth, judged on validation only."""
     input:
         code=code("turbulence_tabulate_sweep.py"),
-        metrics=turbulence_of(TURBULENCE_SWEEP, f"{TEST}/metrics.json"),
+        metrics=of_models("turbulence", TURBULENCE_SWEEP, f"{TEST}/metrics.json"),
     output:
         report(
             f"{TURBULENCE_R}/sweep.csv",
@@ -212,7 +214,7 @@ rule turbulence_plot_training_size:
     """Scores against the number of training simulations."""
     input:
         code=code("turbulence_plot_training_size.py"),
-        metrics=turbulence_of(TURBULENCE_SIZES, f"{TEST}/metrics.json"),
+        metrics=of_models("turbulence", TURBULENCE_SIZES, f"{TEST}/metrics.json"),
         patches=[patches_of("turbulence", s) for s in {TURBULENCE["models"][m]["set"]: 0 for m in TURBULENCE_SIZES}],
     output:
         png=report(

@@ -1,20 +1,10 @@
 # What the figures and tables of the turbulence study are made of: which models and sets, and whether there are any.
 
 
-def turbulence_of(models, pattern):
-    """`pattern` for every seed of these models."""
-    return [f for m in models for f in expand(pattern, study="turbulence", model=m, seed=seeds("turbulence", m))]
-
-
-def turbulence_first_of(models, pattern):
-    """`pattern` for the first seed of each of these models."""
-    return [pattern.format(study="turbulence", model=m, seed=seeds("turbulence", m)[0]) for m in models]
-
-
 def turbulence_learning(name, learns):
     """The models of set `name` in this run that learn the `class`, or the `index`."""
     entries = TURBULENCE["models"]
-    return [m for m in TURBULENCE["run_models"] if entries[m]["set"] == name and entries[m]["learns"] == learns]
+    return [m for m in models_of_set("turbulence", name) if entries[m]["learns"] == learns]
 
 
 def turbulence_highlight(models):
@@ -75,8 +65,8 @@ def turbulence_continuum(name):
     """curves.nc on a set of continuous indices: of class models that were tested there, then of its models of the index."""
     entries = TURBULENCE["models"]
     crossed = [m for m, names in TURBULENCE_TRANSFERS.items() if name in names and entries[m]["learns"] == "class"]
-    tested = turbulence_of(crossed, f"{TURBULENCE_TRANSFER}/curves.nc".replace("{set}", name))
-    return tested and tested + turbulence_of(turbulence_learning(name, "index"), f"{TEST}/curves.nc")
+    tested = of_models("turbulence", crossed, f"{TURBULENCE_TRANSFER}/curves.nc".replace("{set}", name))
+    return tested and tested + of_models("turbulence", turbulence_learning(name, "index"), f"{TEST}/curves.nc")
 
 
 TURBULENCE_RUN = TURBULENCE["run_models"]
