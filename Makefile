@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 	@echo "Report: $(RUN)/report/report.html (one file to pass on: $(RUN)/report.zip)"
 
 test: $(VENV)/.installed-test
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not faults or ci"
+	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults or ci"
 
 # The full table of interruptions and faults; three of them are in `make test`.
 test-faults: $(VENV)/.installed-test
