@@ -36,9 +36,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 
-    trained = checkpoint.load(args.checkpoint, {"entry": args.config["entry"]})
     data = examples.load(args.data, args.config["entry"])
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], data.meta, "meta", "the training set")
+    trained = checkpoint.load(args.checkpoint, {"entry": args.config["entry"], "meta": data.meta})
     patches, rows = data.test.patches, data.test.rows
     features = latent.bottleneck_features(trained, data.test)
     quantities = latent.physical_quantities(patches, rows)

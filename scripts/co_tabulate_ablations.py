@@ -15,8 +15,7 @@ import xarray as xr
 
 from skyloom import cli, variants
 from skyloom.co import ablations
-from skyloom.co.data.examples import SPLITS
-from skyloom.patchset import PatchSet
+from skyloom.patchset import SPLITS, PatchSet
 
 METRICS = ("rho_l_beam", "cl_ratio_beam", "rmse_over_noise")
 SUBSET = "bright"

@@ -27,9 +27,9 @@ def main() -> None:
     args = parser.parse_args()
 
     entry = args.config["entry"]
-    trained = checkpoint.load(args.checkpoint, {"study": "co", "module": "cyclegan", "entry": entry})
     data = examples.load(args.data, entry)
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], data.meta, "meta", "the training set")
+    expected = {"study": "co", "module": "cyclegan", "entry": entry, "meta": data.meta}
+    trained = checkpoint.load(args.checkpoint, expected)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task = cyclegan.make_task(trained["entry"], trained["meta"])
     task.load_state_dict(trained["state"])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from skyloom import checkpoint, cli, metrics
-from skyloom.predictions import as_dataset, rows_of
+from skyloom import checkpoint, cli
+from skyloom.predictions import as_dataset, rows_of, write
 
 VALID_SAMPLES = 2  # on validation: coverage and the fair CRPS have the same expectation for any number
 
@@ -32,9 +32,9 @@ def main() -> None:
     args = parser.parse_args()
 
     entry = args.config["entry"]
-    trained = checkpoint.load(args.checkpoint, {"study": args.study, "model": args.model, "entry": entry})
     examples = importlib.import_module(f"skyloom.{args.study}.data.examples").load(args.data, entry)
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], examples.meta, "meta", "the training set")
+    expected = {"study": args.study, "model": args.model, "entry": entry, "meta": examples.meta}
+    trained = checkpoint.load(args.checkpoint, expected)
     patches, known = (rows_of(args.data[0], split) for split in ("test", "valid"))
     for split, rows, read in (("test", patches, examples.test), ("valid", known, examples.valid)):
         if len(read) != rows.sizes["example"]:
@@ -52,17 +52,9 @@ def main() -> None:
         predicted = as_dataset(checkpoint.predict(with_few_samples(trained), examples.valid, scored), known)
         validation = evaluation.validate(known, predicted, args.config["evaluate"])
     about = {"study": args.study, "model": args.model, "kind": trained["kind"], "seed": args.seed}
-    data_kind = patches.attrs["data_kind"]
     about |= {"set": entry.get("set", ""), "line": patches.attrs.get("line", "")}
-    curves.attrs |= about | {"data_kind": data_kind}
-    predictions.attrs |= about | {"data_kind": data_kind}
-    about |= {"data": data_kind, "n_test": patches.sizes["example"]}
-    with cli.atomic(args.predictions) as part:
-        predictions.to_netcdf(part)
-    with cli.atomic(args.curves) as part:
-        curves.to_netcdf(part)
-    with cli.atomic(args.metrics) as part:
-        metrics.write_json(about | {"metrics": records, "validation": validation}, part)
+    about |= {"data_kind": patches.attrs["data_kind"]}
+    write(args, about, predictions, curves, records, validation)
 
 
 def with_few_samples(trained: dict) -> dict:

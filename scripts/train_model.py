@@ -26,7 +26,6 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args as torchrun_args
 from torch.distributed.run import run as torchrun
-from torch.nn.modules.batchnorm import _NormBase
 
 from skyloom import checkpoint, cli
 from skyloom.patchset import PatchSet
@@ -35,6 +34,7 @@ from skyloom.training import UNFINISHED, Plan, Result, fit
 from skyloom.training.gpus import claimed
 
 STARTED = time.monotonic()
+NORM_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch norms, as torch names them
 
 
 def main() -> None:
@@ -102,10 +102,9 @@ def started(task: torch.nn.Module, path: Path | None) -> torch.nn.Module:
             f"{path}: none of its {len(found)} tensors has name and shape of one of the {len(known)} parameters;"
             " expected, as `start`, a model of the same module or with the same encoder"
         )
-    norms = {name for name, layer in task.named_modules() if isinstance(layer, _NormBase)}
-    buffers = {name for name, values in task.named_buffers() if name in found and found[name].shape == values.shape}
-    buffers = {name for name in buffers if name.rpartition(".")[0] in norms}
-    task.load_state_dict({name: found[name] for name in taken | buffers}, strict=False)
+    norms = {name for name, values in task.named_buffers() if name.rpartition(".")[2] in NORM_STATISTICS}
+    norms = {name for name in norms if name in found and found[name].shape == task.get_buffer(name).shape}
+    task.load_state_dict({name: found[name] for name in taken | norms}, strict=False)
     print(f"starting from {path}: {len(taken)} of {len(known)} parameters taken over", file=sys.stderr)
     return task
 

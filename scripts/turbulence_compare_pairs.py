@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from skyloom import cli, metrics
-from skyloom.patchset import flag_names
+from skyloom.predictions import rows_of
 from skyloom.turbulence.evaluate.pairs import paired
 
 VIEW = ("simulation", "axis", "part")  # tell an image of a set from any other
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
 
-    patches = test_rows(args.patches)
+    patches = rows_of(args.patches, "test", drop=["image"])
     models = {"network": {}, "baseline": {}}
     for path in args.predictions:
         read = read_predictions(path, patches)
@@ -52,16 +52,6 @@ def main() -> None:
     print(words)
     with cli.atomic(args.output) as part:
         metrics.write_csv(table, part, words)
-
-
-def test_rows(path: Path) -> xr.Dataset:
-    """What is known of the test images of a set, without the images."""
-    with xr.open_dataset(path, decode_cf=False) as patches:
-        of_test = [value for value, name in flag_names(patches["split"]).items() if name == "test"]
-        rows = np.flatnonzero(np.isin(patches["split"].values, of_test))
-        if not len(rows):
-            raise cli.BadInput(f"{path}: no test example among {patches.sizes['example']}; expected at least one")
-        return patches.drop_vars("image", errors="ignore").isel(example=rows).load()
 
 
 def read_predictions(path: Path, patches: xr.Dataset) -> xr.Dataset:

@@ -93,9 +93,8 @@ def tell_apart(sets: list[xr.Dataset], block: tuple, config: dict) -> tuple[list
 def anomalies(args, sets: list[xr.Dataset], block: tuple) -> tuple[list[dict], list[np.ndarray]]:
     """Rows of the autoencoder's reconstruction error and anomaly, second set beside test images of the first."""
     entry = args.config["entry"]
-    trained = checkpoint.load(args.checkpoint, {"study": "turbulence", "entry": entry})
     own = examples.load([args.patches[0]], entry)
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], own.meta, "meta", "the training set")
+    trained = checkpoint.load(args.checkpoint, {"study": "turbulence", "entry": entry, "meta": own.meta})
     if not len(own.test):
         raise cli.BadInput(f"{args.patches[0]}: no test image; expected some that the autoencoder has not seen")
     other = examples.load([args.patches[1]], entry, trained["meta"])

@@ -8,7 +8,8 @@ import xarray as xr
 
 from skyloom import patchset
 from skyloom.cli import json_argument, parser, run
-from skyloom.turbulence.data.images import SPLITS, cut_images
+from skyloom.patchset import SPLITS
+from skyloom.turbulence.data.images import cut_images
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Test images in a plane, by their histograms of oriented gradients and by what a network's head is given."""
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import xarray as xr
 
 from skyloom import checkpoint, cli
 from skyloom.turbulence import baselines
+from skyloom.turbulence.data import examples
 from skyloom.turbulence.explain import embedding
 from skyloom.turbulence.explain.treatments import spread_out
 
@@ -28,20 +28,16 @@ def main() -> None:
     args = parser.parse_args()
 
     entry, settings, seed = args.config["entry"], args.config["embedding"], args.config["seed"]
-    trained = checkpoint.load(args.checkpoint, {"study": "turbulence", "model": args.model, "entry": entry})
-    data = importlib.import_module("skyloom.turbulence.data.examples").load([args.patches], entry)
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], data.meta, "meta", "the training set")
-    batch = data.test[spread_out(len(data.test), settings["images"])]
+    data = examples.load([args.patches], entry)
+    expected = {"study": "turbulence", "model": args.model, "entry": entry, "meta": data.meta}
+    trained = checkpoint.load(args.checkpoint, expected)
+    chosen = spread_out(len(data.test), settings["images"])
+    batch = data.test[chosen]
     steep = batch["label"].numpy() > 0.5
-    known = {
-        name: data.test.patches.coords[name][data.test.rows[spread_out(len(data.test), settings["images"])]]
-        for name in ("simulation", "target")
-    }
+    known = {name: data.test.patches.coords[name][data.test.rows[chosen]] for name in ("simulation", "target")}
 
     cells = {key: settings[key] for key in ("cells", "pixels", "orientations")} | {"symmetries": False}
-    features = {
-        title: baselines.compute(cells | {"module": module}, batch) for module, title in HISTOGRAMS.items()
-    }  # fmt: skip
+    features = {title: baselines.compute(cells | {"module": module}, batch) for module, title in HISTOGRAMS.items()}
     features[args.model] = last_layer(trained, batch)
     planes = [embedding.plane(values, settings["perplexity"], seed) for values in features.values()]
     agreement = [embedding.agreement(values, steep, known["simulation"]) for values in features.values()]
@@ -62,11 +58,8 @@ def main() -> None:
 @torch.no_grad()
 def last_layer(trained: dict, batch: dict) -> np.ndarray:
     """What the head is given of each image, (n, feature)."""
-    network = importlib.import_module(f"skyloom.turbulence.models.{trained['module']}")
-    task = network.make_task(trained["entry"], trained["meta"])
-    task.load_state_dict(trained["state"])
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task.to(device).eval()
+    network, task = checkpoint.network(trained)
+    device = next(task.parameters()).device
     parts = batch["input"].split(BATCH)
     return torch.cat([network.features(task, {"input": part.to(device)}).double().cpu() for part in parts]).numpy()
 

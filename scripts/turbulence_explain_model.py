@@ -3,14 +3,13 @@
 On test images: a diagnosis by which nothing is chosen.
 """
 
-import importlib
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 
 from skyloom import checkpoint, cli
+from skyloom.turbulence.data import examples
 from skyloom.turbulence.explain import gradients, treatments
 
 KNOWN = ("simulation", "seed", "axis", "part", "target")  # of an image that is shown
@@ -28,19 +27,17 @@ def main() -> None:
     args = parser.parse_args()
 
     entry, settings = args.config["entry"], args.config["explain"]
-    trained = checkpoint.load(args.checkpoint, {"study": "turbulence", "model": args.model, "entry": entry})
-    data = importlib.import_module("skyloom.turbulence.data.examples").load([args.patches], entry)
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], data.meta, "meta", "the training set")
+    data = examples.load([args.patches], entry)
+    expected = {"study": "turbulence", "model": args.model, "entry": entry, "meta": data.meta}
+    trained = checkpoint.load(args.checkpoint, expected)
     patches = data.test.patches
     grid = args.config["grid"] or round(patches.attrs["box_pc"] / patches.attrs["pixel_pc"])
 
     tested = treatments.tested_of(data.test, treatments.spread_out(len(data.test), settings["tested"]), data.meta)
     train = data.train[treatments.spread_out(len(data.train), settings["tested"])]["input"][:, 0].numpy()
-    found = treatments.treated(
-        treatments.scorer(trained), tested, train, settings | {"draws": args.config["draws"]}
-    )  # fmt: skip
+    found = treatments.treated(treatments.scorer(trained), tested, train, settings | {"draws": args.config["draws"]})
     if trained["kind"] == "network":
-        rows = shown(data.test[np.arange(len(data.test))]["label"].numpy() > 0.5, settings["images"])
+        rows = shown(patches.coords["target"][data.test.rows] > data.meta["boundary"], settings["images"])
         found = found.merge(of_network(trained, data.test, rows, settings))
     about = {"model": args.model, "kind": trained["kind"], "learns": entry["learns"], "set": entry["set"]}
     found.attrs |= about | {"data_kind": patches.attrs["data_kind"]} | treatments.converged(grid)
@@ -62,10 +59,7 @@ def shown(steep: np.ndarray, count: int) -> np.ndarray:
 
 def of_network(trained: dict, split, rows: np.ndarray, settings: dict) -> xr.Dataset:
     """`gradients.explained` of the rows of a split, and what is known of them."""
-    network = importlib.import_module(f"skyloom.turbulence.models.{trained['module']}")
-    task = network.make_task(trained["entry"], trained["meta"])
-    task.load_state_dict(trained["state"])
-    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    _, task = checkpoint.network(trained)
     images = split[rows]["input"][:, 0].numpy()
     found = gradients.explained(task, images, settings["steps"], settings["seed"])
     known = split.patches.coords

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from skyloom import cli, metrics, plotting
-from skyloom.patchset import PatchSet
+from skyloom.patchset import SPLITS, PatchSet
 from skyloom.turbulence.figures import training_size
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     simulations = {}
     for path in args.patches:
         known = PatchSet(path).coords
-        simulations[path.parent.name] = len(np.unique(known["simulation"][known["split"] == 0]))
+        simulations[path.parent.name] = len(np.unique(known["simulation"][known["split"] == SPLITS["train"]]))
     records = metrics.read(args.metrics)
     table = training_size.table(records, args.config["groups"], simulations)
     print(table.to_string(index=False))

@@ -3,16 +3,17 @@
 Everything that was fitted stays as it was: weights, scale, the boundary between the classes, thresholds and spreads.
 """
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 
-from skyloom import checkpoint, cli, metrics
-from skyloom.patchset import PatchSet
-from skyloom.predictions import as_dataset, rows_of
+from skyloom import checkpoint, cli
+from skyloom.patchset import SPLITS, PatchSet
+from skyloom.predictions import as_dataset, rows_of, write
+from skyloom.turbulence.data import examples
+from skyloom.turbulence.evaluate import evaluate
 
 
 def main() -> None:
@@ -29,37 +30,26 @@ def main() -> None:
     args = parser.parse_args()
 
     entry, study = args.config["entry"], "turbulence"
-    trained = checkpoint.load(args.checkpoint, {"study": study, "model": args.model, "entry": entry})
-    data = importlib.import_module("skyloom.turbulence.data.examples")
-    own = data.load([args.trained_on], entry)
-    checkpoint.refuse_differences(args.checkpoint, trained["meta"], own.meta, "meta", "the training set")
-    examples = data.load([args.patches], entry, trained["meta"])
-    patches = rows_of(args.patches, "test")
+    own = examples.load([args.trained_on], entry)
+    expected = {"study": study, "model": args.model, "entry": entry, "meta": own.meta}
+    trained = checkpoint.load(args.checkpoint, expected)
+    other = examples.load([args.patches], entry, trained["meta"])
+    patches = rows_of(args.patches, "test", drop=["image"])
     refuse_seen(args.patches, patches, PatchSet(args.trained_on))
     # a class means what it meant in training
     patches.attrs["classes"] = np.array(trained["meta"]["classes"])
 
     torch.manual_seed(args.seed)
-    predictions = as_dataset(checkpoint.predict(trained, examples.test), patches)
-    evaluation = importlib.import_module("skyloom.turbulence.evaluate")
-    records, curves = evaluation.evaluate(patches, predictions, entry, args.config["evaluate"])
+    predictions = as_dataset(checkpoint.predict(trained, other.test), patches)
+    records, curves = evaluate(patches, predictions, entry, args.config["evaluate"])
     about = {"study": study, "model": args.model, "kind": trained["kind"], "seed": args.seed}
-    about |= {"set": args.patches.parent.name}
-    data_kind = patches.attrs["data_kind"]
-    curves.attrs |= about | {"data_kind": data_kind, "trained_on": entry["set"]}
-    predictions.attrs |= about | {"data_kind": data_kind, "trained_on": entry["set"]}
-    about |= {"data": data_kind, "trained_on": entry["set"], "n_test": patches.sizes["example"]}
-    with cli.atomic(args.predictions) as part:
-        predictions.to_netcdf(part)
-    with cli.atomic(args.curves) as part:
-        curves.to_netcdf(part)
-    with cli.atomic(args.metrics) as part:
-        metrics.write_json(about | {"metrics": records, "validation": []}, part)
+    about |= {"set": args.patches.parent.name, "trained_on": entry["set"], "data_kind": patches.attrs["data_kind"]}
+    write(args, about, predictions, curves, records)
 
 
 def refuse_seen(path: Path, tested: xr.Dataset, own: PatchSet) -> None:
     """Refuse simulations that the model has learned from or was chosen by: one seed is one velocity field."""
-    seen = own.coords["seed"][own.coords["split"] != 2]
+    seen = own.coords["seed"][own.coords["split"] != SPLITS["test"]]
     both = np.intersect1d(tested["seed"].values, seen)
     if len(both):
         raise cli.BadInput(

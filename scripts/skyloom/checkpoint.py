@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ BATCH = 64
 
 
 def load(path: Path, expected: dict) -> dict:
-    """The checkpoint at `path`, refused where its study, model or entry is not the config's."""
+    """The checkpoint at `path`, refused where its study, model or entry is not the config's, or its `meta` not that of
+    the training set."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -24,7 +26,7 @@ def load(path: Path, expected: dict) -> dict:
     for key, wanted in expected.items():
         if key not in checkpoint:
             raise BadInput(f"{path}: key {key} not found; expected a checkpoint that train_model wrote")
-        refuse_differences(path, checkpoint[key], wanted, key, "the config")
+        refuse_differences(path, checkpoint[key], wanted, key, "the training set" if key == "meta" else "the config")
     return checkpoint
 
 
@@ -51,26 +53,29 @@ def predictor(checkpoint: dict) -> Callable[[dict[str, Tensor]], dict[str, Tenso
     if checkpoint["kind"] == "baseline":
         baselines = importlib.import_module(f"skyloom.{checkpoint['study']}.baselines")
         return lambda batch: baselines.predict(checkpoint["state"], batch, checkpoint["meta"])
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network, task = _network(checkpoint)
-    task.to(device).eval()
-    return lambda batch: network.predict(task, {name: values.to(device) for name, values in batch.items()})
+    module, task = network(checkpoint)
+    device = _device()
+    return lambda batch: module.predict(task, {name: values.to(device) for name, values in batch.items()})
 
 
 def noise_arcmin(checkpoint: dict) -> float | None:
     """Beam FWHM [arcmin] of the Gaussian field that a stochastic network starts from; None for any other model."""
     if checkpoint["kind"] == "baseline":
         return None
-    network, task = _network(checkpoint)
-    return float(network.noise_arcmin(task)) if hasattr(network, "noise_arcmin") else None
+    module, task = network(checkpoint)
+    return float(module.noise_arcmin(task)) if hasattr(module, "noise_arcmin") else None
 
 
-def _network(checkpoint: dict):
-    """The module of a network and its trained task."""
-    network = importlib.import_module(f"skyloom.{checkpoint['study']}.models.{checkpoint['module']}")
-    task = network.make_task(checkpoint["entry"], checkpoint["meta"])
+def network(checkpoint: dict) -> tuple[ModuleType, torch.nn.Module]:
+    """The module of a network and its trained task, in evaluation mode, on the GPU where there is one."""
+    module = importlib.import_module(f"skyloom.{checkpoint['study']}.models.{checkpoint['module']}")
+    task = module.make_task(checkpoint["entry"], checkpoint["meta"])
     task.load_state_dict(checkpoint["state"])
-    return network, task
+    return module, task.to(_device()).eval()
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @torch.no_grad()

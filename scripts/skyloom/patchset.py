@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # xarray takes a second to import, and training does not need
     import xarray as xr
 
 PAGE_BYTES = 4096
+SPLITS = {"train": 0, "valid": 1, "test": 2}  # values of the coordinate `split`
 ALIGN_FROM_BYTES = 65536  # smaller arrays are packed behind one another
 
 

@@ -224,7 +224,7 @@ def test_mask_bits_stand_where_their_definition_has_them():
 def product(maps, checkpoint, tmp_path, monkeypatch):
     """The files of a product made by its entry points from two seeds of a network."""
     trained = checkpoint() | {"study": "co"}
-    monkeypatch.setattr("skyloom.checkpoint._network", lambda c: fake_network(c))
+    monkeypatch.setattr("skyloom.checkpoint.network", lambda c: fake_network(c))
     torch.save(trained, tmp_path / "best.ckpt")
     config = {"entry": {}, "line": "10", "tiles": TILES, "product": PRODUCT, "bands": BANDS}
     skies = [tmp_path / f"seed{seed}.nc" for seed in (0, 1)]

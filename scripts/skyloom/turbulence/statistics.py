@@ -6,6 +6,7 @@ All take images (n, y, x) and give features (n, feature). Nothing here is fitted
 import numpy as np
 import torch
 from skimage.feature import hog
+from torch import Tensor
 
 HEIGHT = 1e-12  # keeps a logarithm finite
 
@@ -94,16 +95,21 @@ def scattering(images: np.ndarray, scales: int, angles: int, batch: int = 256) -
     parts = []
     for start in range(0, len(images), batch):
         image = torch.from_numpy(np.ascontiguousarray(images[start : start + batch], np.float32))
-        first = torch.fft.ifft2(torch.fft.fft2(image)[:, None] * bank).abs()
-        mean = first.mean((-1, -2))
-        found = [mean]
-        spectrum = torch.fft.fft2(first)
-        for scale in range(scales - 1):
-            mine = slice(scale * angles, (scale + 1) * angles)
-            second = torch.fft.ifft2(spectrum[:, mine, None] * bank[(scale + 1) * angles :]).abs().mean((-1, -2))
-            found.append((second / (mean[:, mine, None] + HEIGHT)).flatten(1))
-        parts.append(torch.cat(found, 1))
-    return (torch.cat(parts) + HEIGHT).log().numpy()
+        first, second = scattering_coefficients(image[:, None], bank, angles)
+        parts.append(torch.cat([first.flatten(1), *(wider.flatten(1) for wider in second)], 1))
+    return torch.cat(parts).numpy()
+
+
+def scattering_coefficients(images: Tensor, bank: Tensor, angles: int) -> tuple[Tensor, list[Tensor]]:
+    """ln of order one (n, scale, angle), and of order two over it: of each scale but the widest (n, angle, wider scale,
+    its angle). images : (n, 1, y, x); bank : of `morlet_bank`."""
+    modulus = torch.fft.ifft2(torch.fft.fft2(images) * bank).abs()  # (n, scale angle, y, x)
+    first, spectrum, second = modulus.mean((-1, -2)) + HEIGHT, torch.fft.fft2(modulus), []
+    for start in range(0, len(bank) - angles, angles):
+        mine = slice(start, start + angles)
+        wider = torch.fft.ifft2(spectrum[:, mine, None] * bank[start + angles :]).abs().mean((-1, -2))
+        second.append((wider / first[:, mine, None] + HEIGHT).log().unflatten(2, (-1, angles)))
+    return first.unflatten(1, (-1, angles)).log(), second
 
 
 def morlet_bank(n: int, scales: int, angles: int) -> np.ndarray:

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from skyloom.cli import BadInput
 from skyloom.co.physics import EXCESS, fit_excess
-from skyloom.patchset import PatchSet
+from skyloom.patchset import SPLITS, PatchSet
 
 INPUTS = ("dust", "hi")
 NORMALISATION = ("asinh_scale", "asinh_mean", "asinh_std")
-SPLITS = {"train": 0, "valid": 1, "test": 2}
 CHUNK = 64  # tiles read at a time
 EXCESS_PIXELS = 400_000  # training pixels to which the physical baseline is fitted
 MIN_WEIGHT = 0.5  # a pixel interpolated mostly from masked sky is not used

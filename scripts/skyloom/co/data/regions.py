@@ -12,10 +12,11 @@ import healpy as hp
 import numpy as np
 import pandas as pd
 
+from skyloom import patchset
 from skyloom.cli import BadInput
 from skyloom.co.data.tiles import recentre, tile_centres, tile_vectors
 
-SPLITS = ("train", "valid", "test")
+SPLITS = tuple(patchset.SPLITS)
 COMPLEX_NAME = "[a-z0-9_]+"
 RESERVED = (*SPLITS, "none", "bright", "faint")
 LABEL_NSIDE = 256  # 14 arcmin: the resolution at which borders between splits are drawn

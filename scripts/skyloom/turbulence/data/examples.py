@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from skyloom.cli import BadInput
-from skyloom.patchset import PatchSet
+from skyloom.patchset import SPLITS, PatchSet
 
-SPLITS = {"train": 0, "valid": 1, "test": 2}
 VARIANTS = ("standardised", "raw")
 
 

@@ -15,18 +15,15 @@ import xarray as xr
 from scipy.ndimage import map_coordinates
 
 from skyloom.cli import BadInput
+from skyloom.patchset import SPLITS
+from skyloom.turbulence import NEIGHBOURS
 
-SPLITS = ("train", "valid", "test")
 KEPT = ("seed", "index", "mach", "time_myr")  # what is known of a simulation, said of each of its images
 VARIANTS = ("standardised", "raw")
 FIELDS = {"column": "dex", "centroid": "km/s"}
 NUISANCES = ("zoom", "blur_pixels", "noise")  # each a number, or {low, high} to draw from for each image
-EDGELESS = {
-    "zoom": 1,
-    "blur_pixels": 0,
-    "lowpass": None,
-}  # what takes maps for periodic, and its value that does nothing
-NEIGHBOURS = 2  # seeds 2m and 2m + 1, of either class where classes take turns, go to one split
+# What takes maps for periodic, and its value that does nothing.
+EDGELESS = {"zoom": 1, "blur_pixels": 0, "lowpass": None}
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
 
@@ -85,11 +82,12 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
     split, kept = split[simulation], kept[simulation]
     units = "1" if settings["variant"] == "standardised" else FIELDS[settings["field"]]
     about = {"units": units, "long_name": "log10 N/<N>" if settings["field"] == "column" else "line-of-sight velocity"}
-    if settings["variant"] == "raw" and (split == 0).any():
-        about["scale"] = float(images[kept & (split == 0)].std(dtype=np.float64))
+    train = split == SPLITS["train"]
+    if settings["variant"] == "raw" and train.any():
+        about["scale"] = float(images[kept & train].std(dtype=np.float64))
     values = np.unique(known["index"])
     names = {"flag_values": np.arange(len(families), dtype=np.int8), "flag_meanings": " ".join(families)}
-    flags = {"flag_values": np.arange(len(SPLITS), dtype=np.int8), "flag_meanings": " ".join(SPLITS)}
+    flags = {"flag_values": np.array([*SPLITS.values()], np.int8), "flag_meanings": " ".join(SPLITS)}
     box = _common(families, "box_pc", lambda data: float(data.attrs["box_pc"]))
     attributes = {
         **{key: _attribute(families, key) for key in ("data_kind", "source", "box_pc", "order", "initial_kmax")},
@@ -138,11 +136,12 @@ def splits(seeds: np.ndarray, settings: dict) -> np.ndarray:
     """
     place = (seeds // NEIGHBOURS * GOLDEN + random.Random(settings["seed"]).random()) % 1
     test, valid = settings["test_share"], settings["valid_share"]
-    code = np.where(place < test, 2, np.where(place < test + valid, 1, 0)).astype(np.int8)
-    for number, share in enumerate((1 - test - valid, valid, test)):
-        if share > 1e-9 and not (code == number).any():
+    code = np.select([place < test, place < test + valid], [SPLITS["test"], SPLITS["valid"]], SPLITS["train"])
+    code = code.astype(np.int8)
+    for name, share in (("train", 1 - test - valid), ("valid", valid), ("test", test)):
+        if share > 1e-9 and not (code == SPLITS[name]).any():
             raise BadInput(
-                f"config: images: no simulation of {len(seeds)} is left for the split '{SPLITS[number]}'; expected"
+                f"config: images: no simulation of {len(seeds)} is left for the split '{name}'; expected"
                 f" more simulations, or other shares than {valid} and {test}"
             )
     return code
@@ -151,7 +150,7 @@ def splits(seeds: np.ndarray, settings: dict) -> np.ndarray:
 def kept_simulations(seeds: np.ndarray, split: np.ndarray, settings: dict) -> np.ndarray:
     """Whether each simulation stays in the set: of training the first `train_simulations` of a shuffled row, of the
     other splits all. Fewer are a part of more, and pairs of neighbouring seeds come together, as in `splits`."""
-    count, train = settings.get("train_simulations"), np.flatnonzero(split == 0)
+    count, train = settings.get("train_simulations"), np.flatnonzero(split == SPLITS["train"])
     if count is None:
         return np.ones(len(seeds), bool)
     if count > len(train):
@@ -159,7 +158,7 @@ def kept_simulations(seeds: np.ndarray, split: np.ndarray, settings: dict) -> np
         raise BadInput(f"config: images: train_simulations is {count}; {expected}")
     pairs, of = np.unique(seeds[train] // NEIGHBOURS, return_inverse=True)
     place = np.random.default_rng([settings["seed"], 2]).permutation(len(pairs))[of]
-    kept = split != 0
+    kept = split != SPLITS["train"]
     kept[train[np.argsort(place, kind="stable")[:count]]] = True
     return kept
 

@@ -123,25 +123,19 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
     # the lowest wave of an image is one cycle, of a mirrored one half a cycle; the corners lie above `highest`
     lowest = tested.cycles * (1.0 if tested.periodic else 0.5)
     edges = waves.band_edges(lowest, tested.highest, settings["bands"])
-    low, high = np.r_[0, edges[1:-1]], np.r_[edges[1:-1], np.inf]
-    occluded = [
-        waves.without_band(tested.images, *band / tested.cycles, tested.periodic)
-        for band in np.stack([low, high], 1)
-    ]  # fmt: skip
+    bands = np.stack([np.r_[0, edges[1:-1]], np.r_[edges[1:-1], np.inf]], 1) / tested.cycles  # [cycles an image]
     amplitude = waves.mean_amplitude(train, tested.periodic)
-    neutral = [
-        waves.neutral_band(tested.images, amplitude, *band / tested.cycles, tested.periodic)
-        for band in np.stack([low, high], 1)
-    ]  # fmt: skip
+    occluded = [waves.without_band(tested.images, *band, tested.periodic) for band in bands]
+    neutral = [waves.neutral_band(tested.images, amplitude, *band, tested.periodic) for band in bands]
     cut = [waves.lowpassed(tested.images, edge / tested.cycles, tested.periodic) for edge in edges[1:]]
     out = scored("occluded", "band", occluded) | scored("neutral", "band", neutral) | scored("lowpass", "cut", cut)
     out |= scored("control", "control", controls(tested, train, settings["seed"]))
     units = {"units": "cycles a box"}
-    bands = {"band_low": ("band", edges[:-1], units), "band_high": ("band", edges[1:], units)}
+    ends = {"band_low": ("band", edges[:-1], units), "band_high": ("band", edges[1:], units)}
     share = tested.steep.mean()
     return xr.Dataset(
         out,
-        coords={**bands, "cut": ("cut", edges[1:], units), "control": list(CONTROLS)},
+        coords={**ends, "cut": ("cut", edges[1:], units), "control": list(CONTROLS)},
         attrs={"chance": float(max(share, 1 - share)), "images": len(before), "highest": float(tested.highest)},
     )
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.patchset import flag_names
+from skyloom.turbulence.data.images import simulations_of
 
 CLIP = 3.0  # deviations at which the colours of standardised images end
 PARTS = 4  # images shown of a map, at most
@@ -36,10 +37,8 @@ def whole_map(patches: xr.Dataset, families: dict[str, xr.Dataset], number: int)
     name = flag_names(patches["family"])[int(patches["family"].values[row])]
     if name not in families:
         raise BadInput(f"--columns: no maps of the family {name} (found {', '.join(families)})")
-    columns = families[name]
-    good = np.flatnonzero(columns["ok"].values)
-    seed = columns["seed"].values[good]
-    found = good[np.where(seed < 0, good, seed) == patches["seed"].values[row]]
+    columns, known = families[name], simulations_of(name, families[name])
+    found = known["row"][known["seed"] == patches["seed"].values[row]]
     if len(found) != 1:
         raise BadInput(
             f"column maps of {name}: {len(found)} of the seed {patches['seed'].values[row]}; expected one, of which the"

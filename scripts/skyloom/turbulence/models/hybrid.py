@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from skyloom.cli import BadInput
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
-from skyloom.turbulence.statistics import HEIGHT, morlet_bank
+from skyloom.turbulence.statistics import HEIGHT, morlet_bank, scattering_coefficients
 
 __all__ = ["features", "make_task", "predict"]
 
@@ -81,15 +81,8 @@ class Scattering(Statistics):
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """ln of order one (n, scale, angle) and, over it, of order two (n, pair of scales, angle, angle)."""
-        first = torch.fft.ifft2(torch.fft.fft2(x) * self.bank).abs()  # (n, scale angle, y, x)
-        mean, spectrum, found = first.mean((-1, -2)) + HEIGHT, torch.fft.fft2(first), []
-        for scale in range(SCALES - 1):
-            mine = slice(scale * ANGLES, (scale + 1) * ANGLES)
-            wider = self.bank[(scale + 1) * ANGLES :]
-            second = torch.fft.ifft2(spectrum[:, mine, None] * wider).abs().mean((-1, -2))
-            second = (second / mean[:, mine, None]).unflatten(2, (-1, ANGLES))  # (n, angle, wider scale, its angle)
-            found.append(second.movedim(1, 2))
-        return mean.unflatten(1, (SCALES, ANGLES)).log(), (torch.cat(found, 1) + HEIGHT).log()
+        first, second = scattering_coefficients(x, self.bank, ANGLES)
+        return first, torch.cat([wider.movedim(1, 2) for wider in second], 1)
 
 
 class Power(Statistics):

@@ -17,6 +17,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS, FITSFixedWarning
 
 from skyloom.cli import BadInput
+from skyloom.turbulence import NEIGHBOURS
 from skyloom.turbulence.columns import dataset
 from skyloom.turbulence.physics import HYDROGEN_G
 from skyloom.turbulence.read import units
@@ -26,7 +27,6 @@ AXIS = ("sky",)
 # Gas behind A_V = 1 mag: 1.87e21 hydrogen atoms (Bohlin, Savage & Drake 1978, ApJ 224, 132, R_V = 3.1) and helium.
 EXTINCTION_G_CM2 = 1.87e21 * 1.4 * HYDROGEN_G
 RELATIVE = ("1", "relative")  # stated by a user who knows no unit: proportional to column density
-NEIGHBOURS = 2  # the split keeps seeds 2m and 2m + 1 together: a map's seed is 2m, so that maps are split one by one
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
         to g cm-2 ("mag" is of A_V), or "relative"; `mu`, mean mass of the particles that a unit of cm-2 counts;
         `distance_pc` of the clouds, or None; `simulations`, what is known of each map (`FACTS`), or None
 
-    The cut-outs of map m have the seed 2m, since they share sky as views of a simulation share a field. One with NaN
-    or without positive values is left out, its reason on stderr and in the attribute `failures`.
+    The cut-outs of map m have the seed 2m: they share sky as views of a simulation share a field, and maps are split
+    one by one. One with NaN or without positive values is left out, its reason on stderr and in `failures`.
     Raises BadInput where nothing is left of a map, and what `read` raises.
     """
     pixels, known = settings["pixels"], settings.get("simulations") or [{}] * len(paths)
