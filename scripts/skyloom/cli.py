@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,11 @@ def parser(doc: str) -> argparse.ArgumentParser:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2, without a traceback."""
+    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2, without a traceback.
+
+    A SIGTERM (`scancel`, a cluster's time limit) ends it as an exception does: no half-written file is left behind.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         main()
     except BadInput as error:
