@@ -9,6 +9,7 @@ from skimage.feature import hog
 from torch import Tensor
 
 HEIGHT = 1e-12  # keeps a logarithm finite
+CACHED = 4  # images whose scattering fits into a core's cache: twice as fast as hundreds at once
 
 
 # --- the power spectrum ------------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def gradient_histograms(images: np.ndarray, cells: int, orientations: int) -> np
 # --- wavelet scattering --------------------------------------------------------------------------------------------
 
 
-def scattering(images: np.ndarray, scales: int, angles: int, batch: int = 256) -> np.ndarray:
+def scattering(images: np.ndarray, scales: int, angles: int) -> np.ndarray:
     """ln of the scattering coefficients of order one and two, averaged over the image (Bruna & Mallat 2013).
 
     |x * psi_1| and ||x * psi_1| * psi_2| with psi_2 wider than psi_1, for all pairs of angles, by FFT, periodic. Order
@@ -93,8 +94,8 @@ def scattering(images: np.ndarray, scales: int, angles: int, batch: int = 256) -
     """
     bank = torch.from_numpy(morlet_bank(images.shape[-1], scales, angles)).float()
     parts = []
-    for start in range(0, len(images), batch):
-        image = torch.from_numpy(np.ascontiguousarray(images[start : start + batch], np.float32))
+    for start in range(0, len(images), CACHED):
+        image = torch.from_numpy(np.ascontiguousarray(images[start : start + CACHED], np.float32))
         first, second = scattering_coefficients(image[:, None], bank, angles)
         parts.append(torch.cat([first.flatten(1), *(wider.flatten(1) for wider in second)], 1))
     return torch.cat(parts).numpy()
@@ -103,13 +104,19 @@ def scattering(images: np.ndarray, scales: int, angles: int, batch: int = 256) -
 def scattering_coefficients(images: Tensor, bank: Tensor, angles: int) -> tuple[Tensor, list[Tensor]]:
     """ln of order one (n, scale, angle), and of order two over it: of each scale but the widest (n, angle, wider scale,
     its angle). images : (n, 1, y, x); bank : of `morlet_bank`."""
-    modulus = torch.fft.ifft2(torch.fft.fft2(images) * bank).abs()  # (n, scale angle, y, x)
+    modulus = _modulus(torch.fft.fft2(images) * bank)  # (n, scale angle, y, x)
     first, spectrum, second = modulus.mean((-1, -2)) + HEIGHT, torch.fft.fft2(modulus), []
     for start in range(0, len(bank) - angles, angles):
         mine = slice(start, start + angles)
-        wider = torch.fft.ifft2(spectrum[:, mine, None] * bank[start + angles :]).abs().mean((-1, -2))
+        wider = _modulus(spectrum[:, mine, None] * bank[start + angles :]).mean((-1, -2))
         second.append((wider / first[:, mine, None] + HEIGHT).log().unflatten(2, (-1, angles)))
     return first.unflatten(1, (-1, angles)).log(), second
+
+
+def _modulus(spectrum: Tensor) -> Tensor:
+    """|x| of the Fourier transform of x. Most of torch's own `abs` is a guard against overflow: 2.7 times the time."""
+    x = torch.fft.ifft2(spectrum)
+    return torch.addcmul(x.real.square(), x.imag, x.imag).add_(HEIGHT**2).sqrt()  # has a gradient at zero too
 
 
 def morlet_bank(n: int, scales: int, angles: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from skyloom.cli import BadInput
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
-from skyloom.turbulence.statistics import HEIGHT, morlet_bank, scattering_coefficients
+from skyloom.turbulence.statistics import CACHED, HEIGHT, morlet_bank, scattering_coefficients
 
 __all__ = ["features", "make_task", "predict"]
 
@@ -74,6 +74,9 @@ class Scattering(Statistics):
         self.features = SCALES * 2 + SCALES * (SCALES - 1) // 2 * len(self.PAIRS[0])
 
     def compute(self, x: Tensor) -> Tensor:
+        return torch.cat([self.symmetric(part) for part in x.split(CACHED if x.device.type == "cpu" else len(x))])
+
+    def symmetric(self, x: Tensor) -> Tensor:
         first, second = self.coefficients(x)
         first = sum(first[..., turned] for turned in self.SYMMETRIES) / len(self.SYMMETRIES)
         second = sum(second[..., turned, :][..., turned] for turned in self.SYMMETRIES) / len(self.SYMMETRIES)
