@@ -74,8 +74,14 @@ def train(args: Namespace) -> None:
     if kind == "baseline":
         publish(_fit_baseline(module, args, examples))
         return
+
+    def make_task() -> torch.nn.Module:
+        task = module.make_task(args.config, examples.meta)
+        task.prepare(examples.train)
+        return started(task, args.start)
+
     fit(
-        lambda: started(module.make_task(args.config, examples.meta), args.start),
+        make_task,
         examples.train,
         examples.valid,
         plan,

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from test_turbulence_statistics import power_law
 
 from skyloom.cli import BadInput
@@ -20,8 +21,9 @@ RESIDUAL = {"width": 8, "depth": 2}
 MODELS = {
     "cnn": (cnn, {"width": 4}),
     "residual": (residual, RESIDUAL),
-    "scattering": (hybrid, RESIDUAL | {"features": "scattering"}),
-    "power": (hybrid, RESIDUAL | {"features": "power"}),
+    "scattering": (hybrid, RESIDUAL | {"features": ["scattering"]}),
+    "power": (hybrid, RESIDUAL | {"features": ["power"]}),
+    "both": (hybrid, RESIDUAL | {"features": ["scattering", "power"]}),
 }
 META = {
     "pixels": SIDE, "families": ["nominal", "mach"], "index_mean": 3.0, "index_std": 0.5,
@@ -49,7 +51,21 @@ def make(name, learns="class", **changes):
     return task
 
 
+class Rows:
+    """A split of examples: `rows[index]` is a batch."""
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def __len__(self):
+        return len(self.batch["label"])
+
+    def __getitem__(self, index):
+        return some(self.batch, index)
+
+
 def train(task, batch):
+    task.prepare(Rows(batch))
     optimisers = task.optimisers()
     schedules = task.schedules(optimisers)
     torch.manual_seed(0)
@@ -255,14 +271,35 @@ def test_statistics_in_the_network_are_those_computed_without_one(fields):
 
 def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under_autocast(fields):
     task = make("scattering").train()
+    task.prepare(Rows(fields))
     with torch.autocast("cpu", torch.bfloat16):
         seen = task.encoder(fields["input"])
         assert torch.isfinite(task(fields["input"])).all()
     n = task.encoder.statistics.features
-    statistic = seen[:, -hybrid.HIDDEN - n : -hybrid.HIDDEN]
+    statistic = seen[:, task.encoder.place]
     assert seen.dtype == torch.float32
     torch.testing.assert_close(statistic.mean(0), torch.zeros(n), rtol=0, atol=1e-3)
-    torch.testing.assert_close(statistic.std(0, correction=0), torch.ones(n), rtol=0, atol=1e-2)
+    torch.testing.assert_close(statistic.std(0), torch.ones(n), rtol=0, atol=1e-2)
+
+
+def test_hybrid_begins_at_the_linear_discriminant_of_its_statistics(fields):
+    task = make("both").eval()
+    task.prepare(Rows(fields))
+    columns = task.encoder.statistics(fields["input"]).double().numpy()
+    columns = (columns - columns.mean(0)) / columns.std(0, ddof=1)
+    linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(columns, fields["label"])
+    np.testing.assert_allclose(
+        task(fields["input"])[:, 0].detach(), linear.decision_function(columns), rtol=1e-3, atol=0.05
+    )
+
+
+def test_hybrid_begins_at_the_linear_regression_of_its_statistics(fields):
+    task = make("power", "index").eval()
+    task.prepare(Rows(fields))
+    mean, log_spread = task.answer.normal(task(fields["input"]))
+    error = (fields["index"] - task.answer.mean) / task.answer.std - mean
+    assert error.square().mean() < 0.25
+    torch.testing.assert_close(log_spread.exp().mean(), error.std(correction=0), rtol=0.05, atol=0)
 
 
 # --- learning --------------------------------------------------------------------------------------------------------

@@ -102,6 +102,12 @@ class Task(nn.Module, ABC):
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Scores (example,) in evaluation mode; lower is better, and the first one chooses the published weights."""
 
+    def prepare(self, train) -> None:  # noqa: B027
+        """Set, before the first step, what training examples tell in closed form; nothing, if not overridden.
+
+        train : the training split; `train[index_array]` is a batch
+        """
+
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Fit to the validation split what stands in buffers beside the weights (a spread's scale); by default nothing.
 

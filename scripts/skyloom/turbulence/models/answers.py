@@ -3,7 +3,10 @@
 An answer has no weights; what it fits to the validation split stands in a buffer, which the checkpoint carries.
 """
 
+import numpy as np
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -26,6 +29,11 @@ class ClassAnswer(nn.Module):
     def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Cross entropy [nat], (n,)."""
         return binary_cross_entropy_with_logits(output[:, 0], batch["label"], reduction="none")
+
+    def linear(self, features: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Weights (1, feature) and bias (1,) of the linear discriminant of normalised features (n, feature)."""
+        fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features.double(), truth["label"])
+        return torch.from_numpy(fitted.coef_), torch.from_numpy(fitted.intercept_)
 
     def score(self, output: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         wrong = (output[:, 0] > 0) != batch["label"].bool()
@@ -61,6 +69,16 @@ class IndexAnswer(nn.Module):
         mean, log_spread = self.normal(output)
         error = (batch["index"] - self.mean) / self.std - mean
         return log_spread + (error * (-log_spread).exp()).square() / 2
+
+    def linear(self, features: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Weights (2, feature) and bias (2,) of ridge regression on normalised features (n, feature): one spread."""
+        target = ((truth["index"] - self.mean) / self.std).double()
+        fitted = Ridge(alpha=1.0).fit(features.double(), target)
+        low, high = LOG_SPREAD
+        spread = np.log(np.std(target.numpy() - fitted.predict(features.double())))
+        place = np.clip((spread - low) / (high - low), 1e-3, 1 - 1e-3)
+        weight = np.stack([fitted.coef_, np.zeros_like(fitted.coef_)])
+        return torch.from_numpy(weight), torch.tensor([fitted.intercept_, np.log(place / (1 - place))])
 
     def score(self, output: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         mean, _ = self.normal(output)

@@ -19,45 +19,75 @@ __all__ = ["features", "make_task", "predict"]
 SCALES, ANGLES = 3, 4  # octaves and directions of the wavelets
 LEAST_PIXELS = 16  # wavelets of three octaves, seven rings of wave numbers
 HIDDEN = 32
+CHUNK = 256  # images whose statistics are computed at once
 
 
-def make_task(entry: dict, meta: dict) -> TurbulenceTask:
-    """entry : `features`, `scattering` or `power`; and as of `residual`."""
+def make_task(entry: dict, meta: dict) -> "HybridTask":
+    """entry : `features`, the kinds of statistics, of `STATISTICS`; and as of `residual`."""
     if meta["pixels"] < LEAST_PIXELS:
         raise BadInput(f"hybrid: images of {meta['pixels']} pixels; expected at least {LEAST_PIXELS}")
-    encoder = HybridEncoder(
-        entry["width"], entry["depth"], entry["dropout"], STATISTICS[entry["features"]](meta["pixels"])
-    )
-    return TurbulenceTask(entry, meta, encoder, encoder.features)
+    statistics = Statistics([STATISTICS[name](meta["pixels"]) for name in entry["features"]])
+    encoder = HybridEncoder(entry["width"], entry["depth"], entry["dropout"], statistics)
+    # features of the image are dropped, statistics are not: their weights balance one another
+    return HybridTask(entry | {"dropout": 0.0}, meta, encoder, encoder.features)
+
+
+class HybridTask(TurbulenceTask):
+    """Begins where linear learning of the statistics ends: what the image adds is learned as a correction of that."""
+
+    @torch.no_grad()
+    def prepare(self, train) -> None:
+        batches = [train[rows] for rows in np.array_split(np.arange(len(train)), -(-len(train) // CHUNK))]
+        statistics = torch.cat([self.encoder.statistics(batch["input"]) for batch in batches])
+        self.encoder.mean.copy_(statistics.mean(0))
+        self.encoder.scale.copy_(statistics.std(0) + HEIGHT)
+        truth = {name: torch.cat([batch[name] for batch in batches]) for name in ("label", "index")}
+        weight, bias = self.answer.linear(self.encoder.normalised(statistics), truth)
+        head = self.head[-1]
+        head.weight.zero_()
+        head.weight[:, self.encoder.place] = weight.float()
+        head.bias.copy_(bias)
 
 
 class HybridEncoder(ResidualEncoder):
     """Images (n, 1, y, x) -> features: the image's, the normalised statistics, and what a small MLP makes of these.
 
-    The statistics also reach the head as they are: a linear classifier of them is a part of the network.
+    The statistics also reach the head as they are: a linear classifier of them is a part of the network. They are
+    normalised by `mean` and `scale` of the training set, not of a batch, so that its weights keep what they mean.
     """
 
     def __init__(self, width: int, depth: int, dropout: float, statistics: nn.Module):
         super().__init__(width, depth, dropout)
         self.statistics = statistics
-        self.normalise = nn.BatchNorm1d(statistics.features, affine=False)
-        self.mlp = nn.Sequential(nn.Linear(statistics.features, HIDDEN), nn.SiLU())
+        self.register_buffer("mean", torch.zeros(statistics.features))
+        self.register_buffer("scale", torch.ones(statistics.features))
+        self.drop = nn.Dropout(dropout)
+        self.mlp = nn.Sequential(nn.Linear(statistics.features, HIDDEN), nn.SiLU(), nn.Dropout(dropout))
+        self.place = slice(self.features, self.features + statistics.features)  # of the statistics among the features
         self.features += statistics.features + HIDDEN
 
+    def normalised(self, statistics: Tensor) -> Tensor:
+        return (statistics - self.mean) / self.scale
+
     def forward(self, x: Tensor) -> Tensor:
-        statistics = self.normalise(self.statistics(x))
-        return torch.cat([super().forward(x).float(), statistics, self.mlp(statistics).float()], 1)
+        statistics = self.normalised(self.statistics(x))
+        return torch.cat([self.drop(super().forward(x)).float(), statistics, self.mlp(statistics).float()], 1)
 
 
 class Statistics(nn.Module):
-    """In single precision always: their digits matter, and there are no half-precision FFTs."""
+    """Several kinds, one beside the other; in single precision: their digits matter, and no FFT is of half."""
+
+    def __init__(self, kinds: list[nn.Module]):
+        super().__init__()
+        self.kinds = nn.ModuleList(kinds)
+        self.features = sum(kind.features for kind in kinds)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return self.compute(x.float())
+            return torch.cat([kind(x.float()) for kind in self.kinds], 1)
 
 
-class Scattering(Statistics):
+class Scattering(nn.Module):
     """`statistics.scattering` of three octaves and four angles, averaged over the square's symmetries: (n, 24).
 
     (n, 1, y, x) -> for each of three scales, along an axis or a diagonal; for each of three pairs of scales, the six
@@ -73,7 +103,7 @@ class Scattering(Statistics):
         self.register_buffer("bank", bank, persistent=False)
         self.features = SCALES * 2 + SCALES * (SCALES - 1) // 2 * len(self.PAIRS[0])
 
-    def compute(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.symmetric(part) for part in x.split(CACHED if x.device.type == "cpu" else len(x))])
 
     def symmetric(self, x: Tensor) -> Tensor:
@@ -88,7 +118,7 @@ class Scattering(Statistics):
         return first, torch.cat([wider.movedim(1, 2) for wider in second], 1)
 
 
-class Power(Statistics):
+class Power(nn.Module):
     """`statistics.power_spectrum` of an image with edges: (n, 1, y, x) -> (n, y / 2 - 1), log10 by ring."""
 
     def __init__(self, pixels: int):
@@ -101,7 +131,7 @@ class Power(Statistics):
         self.register_buffer("average", (average / average.sum(0)).float(), persistent=False)
         self.features = pixels // 2 - 1
 
-    def compute(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         inside = (x * self.window).sum((-1, -2), keepdim=True) / self.window.sum()
         power = torch.fft.fft2((x - inside) * self.window).abs().square()
         return (power.flatten(1) @ self.average + HEIGHT).log10()
