@@ -275,7 +275,7 @@ def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under
     with torch.autocast("cpu", torch.bfloat16):
         seen = task.encoder(fields["input"])
         assert torch.isfinite(task(fields["input"])).all()
-    n = task.encoder.statistics.features
+    n = len(task.encoder.mean)
     statistic = seen[:, task.encoder.place]
     assert seen.dtype == torch.float32
     torch.testing.assert_close(statistic.mean(0), torch.zeros(n), rtol=0, atol=1e-3)
@@ -285,7 +285,7 @@ def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under
 def test_hybrid_begins_at_the_linear_discriminant_of_its_statistics(fields):
     task = make("both").eval()
     task.prepare(Rows(fields))
-    columns = task.encoder.statistics(fields["input"]).double().numpy()
+    columns = task.encoder.known(fields["input"]).double().numpy()
     columns = (columns - columns.mean(0)) / columns.std(0, ddof=1)
     linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(columns, fields["label"])
     np.testing.assert_allclose(

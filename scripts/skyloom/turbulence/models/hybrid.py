@@ -26,7 +26,7 @@ def make_task(entry: dict, meta: dict) -> "HybridTask":
     """entry : `features`, the kinds of statistics, of `STATISTICS`; and as of `residual`."""
     if meta["pixels"] < LEAST_PIXELS:
         raise BadInput(f"hybrid: images of {meta['pixels']} pixels; expected at least {LEAST_PIXELS}")
-    statistics = Statistics([STATISTICS[name](meta["pixels"]) for name in entry["features"]])
+    statistics = [STATISTICS[name](meta["pixels"]) for name in entry["features"]]
     encoder = HybridEncoder(entry["width"], entry["depth"], entry["dropout"], statistics)
     # features of the image are dropped, statistics are not: their weights balance one another
     return HybridTask(entry | {"dropout": 0.0}, meta, encoder, encoder.features)
@@ -38,7 +38,7 @@ class HybridTask(TurbulenceTask):
     @torch.no_grad()
     def prepare(self, train) -> None:
         batches = [train[rows] for rows in np.array_split(np.arange(len(train)), -(-len(train) // CHUNK))]
-        statistics = torch.cat([self.encoder.statistics(batch["input"]) for batch in batches])
+        statistics = torch.cat([self.encoder.known(batch["input"]) for batch in batches])
         self.encoder.mean.copy_(statistics.mean(0))
         self.encoder.scale.copy_(statistics.std(0) + HEIGHT)
         truth = {name: torch.cat([batch[name] for batch in batches]) for name in ("label", "index")}
@@ -56,38 +56,38 @@ class HybridEncoder(ResidualEncoder):
     normalised by `mean` and `scale` of the training set, not of a batch, so that its weights keep what they mean.
     """
 
-    def __init__(self, width: int, depth: int, dropout: float, statistics: nn.Module):
+    def __init__(self, width: int, depth: int, dropout: float, statistics: list["Statistics"]):
         super().__init__(width, depth, dropout)
-        self.statistics = statistics
-        self.register_buffer("mean", torch.zeros(statistics.features))
-        self.register_buffer("scale", torch.ones(statistics.features))
+        self.statistics = nn.ModuleList(statistics)
+        count = sum(kind.features for kind in statistics)
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("scale", torch.ones(count))
         self.drop = nn.Dropout(dropout)
-        self.mlp = nn.Sequential(nn.Linear(statistics.features, HIDDEN), nn.SiLU(), nn.Dropout(dropout))
-        self.place = slice(self.features, self.features + statistics.features)  # of the statistics among the features
-        self.features += statistics.features + HIDDEN
+        self.mlp = nn.Sequential(nn.Linear(count, HIDDEN), nn.SiLU(), nn.Dropout(dropout))
+        self.place = slice(self.features, self.features + count)  # of the statistics among the features
+        self.features += count + HIDDEN
+
+    def known(self, x: Tensor) -> Tensor:
+        """The statistics of images (n, 1, y, x), not normalised: (n, statistic)."""
+        return torch.cat([kind(x) for kind in self.statistics], 1)
 
     def normalised(self, statistics: Tensor) -> Tensor:
         return (statistics - self.mean) / self.scale
 
     def forward(self, x: Tensor) -> Tensor:
-        statistics = self.normalised(self.statistics(x))
+        statistics = self.normalised(self.known(x))
         return torch.cat([self.drop(super().forward(x)).float(), statistics, self.mlp(statistics).float()], 1)
 
 
 class Statistics(nn.Module):
-    """Several kinds, one beside the other; in single precision: their digits matter, and no FFT is of half."""
-
-    def __init__(self, kinds: list[nn.Module]):
-        super().__init__()
-        self.kinds = nn.ModuleList(kinds)
-        self.features = sum(kind.features for kind in kinds)
+    """In single precision always: their digits matter, and there are no half-precision FFTs."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return torch.cat([kind(x.float()) for kind in self.kinds], 1)
+            return self.compute(x.float())
 
 
-class Scattering(nn.Module):
+class Scattering(Statistics):
     """`statistics.scattering` of three octaves and four angles, averaged over the square's symmetries: (n, 24).
 
     (n, 1, y, x) -> for each of three scales, along an axis or a diagonal; for each of three pairs of scales, the six
@@ -103,7 +103,7 @@ class Scattering(nn.Module):
         self.register_buffer("bank", bank, persistent=False)
         self.features = SCALES * 2 + SCALES * (SCALES - 1) // 2 * len(self.PAIRS[0])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         return torch.cat([self.symmetric(part) for part in x.split(CACHED if x.device.type == "cpu" else len(x))])
 
     def symmetric(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class Scattering(nn.Module):
         return first, torch.cat([wider.movedim(1, 2) for wider in second], 1)
 
 
-class Power(nn.Module):
+class Power(Statistics):
     """`statistics.power_spectrum` of an image with edges: (n, 1, y, x) -> (n, y / 2 - 1), log10 by ring."""
 
     def __init__(self, pixels: int):
@@ -131,7 +131,7 @@ class Power(nn.Module):
         self.register_buffer("average", (average / average.sum(0)).float(), persistent=False)
         self.features = pixels // 2 - 1
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         inside = (x * self.window).sum((-1, -2), keepdim=True) / self.window.sum()
         power = torch.fft.fft2((x - inside) * self.window).abs().square()
         return (power.flatten(1) @ self.average + HEIGHT).log10()
