@@ -24,7 +24,8 @@ WORDS = {"Conv2d": "convolution", "MaxPool2d": "max pooling", "AvgPool2d": "aver
 WORDS |= {"ResidualBlock": "residual block", "mean": "mean over the image", "cat": "joined", "Flatten": "flattened"}
 POINTWISE = (nn.ReLU, nn.SiLU, nn.GELU, nn.Dropout, nn.Dropout2d, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 POINTWISE += (nn.LayerNorm, nn.Identity)
-UNSEEN = ("float", "getitem", "getattr", "size", "shape", "to", "unsqueeze", "squeeze")  # operations without a box
+# operations without a box
+UNSEEN = ("float", "getitem", "getattr", "size", "shape", "to", "unsqueeze", "squeeze", "sub", "truediv")
 
 
 def main() -> None:
