@@ -74,13 +74,15 @@ def in_words(table: pd.DataFrame, networks: list[str] | None) -> str:
             continue
         sign = 1 if group.better.iloc[0] == "higher" else -1
         row = group.loc[(sign * group.difference).idxmin()]
-        beaten, lost = sign * row.difference > 0, sign * row.difference < 0
-        verb = "beats" if beaten else "loses to" if lost else "equals"
-        all_told = "every baseline, the hardest of them" if beaten and len(group) > 1 else "the baseline"
-        clear = "" if np.isnan(row.lo) or row.lo > 0 or row.hi < 0 else ", which the interval does not tell from 0"
+        if row.lo <= 0 <= row.hi:
+            verb = "is level with the baseline"
+        elif sign * row.difference < 0:
+            verb = "loses to the baseline"
+        else:
+            verb = "beats every baseline, the hardest of them" if len(group) > 1 else "beats the baseline"
         sentences.append(
-            f"{network} {verb} {all_told} {row.baseline}: {metric} {row['first']:.3g} against {row['second']:.3g},"
-            f" difference {row.difference:+.3f} [{row.lo:+.3f}, {row.hi:+.3f}]{clear}."
+            f"{network} {verb} {row.baseline}: {metric} {row['first']:.3g} against {row['second']:.3g},"
+            f" difference {row.difference:+.3f} [{row.lo:+.3f}, {row.hi:+.3f}]."
         )
     return " ".join(sentences) or "No network and baseline of this set learn the same; nothing is compared."
 
