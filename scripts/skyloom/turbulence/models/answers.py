@@ -3,10 +3,7 @@
 An answer has no weights; what it fits to the validation split stands in a buffer, which the checkpoint carries.
 """
 
-import numpy as np
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -32,6 +29,8 @@ class ClassAnswer(nn.Module):
 
     def linear(self, features: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Weights (1, feature) and bias (1,) of the linear discriminant of normalised features (n, feature)."""
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # loaded by the training of a hybrid alone
+
         fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features.double(), truth["label"])
         return torch.from_numpy(fitted.coef_), torch.from_numpy(fitted.intercept_)
 
@@ -72,13 +71,15 @@ class IndexAnswer(nn.Module):
 
     def linear(self, features: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Weights (2, feature) and bias (2,) of ridge regression on normalised features (n, feature): one spread."""
-        target = ((truth["index"] - self.mean) / self.std).double()
-        fitted = Ridge(alpha=1.0).fit(features.double(), target)
+        from sklearn.linear_model import Ridge
+
+        features, target = features.double(), ((truth["index"] - self.mean) / self.std).double()
+        fitted = Ridge(alpha=1.0).fit(features, target)
+        weight, bias = torch.from_numpy(fitted.coef_), torch.tensor(fitted.intercept_)
         low, high = LOG_SPREAD
-        spread = np.log(np.std(target.numpy() - fitted.predict(features.double())))
-        place = np.clip((spread - low) / (high - low), 1e-3, 1 - 1e-3)
-        weight = np.stack([fitted.coef_, np.zeros_like(fitted.coef_)])
-        return torch.from_numpy(weight), torch.tensor([fitted.intercept_, np.log(place / (1 - place))])
+        log_spread = (target - features @ weight - bias).std(correction=0).log()
+        place = ((log_spread - low) / (high - low)).logit(1e-3)
+        return torch.stack([weight, torch.zeros_like(weight)]), torch.stack([bias, place])
 
     def score(self, output: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         mean, _ = self.normal(output)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skyloom.cli import BadInput
+from skyloom.training import Examples
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
 from skyloom.turbulence.statistics import CACHED, HEIGHT, morlet_bank, scattering_coefficients
@@ -36,7 +37,7 @@ class HybridTask(TurbulenceTask):
     """Begins where linear learning of the statistics ends: what the image adds is learned as a correction of that."""
 
     @torch.no_grad()
-    def prepare(self, train) -> None:
+    def prepare(self, train: Examples) -> None:
         batches = [train[rows] for rows in np.array_split(np.arange(len(train)), -(-len(train) // CHUNK))]
         statistics = torch.cat([self.encoder.known(batch["input"]) for batch in batches])
         self.encoder.mean.copy_(statistics.mean(0))
