@@ -6,12 +6,10 @@ On test tiles: a diagnosis by which nothing is chosen.
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from skyloom import checkpoint, cli
 from skyloom.co import steganography
 from skyloom.co.data import examples
-from skyloom.co.models import cyclegan
 
 BATCH = 64
 
@@ -30,10 +28,8 @@ def main() -> None:
     data = examples.load(args.data, entry)
     expected = {"study": "co", "module": "cyclegan", "entry": entry, "meta": data.meta}
     trained = checkpoint.load(args.checkpoint, expected)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = cyclegan.make_task(trained["entry"], trained["meta"])
-    task.load_state_dict(trained["state"])
-    task.to(device).eval()
+    _, task = checkpoint.network(trained)
+    device = next(task.parameters()).device
     tiles = np.unique(np.linspace(0, len(data.test) - 1, args.config["tiles"]).round().astype(int))
     batches = (
         {name: values.to(device) for name, values in data.test[index].items()}

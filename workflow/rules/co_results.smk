@@ -159,7 +159,7 @@ rule co_compare_second_map:
 rule co_test_steganography:
     """What a CycleGAN hides in its CO: the rise of the cycle's error with faint noise on the way back."""
     input:
-        code=code("co_test_steganography.py"),
+        code=model_code("co_test_steganography.py"),
         data=training_set,
         checkpoint=f"{MODEL}/best.ckpt",
     output:

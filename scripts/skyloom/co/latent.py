@@ -5,8 +5,6 @@ A quantity is read off the features by ridge regression, scored on blocks of sky
 ln(N(HI)) alone: what the features add to that is what the network has found in the maps' structure.
 """
 
-import importlib
-
 import healpy
 import numpy as np
 import pandas as pd
@@ -16,6 +14,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skyloom import checkpoint
 from skyloom.cli import BadInput
 from skyloom.co.data.examples import Split
 from skyloom.patchset import PatchSet
@@ -28,28 +27,26 @@ QUANTITIES = {"dust": "ln dust", "hi": "ln N(HI)", "co": "asinh W(CO)", "glat": 
 
 
 @torch.no_grad()
-def bottleneck_features(checkpoint: dict, split: Split) -> np.ndarray:
+def bottleneck_features(trained: dict, split: Split) -> np.ndarray:
     """The mean over positions of the bottleneck's channels, (example, channel), as `predict` sees the tile.
 
     Where it looks from several sides the features are the mean over these too: no direction in them.
     Raises BadInput where the model is no network with a bottleneck.
     """
-    if checkpoint["kind"] != "network":
-        raise BadInput(f"latent: {checkpoint['model']} is a baseline; expected a network")
-    network = importlib.import_module(f"skyloom.co.models.{checkpoint['module']}")
+    if trained["kind"] != "network":
+        raise BadInput(f"latent: {trained['model']} is a baseline; expected a network")
+    network, task = checkpoint.network(trained)
     if not hasattr(network, "bottleneck"):
-        raise BadInput(f"latent: the module {checkpoint['module']} has no bottleneck; expected another model")
-    task = network.make_task(checkpoint["entry"], checkpoint["meta"])
-    task.load_state_dict(checkpoint["state"])
-    task.eval()
+        raise BadInput(f"latent: the module {trained['module']} has no bottleneck; expected another model")
+    device = next(task.parameters()).device
     calls, features = [], []
     hook = network.bottleneck(task).register_forward_hook(lambda module, seen, out: calls.append(out.mean((2, 3))))
     for rows in np.array_split(np.arange(len(split)), -(-len(split) // BATCH)):
-        network.predict(task, split[rows])
+        network.predict(task, {name: values.to(device) for name, values in split[rows].items()})
         features.append(torch.stack(calls).mean(0))
         calls.clear()
     hook.remove()
-    return torch.cat(features).double().numpy()
+    return torch.cat(features).double().cpu().numpy()
 
 
 def physical_quantities(patches: PatchSet, rows: np.ndarray) -> pd.DataFrame:

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from skyloom.cli import BadInput
-from skyloom.training.feed import Examples, batches, on_device, rows, seed_of
+from skyloom.training.feed import batches, on_device, rows, seed_of
 from skyloom.training.lock import locked
 from skyloom.training.log import Log
 from skyloom.training.state import Diverged, Run
-from skyloom.training.task import Batch, Plan, Task
+from skyloom.training.task import Batch, Examples, Plan, Task
 from skyloom.training.team import Stop, Team
 
 UNFINISHED = 75  # exit code EX_TEMPFAIL: the state is saved, run me again

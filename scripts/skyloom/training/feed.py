@@ -8,23 +8,14 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from skyloom.training.task import Batch, Plan
+from skyloom.training.task import Batch, Examples, Plan
 from skyloom.training.team import Team
 
 RESIDENT_SHARE = 0.4  # of the GPU's free memory; the rest is for weights and activations
-
-
-class Examples(Protocol):
-    """A length, and a batch of float32 tensors by an array of indices; the same values each time."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: np.ndarray) -> Batch: ...
 
 
 def seed_of(*key) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +13,14 @@ from skyloom.cli import BadInput
 
 Batch = dict[str, Tensor]
 WARM_UP = 0.15  # share of the steps in which the learning rate rises, where it goes through one cycle
+
+
+class Examples(Protocol):
+    """A length, and a batch of float32 tensors by an array of indices; the same values each time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: np.ndarray) -> Batch: ...
 
 
 class Memory(Protocol):
@@ -102,10 +111,10 @@ class Task(nn.Module, ABC):
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Scores (example,) in evaluation mode; lower is better, and the first one chooses the published weights."""
 
-    def prepare(self, train) -> None:  # noqa: B027
-        """Set, before the first step, what training examples tell in closed form; nothing, if not overridden.
+    def prepare(self, train: Examples) -> None:
+        """Set what the training split tells in closed form (a normalisation, a linear answer); by default nothing.
 
-        train : the training split; `train[index_array]` is a batch
+        Called before the first step, on the CPU.
         """
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
