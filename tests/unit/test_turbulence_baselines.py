@@ -21,6 +21,7 @@ KEYS = {
     "power": {"low": 1, "high": None},
     "moments": {},
     "gradients": {"cells": 3, "orientations": 4, "symmetries": False},
+    "structure": {},
     "scattering": {"scales": 2, "angles": 2, "symmetries": False},
     "hog": {"pixels": 8, "orientations": 4, "symmetries": False},
     "pooled_hog": {"pixels": None, "cells": 6, "orientations": 4},
@@ -97,7 +98,14 @@ def accuracy(examples, module, learner, **changes):
 
 @pytest.mark.parametrize(
     ("module", "learner"),
-    [("slope", "logistic"), ("power", "lda"), ("gradients", "svm"), ("scattering", "lda"), ("pooled_hog", "svm")],
+    [
+        ("slope", "logistic"),
+        ("power", "lda"),
+        ("gradients", "svm"),
+        ("structure", "lda"),
+        ("scattering", "lda"),
+        ("pooled_hog", "svm"),
+    ],
 )
 def test_statistics_that_know_the_spectrum_tell_two_slopes_apart(classes, module, learner):
     # indices apart by 1 are more than five times the scatter of the slope of 24 pixels
@@ -241,6 +249,13 @@ def test_statistics_averaged_over_symmetries_are_those_of_the_turned_and_of_the_
         np.testing.assert_allclose(baselines.compute(entry, {"input": turned}), upright, rtol=1e-4, atol=1e-5)
     alone = baselines.compute(entry | {"symmetries": False}, {"input": batch["input"].rot90(1, (-2, -1))})
     assert np.abs(alone - upright).max() > 0.01
+
+
+def test_structure_functions_of_the_turned_and_of_the_mirrored_image_are_the_same(classes):
+    batch = classes.test[np.arange(3)]
+    upright = baselines.compute({"module": "structure"}, batch)
+    for turned in (batch["input"].rot90(1, (-2, -1)), batch["input"].flip(-1), batch["input"].transpose(-2, -1)):
+        np.testing.assert_allclose(baselines.compute({"module": "structure"}, {"input": turned}), upright, rtol=1e-9)
 
 
 def test_rings_beyond_high_have_no_part_in_the_power_features(classes):

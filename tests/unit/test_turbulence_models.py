@@ -23,7 +23,7 @@ MODELS = {
     "residual": (residual, RESIDUAL),
     "scattering": (hybrid, RESIDUAL | {"features": ["scattering"]}),
     "power": (hybrid, RESIDUAL | {"features": ["power"]}),
-    "both": (hybrid, RESIDUAL | {"features": ["scattering", "power"]}),
+    "all": (hybrid, RESIDUAL | {"features": ["structure", "scattering", "power"]}),
 }
 META = {
     "pixels": SIDE, "families": ["nominal", "mach"], "index_mean": 3.0, "index_std": 0.5,
@@ -283,7 +283,7 @@ def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under
 
 
 def test_hybrid_begins_at_the_linear_discriminant_of_its_statistics(fields):
-    task = make("both").eval()
+    task = make("all").eval()
     task.prepare(Rows(fields))
     columns = task.encoder.known(fields["input"]).double().numpy()
     columns = (columns - columns.mean(0)) / columns.std(0, ddof=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import uniform_filter
 
 from skyloom.turbulence import statistics
@@ -51,6 +52,36 @@ def test_gradient_of_a_ramp_is_in_one_direction():
     assert (found.argmax(1) == 2).all()  # 50 of 22.5 degrees
     np.testing.assert_allclose(found[:, 2], 1, rtol=1e-5)
     assert np.delete(found, 2, axis=1).max() < 1e-5
+
+
+LAGS = [(1, 4), (2, 4), (4, 3), (8, 1)]  # of 16 pixels, each with the highest order whose points span 12 at most
+
+
+def structure(images: np.ndarray, lags: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Features' lags and orders, and the structure functions along axes and along diagonals, (n, feature) each."""
+    found = statistics.structure_functions(torch.from_numpy(images)).exp().numpy()
+    lag, order = np.array([(lag, order) for lag, highest in lags for order in range(1, highest + 1)]).T
+    return lag, order, dict(zip(("axes", "diagonals"), np.split(found, 2, axis=1), strict=True))
+
+
+def test_difference_of_an_order_is_blind_to_polynomials_of_less():
+    y, x = np.mgrid[:16, :16].astype(float)
+    lag, order, found = structure(np.stack([3 * y, x**2 / 2]), LAGS)
+    np.testing.assert_allclose(found["diagonals"][0], np.where(order == 1, 9 * lag**2, 0), atol=1e-9)
+    np.testing.assert_allclose(found["axes"][0], np.where(order == 1, 9 * lag**2 / 2, 0), atol=1e-9)  # not along x
+    above = order > 1
+    np.testing.assert_allclose(found["diagonals"][1, above], np.where(order == 2, lag**4, 0)[above], atol=1e-9)
+    np.testing.assert_allclose(found["axes"][1, above], np.where(order == 2, lag**4 / 2, 0)[above], atol=1e-9)
+
+
+def test_structure_functions_of_many_points_follow_a_spectrum_that_is_too_steep_for_two():
+    parts = power_law(5.0, 60, 2 * SIDE)[:, :SIDE, :SIDE]
+    lag, order, found = structure(parts, [(1, 4), (2, 4), (4, 4), (8, 4), (16, 3), (32, 1)])
+    mean = found["axes"].mean(0)
+    rise = {m: np.log2(mean[(order == m) & (lag == 8)] / mean[(order == m) & (lag == 4)])[0] for m in (1, 2, 3, 4)}
+    assert 1.7 < rise[1] < 2  # lag**2 is the most that two points can show
+    for m in (3, 4):  # D(lag) ~ lag**(5 - 2)
+        assert rise[m] == pytest.approx(3, abs=0.15)
 
 
 def test_pooled_hog_knows_neither_place_nor_direction_and_hog_does():

@@ -7,6 +7,7 @@
 | `power` | log power in rings of unit width | `low`, `high` |
 | `moments` | skewness and excess kurtosis of its pixels | |
 | `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations`, `symmetries` |
+| `structure` | structure functions of differences of order one to four | |
 | `scattering` | wavelet scattering, orders one and two | `scales`, `angles`, `symmetries` |
 | `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` |
 | `pooled_hog` | the same without a place | `pixels` or `cells`, `orientations` |
@@ -193,6 +194,10 @@ def _gradients(images: np.ndarray, entry: dict) -> np.ndarray:
     return statistics.gradient_histograms(images, entry["cells"], entry["orientations"])
 
 
+def _structure(images: np.ndarray, entry: dict) -> np.ndarray:
+    return statistics.structure_functions(torch.from_numpy(images)).numpy()
+
+
 def _scattering(images: np.ndarray, entry: dict) -> np.ndarray:
     return statistics.scattering(images, entry["scales"], entry["angles"])
 
@@ -237,6 +242,7 @@ MODULES = {
     "power": Module(_power, ("low", "high")),
     "moments": Module(_moments),
     "gradients": Module(_gradients, ("cells", "orientations", "symmetries")),
+    "structure": Module(_structure),
     "scattering": Module(_scattering, ("scales", "angles", "symmetries"), turns=2),
     "hog": Module(_hog, ("pixels", "cells", "orientations", "symmetries")),
     "pooled_hog": Module(_pooled_hog, ("pixels", "cells", "orientations")),

@@ -13,7 +13,13 @@ from skyloom.cli import BadInput
 from skyloom.training import Examples
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
-from skyloom.turbulence.statistics import CACHED, HEIGHT, morlet_bank, scattering_coefficients
+from skyloom.turbulence.statistics import (
+    CACHED,
+    HEIGHT,
+    morlet_bank,
+    scattering_coefficients,
+    structure_functions,
+)
 
 __all__ = ["features", "make_task", "predict"]
 
@@ -138,4 +144,15 @@ class Power(Statistics):
         return (power.flatten(1) @ self.average + HEIGHT).log10()
 
 
-STATISTICS = {"scattering": Scattering, "power": Power}
+class Structure(Statistics):
+    """`statistics.structure_functions`: (n, 1, y, x) -> (n, feature)."""
+
+    def __init__(self, pixels: int):
+        super().__init__()
+        self.features = structure_functions(torch.zeros(1, pixels, pixels)).shape[1]
+
+    def compute(self, x: Tensor) -> Tensor:
+        return structure_functions(x[:, 0])
+
+
+STATISTICS = {"structure": Structure, "scattering": Scattering, "power": Power}
