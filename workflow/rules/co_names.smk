@@ -93,3 +93,21 @@ for model in (CO_BASE, *CO_CHANGED) if CO_CHANGED else ():
         refuse("co.ablations", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
 # The rows of the table of ablations, the base first; none where no ablation runs.
 CO_ABLATIONS = [m for m in (CO_BASE, *CO_CHANGED) if m in CO["run_models"] and {*CO_CHANGED} & {*CO["run_models"]}]
+
+
+# What a set is taken for until its tiles are chosen, by `selection`: of the presentation's training images, thrice
+# flipped, 10,488 chosen after denoising; and 5,650 before, with half as many faint tiles again.
+CO_TRAIN_TILES = {"weighted": 2825, "published": 3496}
+
+
+def co_training_examples(entry):
+    """Of a model's set: counted where its tiles are chosen, else the presentation's."""
+    used = CO["sets"][entry["set"]]
+    table = Path(f"{CO_SET}/tiles.csv".format(set=entry["set"]))
+    if not table.exists():
+        return CO_TRAIN_TILES[used["selection"]] * used["views"]
+    with open(table, newline="") as file:
+        return sum(row["split"] == "train" for row in csv.DictReader(file)) * used["views"]
+
+
+TRAINING_EXAMPLES["co"] = co_training_examples

@@ -183,6 +183,7 @@ R = f"{RUN}/{{study}}"
 CONFIG = os.path.relpath(BASE / "config")
 RESOURCES = config["paths"]["resources"]
 LOG = f"{R}/logs"
+TRAINING_EXAMPLES = {}  # study -> function of a model's entry: how many examples it will train on, for the estimate
 ESTIMATES = {}  # study -> function whose lines a dry run of survey size prints, beside those of its networks
 BENCHMARK = f"{R}/benchmarks"
 MODEL = f"{R}/models/{{model}}/seed{{seed}}"

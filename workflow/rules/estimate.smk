@@ -4,21 +4,9 @@ A100_FLOPS = 312e12 * 0.25  # [1/s] bf16 with float32 accumulation, and the shar
 TITLE = "Estimate: {study}, networks still to be trained, on A100 in bf16 at 25 % of its peak"
 
 
-def training_examples(study, entry, cost):
-    """The training examples of a model's set: counted where its tiles are chosen, else the presentation's."""
-    used = config[study]["sets"][entry["set"]]
-    table = Path(f"{RUN}/{study}/sets/{entry['set']}/tiles.csv")
-    if table.exists():
-        with open(table, newline="") as file:
-            tiles = sum(row["split"] == "train" for row in csv.DictReader(file))
-    else:
-        tiles = cost["train_tiles"][used["selection"]]
-    return tiles * used["views"]
-
-
 def estimate(study):
     """Lines for people: GPU-hours of each network that has no checkpoint yet, and their sum."""
-    cost = read_yaml(BASE / "config" / study / "costs.yaml")
+    cost = read_yaml(BASE / "config" / study / "costs.yaml")["gflop"]
     lines, total = [TITLE.format(study=study)], 0.0
     for model in config[study]["run_models"]:
         entry = config[study]["models"][model]
@@ -26,12 +14,12 @@ def estimate(study):
         todo = [seed for seed in seeds(study, model) if not Path(f"{path}/seed{seed}/best.ckpt").exists()]
         if entry["kind"] != "network" or not todo:
             continue
-        if model not in cost["gflop"]:
+        if model not in cost:
             lines.append(f"  {model:28s} not in config/{study}/costs.yaml: see benchmarks/training_cost.py")
             continue
-        examples = training_examples(study, entry, cost)
-        seen = entry["steps"] * entry["batch"] if entry["steps"] else entry["epochs"] * examples
-        hours = seen * cost["gflop"][model] * 1e9 / A100_FLOPS / 3600
+        steps = entry["steps"]
+        seen = steps * entry["batch"] if steps else entry["epochs"] * TRAINING_EXAMPLES[study](entry)
+        hours = seen * cost[model] * 1e9 / A100_FLOPS / 3600
         total += hours * len(todo)
         gpus = max(entry["gpus"], 1)
         one = f"{hours / gpus:.2f} h on {gpus} GPU"

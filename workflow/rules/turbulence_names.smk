@@ -157,6 +157,14 @@ def turbulence_transfers():
     ]
 
 
+def turbulence_training_examples(entry):
+    """Of a model's set: the parts of three views of each simulation."""
+    used = TURBULENCE["sets"][entry["set"]]
+    simulations = sum(TURBULENCE["families"][family]["simulations"] for family in used["families"])
+    train = used["train_simulations"] or round(simulations * (1 - used["valid_share"] - used["test_share"]))
+    return train * 3 * used["parts"] ** 2
+
+
 def turbulence_estimate():
     """What the simulations of this run cost that are still to be made: lines for people."""
     sys.path.insert(0, str(BASE / "scripts"))
@@ -185,4 +193,5 @@ def turbulence_estimate():
     return [*lines, f"  {'sum':20s} {'':28s} {hours['GPU']:8.2f} GPU-hours, {hours['core']:.2f} core-hours"]
 
 
+TRAINING_EXAMPLES["turbulence"] = turbulence_training_examples
 ESTIMATES["turbulence"] = turbulence_estimate
