@@ -83,7 +83,7 @@ def test_parsing_the_study_loads_no_scientific_library(house):
 
 def test_survey_announces_the_hours_of_its_simulations(house):
     lines = plan(house, "survey").splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("Estimate: turbulence"))
+    start = next(i for i, line in enumerate(lines) if line.startswith("Estimate: turbulence, sim"))
     rows = {line.split()[0]: line for line in lines[start + 1 : start + 4]}
     assert rows["clouds"].split()[1:6] == ["2000", "x", "256^3", "in", "100"]
     hours = {name: float(re.search(r"([\d.]+) GPU-hours", line)[1]) for name, line in rows.items()}
