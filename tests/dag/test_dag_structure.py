@@ -1,7 +1,6 @@
 """The workflow as a graph: what a dry run of each config, size and profile plans, and how fast."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -137,18 +136,18 @@ def test_no_snakemake_process_imports_torch_or_healpy(demo):
     assert "LOADED []" in done.stdout, done.stdout + done.stderr
 
 
-def test_parsing_the_snakefile_takes_less_than_a_second_of_cpu(demo):
-    """CPU time of a parse less that of an empty Snakefile: a bound on work per Slurm job, ten times what it takes."""
+def test_parsing_the_snakefile_is_little_work(demo):
+    """Function calls of a parse less those of an empty Snakefile: a bound on what each Slurm job does again, twice what
+    it takes. Not seconds, which other work on the machine stretches; those prints benchmarks/workflow_start.py."""
 
-    def cpu(*arguments):
-        before = os.times()
-        subprocess.run([sys.executable, "-m", "snakemake", "--list-rules", *arguments], cwd=demo, capture_output=True)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
+    def calls(*arguments):
+        command = [sys.executable, "-m", "cProfile", "-m", "snakemake", "--list-rules", *arguments]
+        printed = subprocess.run(command, cwd=demo, capture_output=True, text=True).stdout
+        return int(re.search(r"(\d+) function calls", printed)[1])
 
     empty = demo / "empty.smk"
     empty.write_text("rule nothing:\n    output: 'nothing'\n")
-    assert min(cpu() for _ in range(2)) - min(cpu("-s", str(empty)) for _ in range(2)) < 1.0
+    assert 0 < calls() - calls("-s", str(empty)) < 3e6
 
 
 def test_toy_study_comes_by_new_files_and_one_list_entry(clone):

@@ -134,7 +134,8 @@ def confusion(scores: Scores, published: dict) -> Figure:
     lines = -(-len(tables) // columns)
     names = [f"{name}" for name in scores.first["true"].values]
     with plotting.style():
-        figure, axes = plt.subplots(lines, columns, figsize=(2.5 * columns + 0.6, 2.9 * lines + 0.5), squeeze=False)
+        figure, axes = plt.subplots(lines, columns, figsize=(2.5 * columns + 0.6, 3.1 * lines + 0.5), squeeze=False)
+        figure.get_layout_engine().set(h_pad=0.12)  # inches; titles of two lines are not reckoned with
         for ax, (name, counts) in zip(axes.flat, tables.items(), strict=False):
             share = counts / counts.sum(1, keepdims=True)
             ax.imshow(share, vmin=0, vmax=1)
