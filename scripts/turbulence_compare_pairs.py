@@ -27,7 +27,7 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='"highlight": networks told in words, null: all; "evaluate"',
+        help='"highlight": networks told in words, of a set without them or null: all; "evaluate"',
     )
     parser.add_argument("--patches", type=Path, required=True, help="sets/<set>/patches.nc")
     parser.add_argument(
@@ -67,10 +67,11 @@ def read_predictions(path: Path, patches: xr.Dataset) -> xr.Dataset:
 
 
 def in_words(table: pd.DataFrame, networks: list[str] | None) -> str:
-    """A sentence a network: against the baseline that is hardest for it."""
+    """A sentence a network: against the baseline that is hardest for it. Of all, where `networks` names none of them."""
+    told = set(table["network"]) & set(networks or ()) or set(table["network"])
     sentences = []
     for (network, metric), group in table[table["metric"].isin(TOLD)].groupby(["network", "metric"], sort=False):
-        if networks is not None and network not in networks:
+        if network not in told:
             continue
         sign = 1 if group.better.iloc[0] == "higher" else -1
         row = group.loc[(sign * group.difference).idxmin()]

@@ -161,6 +161,8 @@ def test_table_has_each_network_against_each_baseline_and_says_who_wins(patches,
     assert "residual loses to the baseline scattering: accuracy" in first
     told, _ = run(patches, predictions, tmp_path, monkeypatch, highlight=["residual"])
     assert "cnn" not in told and "residual loses" in told
+    told, _ = run(patches, predictions, tmp_path, monkeypatch, highlight=["of_another_set"])
+    assert told == first
 
 
 def test_set_without_a_baseline_gives_an_empty_table_that_says_so(patches, tested, tmp_path, monkeypatch):
