@@ -67,7 +67,7 @@ def read_predictions(path: Path, patches: xr.Dataset) -> xr.Dataset:
 
 
 def in_words(table: pd.DataFrame, networks: list[str] | None) -> str:
-    """A sentence a network: against the baseline that is hardest for it. Of all, where `networks` names none of them."""
+    """A sentence a network, against the baseline hardest for it; of all where `networks` names none of them."""
     told = set(table["network"]) & set(networks or ()) or set(table["network"])
     sentences = []
     for (network, metric), group in table[table["metric"].isin(TOLD)].groupby(["network", "metric"], sort=False):
