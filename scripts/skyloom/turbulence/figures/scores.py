@@ -145,7 +145,7 @@ def confusion(scores: Scores, published: dict) -> Figure:
                 ax.text(predicted, true, text, ha="center", va="center", color=colour)
             place, _, source = name.partition(" (")
             right = f"accuracy {np.trace(counts) / counts.sum():.1%}"
-            ax.set_title(f"{place}: {right}\n{source.rstrip(')')}", loc="left")
+            ax.set_title(f"{place}: {right}\n{source.rstrip(')')}" if source else f"{place}\n{right}", loc="left")
             ax.set_xticks([0, 1], names)
             ax.set_yticks([0, 1], names, rotation=90, va="center")
             ax.set(xlabel="called")
