@@ -29,7 +29,7 @@ def estimate(study):
 
 if config["size"] == "survey" and workflow.is_main_process:
     for study in config["studies"]:
-        if (BASE / "config" / study / "costs.yaml").exists():
+        if study in TRAINING_EXAMPLES:
             print(*estimate(study), sep="\n", file=sys.stderr)
         if study in ESTIMATES:
             print(*ESTIMATES[study](), sep="\n", file=sys.stderr)

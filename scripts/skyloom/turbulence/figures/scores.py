@@ -125,27 +125,26 @@ def confusion(scores: Scores, published: dict) -> Figure:
 
     published : `confusion` of published.yaml: `counts`, rows the true class, and `source`.
     """
-    tables = {f"published ({published['source']})": np.array(published["counts"])}
+    tables = [("published", published["source"], np.array(published["counts"]))]
     for model in scores.highlight or scores.curves:
         seeds = scores.curves[model]
         several = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-        tables[said(model) + several] = sum(seed["confusion"].values for seed in seeds)
+        tables.append((said(model) + several, "", sum(seed["confusion"].values for seed in seeds)))
     columns = min(COLUMNS, len(tables))
     lines = -(-len(tables) // columns)
     names = [f"{name}" for name in scores.first["true"].values]
     with plotting.style():
         figure, axes = plt.subplots(lines, columns, figsize=(2.5 * columns + 0.6, 3.1 * lines + 0.5), squeeze=False)
         figure.get_layout_engine().set(h_pad=0.12)  # inches; titles of two lines are not reckoned with
-        for ax, (name, counts) in zip(axes.flat, tables.items(), strict=False):
+        for ax, (name, source, counts) in zip(axes.flat, tables, strict=False):
             share = counts / counts.sum(1, keepdims=True)
             ax.imshow(share, vmin=0, vmax=1)
             for (true, predicted), count in np.ndenumerate(counts):
                 colour = "white" if share[true, predicted] < 0.5 else "black"
                 text = f"{share[true, predicted]:.1%}\n{count:,}"
                 ax.text(predicted, true, text, ha="center", va="center", color=colour)
-            place, _, source = name.partition(" (")
             right = f"accuracy {np.trace(counts) / counts.sum():.1%}"
-            ax.set_title(f"{place}: {right}\n{source.rstrip(')')}" if source else f"{place}\n{right}", loc="left")
+            ax.set_title(f"{name}: {right}\n{source}" if source else f"{name}\n{right}", loc="left")
             ax.set_xticks([0, 1], names)
             ax.set_yticks([0, 1], names, rotation=90, va="center")
             ax.set(xlabel="called")

@@ -13,13 +13,7 @@ from skyloom.cli import BadInput
 from skyloom.training import Examples
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
-from skyloom.turbulence.statistics import (
-    CACHED,
-    HEIGHT,
-    morlet_bank,
-    scattering_coefficients,
-    structure_functions,
-)
+from skyloom.turbulence.statistics import CACHED, HEIGHT, morlet_bank, scattering_coefficients, structure_functions
 
 __all__ = ["features", "make_task", "predict"]
 
