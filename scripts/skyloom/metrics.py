@@ -237,18 +237,18 @@ def verdict(
 ) -> str:
     """A sentence a set: whether the network chosen on validation beats every baseline in every deciding headline.
 
-    And where a deciding number is published beside a network, whether its interval lies above, around or below that.
-    A headline decides in the sets whose models have it. chosen : `choose`; by : the metric, or `judges`.
+    Sets that share their sentence are named together. Where a deciding number is published beside a network, it also
+    says whether the network's interval lies above, around or below that. A headline decides in the sets whose models
+    have it. chosen : `choose`; by : the metric, or `judges`.
     """
-    sets = list(dict.fromkeys(table["set"]))
-    lines = []
-    for name in sets:
+    lines: dict[str, list[str]] = {}  # what is said -> of which sets
+    for name in dict.fromkeys(table["set"]):
         judge = by if isinstance(by, str) else by.get(name, "a score")
         rows, known = table[table["set"] == name], records[records["set"] == name]
-        lines.append(_set_verdict(rows, known, headline, chosen.get(name), judge))
-    if len(sets) > 1:
-        lines = [f"{name}: {line}" for name, line in zip(sets, lines, strict=True)]
-    return " ".join(lines)
+        lines.setdefault(_set_verdict(rows, known, headline, chosen.get(name), judge), []).append(name)
+    if table["set"].nunique() == 1:
+        return next(iter(lines))
+    return " ".join(f"{', '.join(names)}: {line}" for line, names in lines.items())
 
 
 def _set_verdict(

@@ -165,6 +165,17 @@ def test_each_set_has_a_network_of_its_own_chosen_by_the_metric_of_the_config(tm
         metrics.choose(validation, "roh")
 
 
+def test_sets_of_which_the_same_is_to_be_said_are_named_together(tmp_path):
+    paths = [
+        write_metrics(tmp_path, "net", "network", 0.9, 1.2, name="a"),
+        write_metrics(tmp_path, "fit", "baseline", 0.8, 1.5, name="a"),
+        *(write_metrics(tmp_path, f"net_{name}", "network", 0.9, 1.2, name=name) for name in ("b", "c")),
+    ]
+    first, second = tables(paths)[1].split(" b, c: ")
+    assert first.startswith("a: net, the only network") and second.startswith("No baseline in this comparison")
+    assert tables(paths[2:])[1].startswith("b, c: No baseline in this comparison")
+
+
 def test_set_without_a_validation_score_has_no_verdict(tmp_path):
     paths = [
         write_metrics(tmp_path, "res_unet", "network", 0.9, 1.2, valid=np.nan),

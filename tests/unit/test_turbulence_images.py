@@ -143,11 +143,22 @@ def test_noise_has_the_stated_share_of_an_images_deviation():
 
 
 def test_nuisances_are_drawn_for_each_image_by_the_seed_alone():
-    low_high = {"blur_pixels": {"low": 0.5, "high": 1.5}}
+    low_high = {"blur_pixels": {"low": 0.5, "high": 1.5, "share": 1}}
     data = cut(columns(), **low_high)
     assert 0.5 <= data["blur_pixels"].min() < 0.6 and 1.4 < data["blur_pixels"].max() <= 1.5
     np.testing.assert_array_equal(data["blur_pixels"], cut(columns(), **low_high, noise=1)["blur_pixels"])
-    assert "zoom" not in data.coords and data.attrs["blur_pixels"] == [0.5, 1.5]
+    assert "zoom" not in data.coords and data.attrs["blur_pixels"] == [0.5, 1.5, 1]
+
+
+def test_nuisance_for_a_share_of_the_images_leaves_the_others_as_they_are():
+    plain, ranged = cut(columns()), {"low": 1.5, "high": 2, "share": 0.3}
+    data = cut(columns(), zoom=ranged, blur_pixels=ranged)
+    zoomed, blurred = data["zoom"].values != 1, data["blur_pixels"].values != 0
+    for given in (zoomed, blurred):
+        assert given.mean() == pytest.approx(0.3, abs=0.09)  # 240 images: three deviations
+    assert (zoomed & blurred).any() and not (zoomed == blurred).all()  # drawn apart
+    same = (data["image"].values == plain["image"].values).all((1, 2))
+    np.testing.assert_array_equal(same, ~(zoomed | blurred))
 
 
 def test_centroid_is_an_image_like_the_column_density():
@@ -174,7 +185,7 @@ def test_simulation_that_failed_is_left_out():
         ({}, {"field": "density"}, "field is 'density'; expected one of column, centroid"),
         ({}, {"test_share": 0.001}, "no simulation of 20 is left for the split 'test'"),
         ({}, {"zoom": 0.25}, "zoom is 0.25; expected at least 0.5, at which 2 parts are the whole map"),
-        ({}, {"noise": {"low": 2, "high": 1}}, "expected a number from 0, or low and high in order"),
+        ({}, {"noise": {"low": 2, "high": 1, "share": 1}}, "expected a number from 0, or low and high in order"),
         ({"centroid": np.full((SIMULATIONS, 3, SIDE, SIDE), np.nan)}, {"field": "centroid"}, "has no velocity"),
     ],
 )

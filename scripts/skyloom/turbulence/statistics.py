@@ -24,7 +24,7 @@ def power_spectrum(images: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.n
     n = images.shape[-1]
     images = images - images.mean((1, 2), keepdims=True)
     if not periodic:
-        window = np.hanning(n + 1)[:n]
+        window = np.hanning(n + 2)[1:-1]
         window = window[:, None] * window
         images = (images - (images * window).sum((1, 2), keepdims=True) / window.sum()) * window
     power = np.abs(np.fft.fft2(images)) ** 2

@@ -21,8 +21,9 @@ from skyloom.turbulence import NEIGHBOURS
 KEPT = ("seed", "index", "mach", "time_myr")  # what is known of a simulation, said of each of its images
 VARIANTS = ("standardised", "raw")
 FIELDS = {"column": "dex", "centroid": "km/s"}
-NUISANCES = ("zoom", "blur_pixels", "noise")  # each a number, or {low, high} to draw from for each image
-# What takes maps for periodic, and its value that does nothing.
+# Each a number, or {low, high} to draw from for each image; and its value that does nothing.
+NUISANCES = {"zoom": 1, "blur_pixels": 0, "noise": 0}
+# The same of what takes maps for periodic.
 EDGELESS = {"zoom": 1, "blur_pixels": 0, "lowpass": None}
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
@@ -164,15 +165,19 @@ def kept_simulations(seeds: np.ndarray, split: np.ndarray, settings: dict) -> np
 
 
 def nuisances(settings: dict, count: int) -> dict[str, np.ndarray]:
-    """Value of each of `NUISANCES` (count,): a number of the config, or evenly drawn between its low and high."""
+    """Value of each of `NUISANCES` (count,): a number of the config, or evenly drawn between its low and high, for a
+    `share` of the images; the others are left as they are."""
     generator = np.random.default_rng([settings["seed"], 0])
+    spared = np.random.default_rng([settings["seed"], 3])
     found = {}
-    for name in NUISANCES:
+    for name, nothing in NUISANCES.items():
         given = settings[name]
         low, high = (given["low"], given["high"]) if isinstance(given, dict) else (given, given)
         if not low <= high or low < 0:
             raise BadInput(f"config: images: {name} is {given!r}; expected a number from 0, or low and high in order")
         found[name] = generator.uniform(low, high, count)  # drawn where it is a number too: the others stay as they are
+        share = given["share"] if isinstance(given, dict) else 1
+        found[name][spared.random(count) >= share] = nothing
     if (found["zoom"] * settings["parts"] < 1).any():
         expected = (
             f"expected at least {1 / settings['parts']:.3g}, at which {settings['parts']} parts are the whole map"
@@ -265,7 +270,7 @@ def _attribute(families: dict[str, xr.Dataset], key: str):
 def _plain(value):
     """A setting as an attribute of a file."""
     if isinstance(value, dict):
-        return [value["low"], value["high"]]
+        return [value["low"], value["high"], value["share"]]
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "none" if value is None else value

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skyloom.cli import BadInput
 from skyloom.training import Examples
+from skyloom.turbulence.models.blocks import views
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
 from skyloom.turbulence.statistics import CACHED, HEIGHT, morlet_bank, scattering_coefficients, structure_functions
@@ -49,6 +50,11 @@ class HybridTask(TurbulenceTask):
         head.weight[:, self.encoder.place] = weight.float()
         head.bias.copy_(bias)
 
+    def features_seen(self, x: Tensor) -> list[Tensor]:
+        """The statistics, by far the most of the work, are those of the image as it stands: a view has the same."""
+        known = self.encoder.known(x)
+        return [self.encoder(view, known).float() for view in views(x)]
+
 
 class HybridEncoder(ResidualEncoder):
     """Images (n, 1, y, x) -> features: the image's, the normalised statistics, and what a small MLP makes of these.
@@ -75,8 +81,8 @@ class HybridEncoder(ResidualEncoder):
     def normalised(self, statistics: Tensor) -> Tensor:
         return (statistics - self.mean) / self.scale
 
-    def forward(self, x: Tensor) -> Tensor:
-        statistics = self.normalised(self.known(x))
+    def forward(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        statistics = self.normalised(self.known(x) if known is None else known)
         return torch.cat([self.drop(super().forward(x)).float(), statistics, self.mlp(statistics).float()], 1)
 
 
@@ -124,7 +130,7 @@ class Power(Statistics):
 
     def __init__(self, pixels: int):
         super().__init__()
-        window = np.hanning(pixels + 1)[:pixels]
+        window = np.hanning(pixels + 2)[1:-1]
         wave = np.fft.fftfreq(pixels, 1 / pixels)
         ring = torch.from_numpy(np.rint(np.hypot(wave[:, None], wave)).ravel())
         average = (ring[:, None] == torch.arange(1, pixels // 2)).double()

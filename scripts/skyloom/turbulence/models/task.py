@@ -25,7 +25,7 @@ def predict(task: "TurbulenceTask", batch: dict[str, Tensor]) -> dict[str, Tenso
 @torch.no_grad()
 def features(task: "TurbulenceTask", batch: dict[str, Tensor]) -> Tensor:
     """What the head is given, the mean of the eight views, (n, feature)."""
-    return torch.stack([task.encoder(view).float() for view in views(batch["input"])]).mean(0)
+    return torch.stack(task.features_seen(batch["input"])).mean(0)
 
 
 class TurbulenceTask(Task):
@@ -53,9 +53,13 @@ class TurbulenceTask(Task):
         """Images (n, 1, y, x) -> outputs (n, 1 or 2) that `answer` reads."""
         return self.head(self.encoder(x)).float()
 
+    def features_seen(self, x: Tensor) -> list[Tensor]:
+        """Features of the eight views of each image, (n, feature) each."""
+        return [self.encoder(view).float() for view in views(x)]
+
     def seen(self, x: Tensor) -> Tensor:
         """Outputs for the eight views of each image, (8, n, output)."""
-        return torch.stack([self(view) for view in views(x)])
+        return torch.stack([self.head(features).float() for features in self.features_seen(x)])
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"net": adamw(self.parameters(), self.plan.learning_rate, weight_decay=self.entry["weight_decay"])}
