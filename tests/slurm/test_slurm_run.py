@@ -143,7 +143,7 @@ class Login:
         """Run Snakemake to its end, which must be a good one; returns what it printed."""
         process = self.start(*arguments, profile=profile)
         try:
-            printed, _ = process.communicate(timeout=420)
+            printed, _ = process.communicate(timeout=1200)
         finally:
             process.kill()
         assert process.returncode == 0, printed
@@ -223,7 +223,7 @@ def test_cancelled_training_is_retried_and_ends_with_the_history_of_an_undisturb
         time.sleep(0.1)
     time.sleep(1)  # some steps
     subprocess.run(["scancel", "--me"], env=login.environment, check=True)
-    printed, _ = process.communicate(timeout=240)
+    printed, _ = process.communicate(timeout=600)
     assert process.returncode == 0, printed
     assert len(login.submissions()) == 2, printed
     assert json.loads((login.top / CHECKPOINT).with_name("run.json").read_text())["resumes"] == 1
