@@ -70,7 +70,17 @@ def turbulence_continuum(name):
 
 
 TURBULENCE_RUN = TURBULENCE["run_models"]
-TURBULENCE_CLASSES = [name for name in sets_of("turbulence") if turbulence_learning(name, "class")]
+TURBULENCE_SIZES = turbulence_known("training_size.models", TURBULENCE["training_size"]["models"], "models")
+if not turbulence_alike("train_simulations", [TURBULENCE["models"][m]["set"] for m in TURBULENCE_SIZES]):
+    refuse("turbulence.training_size.models", "their sets differ in more than train_simulations")
+TURBULENCE_SIZES = [m for m in TURBULENCE_SIZES if m in TURBULENCE_RUN]
+
+# Sets in which two classes are told apart; not those that are a point of the figure of training sizes and nothing else.
+TURBULENCE_POINTS = [s for s in sets_of("turbulence") if TURBULENCE["sets"][s]["train_simulations"] is not None]
+TURBULENCE_POINTS = [s for s in TURBULENCE_POINTS if {*models_of_set("turbulence", s)} <= {*TURBULENCE_SIZES}]
+TURBULENCE_CLASSES = [
+    s for s in sets_of("turbulence") if turbulence_learning(s, "class") and s not in TURBULENCE_POINTS
+]
 TURBULENCE_INDICES = [name for name in sets_of("turbulence") if turbulence_learning(name, "index")]
 TURBULENCE_CONTINUA = [s for s in TURBULENCE["sets"] if turbulence_continuous(s) and turbulence_continuum(s)]
 TURBULENCE_LADDERS = turbulence_ladders()
@@ -95,11 +105,6 @@ if TURBULENCE_SWEEP:
     if not {*TURBULENCE_SWEEP[1:]} & {*TURBULENCE_RUN} or TURBULENCE_SWEEP[0] not in TURBULENCE_RUN:
         TURBULENCE_SWEEP = []
     TURBULENCE_SWEEP = [m for m in TURBULENCE_SWEEP if m in TURBULENCE_RUN]
-
-TURBULENCE_SIZES = turbulence_known("training_size.models", TURBULENCE["training_size"]["models"], "models")
-if not turbulence_alike("train_simulations", [TURBULENCE["models"][m]["set"] for m in TURBULENCE_SIZES]):
-    refuse("turbulence.training_size.models", "their sets differ in more than train_simulations")
-TURBULENCE_SIZES = [m for m in TURBULENCE_SIZES if m in TURBULENCE_RUN]
 
 TURBULENCE_FIGURES = f"{TURBULENCE_R}/figures"
 TURBULENCE_RESULTS = [

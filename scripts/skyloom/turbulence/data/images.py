@@ -24,7 +24,7 @@ FIELDS = {"column": "dex", "centroid": "km/s"}
 # Each a number, or {low, high} to draw from for each image; and its value that does nothing.
 NUISANCES = {"zoom": 1, "blur_pixels": 0, "noise": 0}
 # The same of what takes maps for periodic.
-EDGELESS = {"zoom": 1, "blur_pixels": 0, "lowpass": None}
+EDGELESS = {name: NUISANCES[name] for name in ("zoom", "blur_pixels")} | {"lowpass": None}
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
 
@@ -172,11 +172,10 @@ def nuisances(settings: dict, count: int) -> dict[str, np.ndarray]:
     found = {}
     for name, nothing in NUISANCES.items():
         given = settings[name]
-        low, high = (given["low"], given["high"]) if isinstance(given, dict) else (given, given)
+        low, high, share = map(given.get, ("low", "high", "share")) if isinstance(given, dict) else (given, given, 1)
         if not low <= high or low < 0:
             raise BadInput(f"config: images: {name} is {given!r}; expected a number from 0, or low and high in order")
         found[name] = generator.uniform(low, high, count)  # drawn where it is a number too: the others stay as they are
-        share = given["share"] if isinstance(given, dict) else 1
         found[name][spared.random(count) >= share] = nothing
     if (found["zoom"] * settings["parts"] < 1).any():
         expected = (
