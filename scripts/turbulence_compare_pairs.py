@@ -74,13 +74,12 @@ def in_words(table: pd.DataFrame, networks: list[str] | None) -> str:
         if network not in told:
             continue
         sign = 1 if group.better.iloc[0] == "higher" else -1
-        row = group.loc[(sign * group.difference).idxmin()]
-        if row.lo <= 0 <= row.hi:
-            verb = "is level with the baseline"
-        elif sign * row.difference < 0:
-            verb = "loses to the baseline"
-        else:
+        gain, beaten = sign * group.difference, np.minimum(sign * group.lo, sign * group.hi) > 0
+        row = group.loc[(gain if beaten.all() else gain[~beaten]).idxmin()]
+        if beaten.all():
             verb = "beats every baseline, the hardest of them" if len(group) > 1 else "beats the baseline"
+        else:
+            verb = "is level with the baseline" if row.lo <= 0 <= row.hi else "loses to the baseline"
         sentences.append(
             f"{network} {verb} {row.baseline}: {metric} {row['first']:.3g} against {row['second']:.3g},"
             f" difference {row.difference:+.3f} [{row.lo:+.3f}, {row.hi:+.3f}]."

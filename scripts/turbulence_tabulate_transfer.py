@@ -1,7 +1,8 @@
 """What is left of each model's scores on simulations and images of another kind than it was trained on.
 
 A row a model and set: the model's own set first, then the others. Scores are means over seeds, with the mean of their
-68 % intervals, which are bootstrapped by simulation. Accuracy 0.5 is chance.
+68 % intervals, which are bootstrapped by simulation. The first line goes by balanced accuracy, of which 0.5 is chance
+whatever share of the images is steep.
 """
 
 from pathlib import Path
@@ -58,14 +59,17 @@ def transfers(records: pd.DataFrame, trained_on: dict[str, str]) -> pd.DataFrame
 
 
 def in_words(table: pd.DataFrame) -> str:
-    """A sentence a model: where its accuracy is above chance, and where it is not."""
+    """A sentence a model: where its balanced accuracy is above chance, and where it is not."""
     sentences = []
-    for model, rows in table.groupby("model", sort=False) if "accuracy" in table else ():
-        others = rows[(rows.trained_on != rows.tested_on) & rows.accuracy.notna()]
+    for model, rows in table.groupby("model", sort=False) if "balanced_accuracy" in table else ():
+        others = rows[(rows.trained_on != rows.tested_on) & rows.balanced_accuracy.notna()]
         if others.empty:
             continue
-        above = [f"{row.tested_on} ({row.accuracy:.2f})" for row in others[others.accuracy_lo > 0.5].itertuples()]
-        chance = [f"{row.tested_on} ({row.accuracy:.2f})" for row in others[~(others.accuracy_lo > 0.5)].itertuples()]
+        known = others.balanced_accuracy_lo > 0.5
+        above, chance = (
+            [f"{row.tested_on} ({row.balanced_accuracy:.2f})" for row in some.itertuples()]
+            for some in (others[known], others[~known])
+        )
         parts = [f"is above chance on {', '.join(above)}"] * bool(above)
         parts += [f"not on {', '.join(chance)}" if above else f"is nowhere above chance: {', '.join(chance)}"] * bool(
             chance

@@ -89,5 +89,7 @@ def test_set_without_what_a_model_needs_is_refused_by_name(changes, found, tmp_p
 def test_model_of_standardised_images_is_given_no_raw_ones(tmp_path):
     meta = examples.load([make_set(tmp_path / "own.nc")], {}).meta
     raw = make_set(tmp_path / "raw.nc", variant="raw", scale=0.02)
-    with pytest.raises(BadInput, match="variant is 'raw'; expected 'standardised'"):
+    with pytest.raises(BadInput, match="raw.nc: variant of an image is 'raw'; expected 'standardised'"):
         examples.load([raw], {}, meta)
+    with pytest.raises(BadInput, match=r"own.nc: pixels of an image is \d+; expected 99, as .* \(key `pixels` of a fam"):
+        examples.load([tmp_path / "own.nc"], {}, meta | {"pixels": 99})

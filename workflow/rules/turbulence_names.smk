@@ -28,6 +28,15 @@ def turbulence_overlap(families):
     return next(((a[2], b[2]) for a, b in zip(spans, spans[1:]) if b[0] < a[1]), None)
 
 
+def turbulence_learned(model):
+    """The sets that a model's weights have learned from: its own, and those of the models that it starts from."""
+    models, found = TURBULENCE["models"], []
+    while model in models and model not in found:
+        found.append(model)
+        model = models[model].get("start")
+    return list(dict.fromkeys(s for s in (models[m]["set"] for m in found) if s in TURBULENCE["sets"]))
+
+
 def turbulence_check_sets():
     """Refuse sets of unknown families, of one simulation twice, and models that would see a test set beforehand."""
     families, sets, models = (TURBULENCE[section] for section in ("families", "sets", "models"))
@@ -44,8 +53,8 @@ def turbulence_check_sets():
         if entry["valid_share"] + entry["test_share"] > 1:
             refuse(f"turbulence.sets.{name}", "valid_share and test_share are more than 1 together")
     for model, entry in models.items():
-        if entry.get("start") in models and entry["set"] in sets and models[entry["start"]]["set"] in sets:
-            turbulence_check_split(f"turbulence.models.{model}.start", entry["set"], models[entry["start"]]["set"])
+        for trained in turbulence_learned(entry.get("start")) if entry["set"] in sets else ():
+            turbulence_check_split(f"turbulence.models.{model}.start", entry["set"], trained)
 
 
 def turbulence_check_split(key, tested, trained):
@@ -70,7 +79,8 @@ def turbulence_check_transfer():
         for name in names:
             if name not in sets:
                 refuse(key, f"unknown set '{name}'; {nearest(name, sets)}known: {', '.join(sets)}")
-            turbulence_check_split(key, name, models[model]["set"])
+            for trained in turbulence_learned(model):
+                turbulence_check_split(key, name, trained)
 
 
 turbulence_check_sets()

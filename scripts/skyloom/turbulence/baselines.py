@@ -9,6 +9,7 @@
 | `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations`, `symmetries` |
 | `structure` | structure functions of differences of order one to four | |
 | `scattering` | wavelet scattering, orders one and two | `scales`, `angles`, `symmetries` |
+| `joined` | those of `structure`, `scattering` and `power` together: what `hybrid` is told | theirs |
 | `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` |
 | `pooled_hog` | the same without a place | `pixels` or `cells`, `orientations` |
 
@@ -202,6 +203,10 @@ def _scattering(images: np.ndarray, entry: dict) -> np.ndarray:
     return statistics.scattering(images, entry["scales"], entry["angles"])
 
 
+def _joined(images: np.ndarray, entry: dict) -> np.ndarray:
+    return np.concatenate([_structure(images, entry), _scattering(images, entry), _power(images, entry)], 1)
+
+
 def _hog(images: np.ndarray, entry: dict) -> np.ndarray:
     return statistics.hog_features(*_divided(images, entry), entry["orientations"])
 
@@ -244,6 +249,7 @@ MODULES = {
     "gradients": Module(_gradients, ("cells", "orientations", "symmetries")),
     "structure": Module(_structure),
     "scattering": Module(_scattering, ("scales", "angles", "symmetries"), turns=2),
+    "joined": Module(_joined, ("low", "high", "scales", "angles", "symmetries"), turns=2),
     "hog": Module(_hog, ("pixels", "cells", "orientations", "symmetries")),
     "pooled_hog": Module(_pooled_hog, ("pixels", "cells", "orientations")),
 }

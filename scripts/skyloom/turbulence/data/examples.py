@@ -65,8 +65,8 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     entry : of the model; one that `learns` something is not given images of unknown index.
     meta : of a model trained on another set: its scale and its boundary between the classes hold instead of the set's.
     Splits may be empty: a set may only test.
-    Raises BadInput where a variable or attribute is missing, images are not square, the variant is another one, or the
-    index is unknown to a model that learns it.
+    Raises BadInput where a variable or attribute is missing, images are not square, the variant or the number of pixels
+    is another one than in training, or the index is unknown to a model that learns it.
     """
     patches = PatchSet(paths[0])
     own = _meta(patches, meta)
@@ -76,10 +76,10 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
             f" that learns the {entry['learns']}"
         )
     meta = own if meta is None else meta
-    if own["variant"] != meta["variant"]:
-        raise BadInput(
-            f"{patches.path}: variant is {own['variant']!r}; expected {meta['variant']!r}, as the model was trained on"
-        )
+    for name, hint in (("variant", ""), ("pixels", " (key `pixels` of a family)")):
+        if own[name] != meta[name]:
+            expected = f"expected {meta[name]!r}, as the model was trained on{hint}"
+            raise BadInput(f"{patches.path}: {name} of an image is {own[name]!r}; {expected}")
     splits = {
         name: Split(patches, np.flatnonzero(patches.coords["split"] == code), meta["image_scale"], meta["boundary"])
         for name, code in SPLITS.items()

@@ -8,6 +8,7 @@ each) stay in one split, and a seed is in one split in every set of the same sha
 
 import math
 import random
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,6 +26,7 @@ FIELDS = {"column": "dex", "centroid": "km/s"}
 NUISANCES = {"zoom": 1, "blur_pixels": 0, "noise": 0}
 # The same of what takes maps for periodic.
 EDGELESS = {name: NUISANCES[name] for name in ("zoom", "blur_pixels")} | {"lowpass": None}
+UNKNOWN = 2**32  # seeds from here on stand for those that a source does not say
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, fill an interval more evenly than random numbers
 
 
@@ -124,8 +126,9 @@ def simulations_of(name: str, columns: xr.Dataset) -> dict[str, np.ndarray]:
             f"family {name}: index of {np.isnan(table['index']).sum()} simulations is unknown; expected it in the"
             f" config, turbulence.families.{name}.outputs"
         )
-    # a seed that a source does not say: the simulation's place in its file stands for it
-    table["seed"] = np.where(table["seed"] < 0, good, table["seed"])
+    # a source that says no seed has fields of its own: numbers of its name and their places, which no simulated one has
+    own = UNKNOWN + (zlib.crc32(name.encode()) % 2**16) * 2**16 + good
+    table["seed"] = np.where(table["seed"] < 0, own, table["seed"])
     return table
 
 
@@ -254,7 +257,7 @@ def _refuse_edges(families: dict[str, xr.Dataset], settings: dict) -> None:
 def _common(families: dict[str, xr.Dataset], what: str, of) -> float:
     """What all families must have alike."""
     found = {name: of(data) for name, data in families.items()}
-    if len(set(found.values())) > 1:
+    if len(set(map(str, found.values()))) > 1:  # an unknown one, NaN, is like another
         listed = ", ".join(f"{value} in {name}" for name, value in found.items())
         raise BadInput(f"config: images: {what} differ: {listed}; expected families of the same (key `pixels`)")
     return next(iter(found.values()))

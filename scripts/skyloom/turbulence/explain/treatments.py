@@ -50,15 +50,15 @@ def tested_of(split, rows: np.ndarray, meta: dict) -> Tested:
 
     Where each image has a zoom of its own, wave numbers are those at the mean zoom.
     """
-    batch, about = split[rows], split.patches.attrs
+    batch, about, drawn = split[rows], split.patches.attrs, split.patches.coords.get("zoom")
     images = batch["input"][:, 0].numpy().astype(np.float64)
-    zoom = np.mean(about.get("zoom", 1))
+    zoom = about.get("zoom", 1) if drawn is None else drawn[split.rows[rows]].mean()
     return Tested(
         images=images,
         steep=batch["label"].numpy() > 0.5,
         simulation=split.patches.coords["simulation"][split.rows[rows]],
         standardised=meta["variant"] == "standardised",
-        periodic=int(about["parts"]) == 1 and np.ndim(about.get("zoom", 1)) == 0 and zoom == 1,
+        periodic=int(about["parts"]) == 1 and drawn is None and zoom == 1,
         cycles=float(zoom * about["box_pc"] / about["pixel_pc"] / images.shape[-1]),
     )
 

@@ -53,7 +53,7 @@ def matrix(table: pd.DataFrame) -> Figure:
         ax.set(xlabel="set tested on", ylabel="model (set trained on)", facecolor="0.93")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        figure.colorbar(image, label="accuracy; 0.5 is chance, grey not tested", aspect=25)
+        figure.colorbar(image, label="accuracy; 0.5 is chance for equal classes, grey not tested", aspect=25)
     return figure
 
 

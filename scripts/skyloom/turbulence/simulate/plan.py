@@ -38,7 +38,7 @@ def shard(rows: list[dict], number: int, shards: int) -> list[dict]:
 def check(config: dict) -> None:
     """Refuse values of which no simulation can be made."""
     for name in POSITIVE:
-        if not (math.isfinite(config[name]) and config[name] > 0):
+        if config[name] is None or not (math.isfinite(config[name]) and config[name] > 0):
             raise BadInput(f"simulations: {name} is {config[name]!r}; expected a positive number")
     if config["grid"] % 2 or config["grid"] < 8:
         raise BadInput(f"simulations: grid is {config['grid']!r}; expected an even number of at least 8 cells")
