@@ -206,6 +206,23 @@ def test_figures_of_what_does_not_run_are_not_planned(house):
             },
             "turbulence.transfer.cnn: sets 'all' and 'quarter' share simulations",
         ),
+        (
+            {
+                "families": {"more": {"seed": 500}, "yet": {"seed": 900}},
+                "sets": {
+                    "more": {"families": ["more"]},
+                    "yet": {"families": ["yet"]},
+                    "all_more": {"families": ["more"], "test_share": 1, "valid_share": 0},
+                },
+                "models": {
+                    "first": {"module": "cnn", "set": "more"},
+                    "second": {"module": "cnn", "set": "yet", "start": "first"},
+                    "third": {"module": "cnn", "set": "quarter", "start": "second"},
+                },
+                "transfer": {"third": ["all_more"]},
+            },
+            "turbulence.transfer.third: sets 'all_more' and 'more' share simulations",
+        ),
         ({"transfer": {"cnn": ["blurry"]}}, "turbulence.transfer.cnn: unknown set 'blurry'"),
         ({"transfer": {"cn": ["quarter"]}}, "turbulence.transfer.cn: unknown model; did you mean 'cnn'?"),
         ({"families": {"clouds": {"grid": 63}}}, "turbulence.families.clouds.grid: 63 is not a multiple of 2"),

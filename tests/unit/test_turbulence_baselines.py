@@ -23,6 +23,7 @@ KEYS = {
     "gradients": {"cells": 3, "orientations": 4, "symmetries": False},
     "structure": {},
     "scattering": {"scales": 2, "angles": 2, "symmetries": False},
+    "joined": {"low": 1, "high": None, "scales": 2, "angles": 2, "symmetries": False},
     "hog": {"pixels": 8, "orientations": 4, "symmetries": False},
     "pooled_hog": {"pixels": None, "cells": 6, "orientations": 4},
 }
@@ -104,6 +105,7 @@ def accuracy(examples, module, learner, **changes):
         ("gradients", "svm"),
         ("structure", "lda"),
         ("scattering", "lda"),
+        ("joined", "lda"),
         ("pooled_hog", "svm"),
     ],
 )
@@ -240,7 +242,7 @@ def test_twelve_cells_can_be_read_as_cells_of_twelve_pixels_or_as_twelve_by_twel
     assert of_number.shape == (2, 12 * 12 * 8)  # cells of 3 pixels in the middle 36
 
 
-@pytest.mark.parametrize("module", ["gradients", "scattering", "hog"])
+@pytest.mark.parametrize("module", ["gradients", "scattering", "joined", "hog"])
 def test_statistics_averaged_over_symmetries_are_those_of_the_turned_and_of_the_mirrored_image(classes, module):
     batch = classes.test[np.arange(3)]
     entry = {"module": module, **KEYS[module], "symmetries": True}

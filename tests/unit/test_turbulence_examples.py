@@ -5,12 +5,15 @@ import pytest
 import torch
 import xarray as xr
 
+import turbulence_test_transfer as script
 from skyloom import patchset
 from skyloom.cli import BadInput
+from skyloom.predictions import rows_of
 from skyloom.turbulence.data import examples
 
 N, SIDE = 12, 8
 SPLIT = np.array([0] * 6 + [1] * 3 + [2] * 3, np.int8)
+FLAGS = {"flag_values": np.array([*patchset.SPLITS.values()], np.int8), "flag_meanings": " ".join(patchset.SPLITS)}
 INDEX = np.tile([11 / 3, 4.0], N // 2)
 IMAGES = np.random.default_rng(0).normal(0, 0.01, (N, SIDE, SIDE)).astype(np.float32)
 
@@ -21,8 +24,9 @@ def make_set(path, split=SPLIT, index=INDEX, scale=None, **attributes):
     dataset = xr.Dataset(
         {"image": image, "target": ("example", index.astype(np.float32))},
         {
-            "split": ("example", split),
+            "split": ("example", split, FLAGS),
             "simulation": ("example", np.arange(N)),
+            "seed": ("example", 100 + np.arange(N)),
             "family": ("example", (np.arange(N) % 2).astype(np.int8), families),
         },
         {"classes": np.array([11 / 3, 4.0]), "variant": "standardised", "data_kind": "simulated"} | attributes,
@@ -91,5 +95,13 @@ def test_model_of_standardised_images_is_given_no_raw_ones(tmp_path):
     raw = make_set(tmp_path / "raw.nc", variant="raw", scale=0.02)
     with pytest.raises(BadInput, match="raw.nc: variant of an image is 'raw'; expected 'standardised'"):
         examples.load([raw], {}, meta)
-    with pytest.raises(BadInput, match=r"own.nc: pixels of an image is \d+; expected 99, as .* \(key `pixels` of a fam"):
+    with pytest.raises(BadInput, match=r"own.nc: pixels of an image is \d+; expected 99, as .*key `pixels` of a fam"):
         examples.load([tmp_path / "own.nc"], {}, meta | {"pixels": 99})
+
+
+def test_transfer_refuses_a_seed_that_training_or_validation_has_seen(tmp_path):
+    own = patchset.PatchSet(make_set(tmp_path / "own.nc"))
+    other = make_set(tmp_path / "other.nc", split=np.roll(SPLIT, 3))
+    with pytest.raises(BadInput, match="other.nc: 3 seeds of its test split, 100 first, are in training or valid"):
+        script.refuse_seen(other, rows_of(other, "test"), own)
+    script.refuse_seen(own.path, rows_of(own.path, "test"), own)

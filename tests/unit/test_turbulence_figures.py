@@ -16,6 +16,7 @@ from test_turbulence_images import SIMULATIONS, columns, cut
 
 import turbulence_plot_scores
 import turbulence_tabulate_sweep as tabulate
+import turbulence_tabulate_transfer
 from skyloom import metrics
 from skyloom.cli import BadInput
 from skyloom.turbulence.evaluate import evaluate
@@ -215,6 +216,16 @@ def test_accuracy_against_zoom_is_in_the_order_of_zoom_and_needs_two_points():
     drawn = line(ax, "cnn")
     np.testing.assert_array_equal([drawn.get_xdata(), drawn.get_ydata()], [[0.5, 1, 2], [0.6, 0.8, 0.5]])
     assert not [found for found in ax.lines if str(found.get_label()).startswith("mix")]
+
+
+def test_words_of_a_transfer_go_by_balanced_accuracy():
+    table = transfers().assign(balanced_accuracy=0.5, balanced_accuracy_lo=0.47, balanced_accuracy_hi=0.53)
+    table.loc[1, ["balanced_accuracy", "balanced_accuracy_lo"]] = 0.62, 0.59  # accuracy there is 0.5
+    words = turbulence_tabulate_transfer.in_words(table)
+    assert words == (
+        "cnn, trained on small, is above chance on zoomed (0.62), not on out (0.50)."
+        " mix, trained on mixed, is nowhere above chance: zoomed (0.50)."
+    )
 
 
 # --- images ----------------------------------------------------------------------------------------------------------

@@ -204,6 +204,25 @@ def test_families_of_different_pixels_or_unknown_indices_are_refused():
         images.cut_images({"mine": unknown}, SETTINGS)
 
 
+def test_simulations_that_say_no_seed_are_of_their_own_family_and_of_no_other():
+    """One seed is one field: the first output of one folder is not that of another, nor our simulation of seed 0."""
+    unknown = columns().assign(seed=("simulation", np.full(SIMULATIONS, -1)))
+    found = images.cut_images({"mine": unknown, "yours": unknown, "ours": columns(first_seed=0)}, SETTINGS)
+    seeds = found["seed"].groupby(found["family"])
+    alone = [set(group.values.tolist()) for _, group in seeds]
+    assert [len(group) for group in alone] == [SIMULATIONS] * 3
+    assert (
+        not alone[0] & alone[1] and not (alone[0] | alone[1]) & set(range(10**6)) and alone[2] == {*range(SIMULATIONS)}
+    )
+    again = images.cut_images({"mine": unknown}, SETTINGS)  # wherever the family is used
+    own = found.isel(example=found["family"].values == 0)
+    np.testing.assert_array_equal(again["seed"], own["seed"])
+    np.testing.assert_array_equal(again["split"], own["split"])
+    # whose pixels are of an unknown size, NaN, are alike
+    angular = {name: data.assign_attrs(box_pc=np.nan) for name, data in (("a", unknown), ("b", unknown))}
+    assert np.isnan(images.cut_images(angular, SETTINGS).attrs["pixel_pc"])
+
+
 def test_early_source_makes_the_analytic_density_a_shard_like_any_other(tmp_path):
     """The analytic column density (two-dimensional transforms, another path) is what the shard's projection gives."""
     from skyloom.turbulence.columns import column_maps

@@ -74,7 +74,7 @@ def test_better_model_is_above_in_accuracy_below_in_mse_and_wins(tested):
     for first, second, sign in ((good, poor, 1), (poor, good, -1)):
         rows = by_metric(paired(tested, [first], [second], SETTINGS))
         assert rows.keys() == {"accuracy", "accuracy_simulation", "log_loss"}
-        assert sign * rows["accuracy"]["lo"] > 0 or sign * rows["accuracy"]["hi"] > 0
+        assert min(sign * rows["accuracy"]["lo"], sign * rows["accuracy"]["hi"]) > 0
         assert np.sign(rows["accuracy"]["difference"]) == sign and np.sign(rows["log_loss"]["difference"]) == -sign
         assert rows["accuracy"]["won"] == rows["log_loss"]["won"] == (sign == 1)
         assert rows["accuracy"]["simulations"] == SIMULATIONS
@@ -163,6 +163,16 @@ def test_table_has_each_network_against_each_baseline_and_says_who_wins(patches,
     assert "cnn" not in told and "residual loses" in told
     told, _ = run(patches, predictions, tmp_path, monkeypatch, highlight=["of_another_set"])
     assert told == first
+
+
+def test_baseline_that_may_be_as_good_is_not_beaten_although_another_is_nearer():
+    row = {"network": "cnn", "metric": "accuracy", "better": "higher", "first": 0.9}
+    near = row | {"baseline": "near", "second": 0.895, "difference": 0.005, "lo": 0.002, "hi": 0.008}
+    wide = row | {"baseline": "wide", "second": 0.885, "difference": 0.015, "lo": -0.001, "hi": 0.031}
+    lost = row | {"baseline": "lost", "second": 0.92, "difference": -0.02, "lo": -0.03, "hi": -0.01}
+    assert "cnn beats every baseline, the hardest of them near" in script.in_words(pd.DataFrame([near, near]), None)
+    assert "cnn is level with the baseline wide" in script.in_words(pd.DataFrame([near, wide]), None)
+    assert "cnn loses to the baseline lost" in script.in_words(pd.DataFrame([near, lost, wide]), None)
 
 
 def test_set_without_a_baseline_gives_an_empty_table_that_says_so(patches, tested, tmp_path, monkeypatch):

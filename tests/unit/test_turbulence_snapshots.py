@@ -64,6 +64,7 @@ def test_shards_together_are_the_set_and_draws_depend_on_the_seed_alone():
         ({"courant": 1.5}, "courant is 1.5.*unstable"),
         ({"grid": 15}, "grid is 15"),
         ({"mu": 0}, "mu is 0"),
+        ({"box_pc": None}, "box_pc is None; expected a positive number"),
         ({"time_myr": [0.5, -1]}, "time_myr is -1.0 at seed 41"),
         ({"mach": []}, "mach is an empty list"),
     ],
