@@ -117,6 +117,8 @@ def roc(scores: Scores) -> Figure:
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         ax.set_title(scores.title, loc="left")
         plotting.legend_beside(figure, ax)
+        # a square that has no room beside its legend loses the label of its axis
+        figure.set_figwidth(6 + 0.065 * max(len(label) for label in ax.get_legend_handles_labels()[1]))
     return figure
 
 
