@@ -211,9 +211,8 @@ def test_wave_numbers_of_drawn_zooms_are_those_at_their_mean(tmp_path):
         drawn = loaded.test.patches.coords.get("zoom")
         mean = mean or np.mean(drawn[loaded.test.rows[rows]])
         found = treatments.tested_of(loaded.test, rows, loaded.meta)
-        assert found.cycles == pytest.approx(2 * mean) and found.highest == pytest.approx(
-            8 * mean
-        )  # of 8 pixels, halves
+        assert found.cycles == pytest.approx(2 * mean)  # images of half a box
+        assert found.highest == pytest.approx(8 * mean)  # and of 8 pixels
         assert not found.periodic
     assert 1.1 < mean < 1.4
 

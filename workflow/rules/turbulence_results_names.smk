@@ -76,10 +76,11 @@ if not turbulence_alike("train_simulations", [TURBULENCE["models"][m]["set"] for
 TURBULENCE_SIZES = [m for m in TURBULENCE_SIZES if m in TURBULENCE_RUN]
 
 # Sets in which two classes are told apart; not those that are a point of the figure of training sizes and nothing else.
-TURBULENCE_POINTS = [s for s in sets_of("turbulence") if TURBULENCE["sets"][s]["train_simulations"] is not None]
-TURBULENCE_POINTS = [s for s in TURBULENCE_POINTS if {*models_of_set("turbulence", s)} <= {*TURBULENCE_SIZES}]
 TURBULENCE_CLASSES = [
-    s for s in sets_of("turbulence") if turbulence_learning(s, "class") and s not in TURBULENCE_POINTS
+    s
+    for s in sets_of("turbulence")
+    if turbulence_learning(s, "class")
+    and (TURBULENCE["sets"][s]["train_simulations"] is None or {*models_of_set("turbulence", s)} - {*TURBULENCE_SIZES})
 ]
 TURBULENCE_INDICES = [name for name in sets_of("turbulence") if turbulence_learning(name, "index")]
 TURBULENCE_CONTINUA = [s for s in TURBULENCE["sets"] if turbulence_continuous(s) and turbulence_continuum(s)]

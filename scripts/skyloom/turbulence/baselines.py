@@ -143,9 +143,13 @@ def table(entry: dict, split) -> tuple[np.ndarray, np.ndarray]:
 
 def compute(entry: dict, batch: dict[str, Tensor]) -> np.ndarray:
     """The statistics of a batch of images, (n, feature) float64."""
-    images = batch["input"][:, 0].cpu().numpy().astype(np.float64)
+    return _averaged(batch["input"][:, 0].cpu().numpy().astype(np.float64), entry)
+
+
+def _averaged(images: np.ndarray, entry: dict) -> np.ndarray:
+    """The statistics of images, over the symmetries of the square where they know a direction and are asked for it."""
     module = MODULES[entry["module"]]
-    if "symmetries" not in module.keys or not entry["symmetries"]:
+    if not module.turns or not entry.get("symmetries"):
         return np.asarray(module.compute(images, entry), np.float64)
     turned = [
         np.rot90(side, quarter, (1, 2)) for side in (images, images.swapaxes(1, 2)) for quarter in range(module.turns)
@@ -204,7 +208,8 @@ def _scattering(images: np.ndarray, entry: dict) -> np.ndarray:
 
 
 def _joined(images: np.ndarray, entry: dict) -> np.ndarray:
-    return np.concatenate([_structure(images, entry), _scattering(images, entry), _power(images, entry)], 1)
+    parts = [_averaged(images, entry | {"module": name}) for name in ("structure", "scattering", "power")]
+    return np.concatenate(parts, 1)
 
 
 def _hog(images: np.ndarray, entry: dict) -> np.ndarray:
@@ -234,11 +239,11 @@ def _divided(images: np.ndarray, entry: dict) -> tuple[np.ndarray, int]:
 
 
 class Module(NamedTuple):
-    """Statistics, the entry's keys that they read, and how many quarter turns of an image they tell apart."""
+    """Statistics, the entry's keys that they read, and how many quarter turns of an image they tell apart, 0: none."""
 
     compute: Callable[[np.ndarray, dict], np.ndarray]
     keys: tuple[str, ...] = ()
-    turns: int = 4
+    turns: int = 0
 
 
 MODULES = {
@@ -246,11 +251,11 @@ MODULES = {
     "slope": Module(_slope, ("low", "high")),
     "power": Module(_power, ("low", "high")),
     "moments": Module(_moments),
-    "gradients": Module(_gradients, ("cells", "orientations", "symmetries")),
+    "gradients": Module(_gradients, ("cells", "orientations", "symmetries"), turns=4),
     "structure": Module(_structure),
     "scattering": Module(_scattering, ("scales", "angles", "symmetries"), turns=2),
-    "joined": Module(_joined, ("low", "high", "scales", "angles", "symmetries"), turns=2),
-    "hog": Module(_hog, ("pixels", "cells", "orientations", "symmetries")),
+    "joined": Module(_joined, ("low", "high", "scales", "angles", "symmetries")),
+    "hog": Module(_hog, ("pixels", "cells", "orientations", "symmetries"), turns=4),
     "pooled_hog": Module(_pooled_hog, ("pixels", "cells", "orientations")),
 }
 
