@@ -1,10 +1,12 @@
-"""Non-local means on the sphere at NSIDE 256 or another: blocks that share a disc, beside the exact disc of each pixel.
+"""Non-local means on the sphere at NSIDE 256 or another: blocks that share a disc, beside the exact
+disc of each pixel.
 
     python benchmarks/co_denoise_sphere.py [NSIDE]
 
-The sky is lognormal (30' beam, unit median) with white noise of 0.45; FWHM 1 deg, alpha 0.1. Prints CPU microseconds a
-pixel and rmse of both, on the same random pixels and from the same features, and what the full sky would take. Another
-NSIDE than 256 is measured in the same way: 2048 takes some minutes and 8 GiB, nearly all for making the sky.
+The sky is lognormal (30' beam, unit median) with white noise of 0.45; FWHM 1 deg, alpha 0.1. Prints
+CPU microseconds a pixel and rmse of both, on the same random pixels and from the same features, and
+what the full sky would take. Another NSIDE than 256 is measured in the same way: 2048 takes some
+minutes and 8 GiB, nearly all for making the sky.
 """
 
 import sys
@@ -21,11 +23,17 @@ NOISE, FWHM_ARCMIN, ALPHA, REACH, BLOCKS, EXACT = 0.45, 60.0, 0.1, 64, 80, 2000
 SKY_SHARE = 0.1  # of the sky that lies within 2 deg of SNR > 8
 
 
-def exact_disc(sky: np.ndarray, values: np.ndarray, pixels: np.ndarray, radius: float) -> np.ndarray:
-    """The definition, pixel by pixel: each one's own disc, its distances by subtraction (float32, vectorised)."""
+def exact_disc(
+    sky: np.ndarray, values: np.ndarray, pixels: np.ndarray, radius: float
+) -> np.ndarray:
+    """The definition, pixel by pixel: each one's own disc, its distances by subtraction (float32,
+    vectorised).
+    """
     nside, out = hp.npix2nside(len(sky)), np.empty(len(pixels), np.float32)
     columns = np.ascontiguousarray(values.T / np.float32(ALPHA))
-    for k, (pixel, vector) in enumerate(zip(pixels, np.transpose(hp.pix2vec(nside, pixels)), strict=True)):
+    for k, (pixel, vector) in enumerate(
+        zip(pixels, np.transpose(hp.pix2vec(nside, pixels)), strict=True)
+    ):
         disc = hp.query_disc(nside, vector, radius)
         distance = sum((column[disc] - column[pixel]) ** 2 for column in columns)
         weight = np.exp(np.maximum(distance * np.float32(-0.5), np.float32(-80)))
@@ -69,7 +77,8 @@ def main(nside: int = 256) -> None:
         word = "measured" if target == nside else "at the same cost a pixel"
         print(
             f"NSIDE {target}, one core, {word}: {first + whole:.1f} min for the full sky, "
-            f"{first + SKY_SHARE * whole:.1f} for a tenth of it, {first:.1f} of them for the features"
+            f"{first + SKY_SHARE * whole:.1f} for a tenth of it, {first:.1f} of them for the "
+            "features"
         )
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/co_minkowski.py
 
-Prints the largest departure of the mean of 50 fields from theory, in percent of the functional's largest value, for V0,
-V1 and V2, and CPU milliseconds a patch.
+Prints the largest departure of the mean of 50 fields from theory, in percent of the functional's
+largest value, for V0, V1 and V2, and CPU milliseconds a patch.
 """
 
 import time
@@ -20,7 +20,8 @@ REPEATS = 20
 
 
 def theory(u: np.ndarray, mu: float) -> np.ndarray:
-    """V0, V1, V2 per unit area of a Gaussian field of unit variance, mu the variance of a gradient component.
+    """V0, V1, V2 per unit area of a Gaussian field of unit variance, mu the variance of a gradient
+    component.
 
     Adler (1981); Tomita (1986), Prog. Theor. Phys. 76, 952.
     """
@@ -46,7 +47,10 @@ def main() -> None:
         start = time.process_time()
         minkowski.functionals(minkowski.standardised(fields, weight), THRESHOLDS, pixel_deg, weight)
         times.append((time.process_time() - start) / FIELDS)
-    print(f"{1e3 * np.median(times):.2f} ms of CPU a patch of {PIXELS} x {PIXELS}, standardising included (aim 10 ms)")
+    print(
+        f"{1e3 * np.median(times):.2f} ms of CPU a patch of {PIXELS} x {PIXELS}, standardising "
+        "included (aim 10 ms)"
+    )
 
 
 if __name__ == "__main__":

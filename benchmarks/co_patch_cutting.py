@@ -1,8 +1,10 @@
-"""Cut 128x128 patches at NSIDE 2048: CPU time a patch, beside reproject's bilinear interpolation in the same run.
+"""Cut 128x128 patches at NSIDE 2048: CPU time a patch, beside reproject's bilinear interpolation in
+the same run.
 
     python benchmarks/co_patch_cutting.py
 
-Prints CPU milliseconds a patch, the ratio to `reproject_from_healpix`, and the largest relative difference.
+Prints CPU milliseconds a patch, the ratio to `reproject_from_healpix`, and the largest relative
+difference.
 """
 
 import time
@@ -27,7 +29,9 @@ def header(glon: float, glat: float) -> WCS:
 
 
 def smooth_sky(rng) -> np.ndarray:
-    """exp of three plane waves of some degrees: as smooth at the pixel scale as a map with a 15 arcmin beam."""
+    """exp of three plane waves of some degrees: as smooth at the pixel scale as a map with a 15
+    arcmin beam.
+    """
     vectors = np.array(hp.pix2vec(NSIDE, np.arange(hp.nside2npix(NSIDE))), np.float32)
     return np.exp(sum(np.cos(rng.normal(0, 150, 3).astype(np.float32) @ vectors) for _ in range(3)))
 
@@ -54,15 +58,19 @@ def cpu_ms(function, maps, centres) -> np.ndarray:
 def main() -> None:
     rng = np.random.default_rng(0)
     maps = [smooth_sky(rng) for _ in range(MAPS)]
-    centres = np.column_stack([rng.uniform(0, 360, TILES), np.degrees(np.arcsin(rng.uniform(-1, 1, TILES)))])
+    centres = np.column_stack(
+        [rng.uniform(0, 360, TILES), np.degrees(np.arcsin(rng.uniform(-1, 1, TILES)))]
+    )
     cut(maps, *centres[0]), reproject(maps[:1], *centres[0])  # warm up
     difference = max(
-        np.abs(cut(maps[:1], *c)[0] / reproject([maps[0].astype(float)], *c)[0] - 1).max() for c in centres[:4]
+        np.abs(cut(maps[:1], *c)[0] / reproject([maps[0].astype(float)], *c)[0] - 1).max()
+        for c in centres[:4]
     )
     for count in (1, MAPS):
         ours, theirs = cpu_ms(cut, maps[:count], centres), cpu_ms(reproject, maps[:count], centres)
         print(
-            f"{count} map(s): {np.median(ours):.2f} ms of CPU a patch ({np.median(ours) / count:.2f} a map), reproject"
+            f"{count} map(s): {np.median(ours):.2f} ms of CPU a patch "
+            f"({np.median(ours) / count:.2f} a map), reproject"
             f" {np.median(theirs):.1f} ms: {np.median(theirs / ours):.1f} times faster"
         )
     print(f"largest relative difference from reproject: {difference:.1e}")

@@ -1,9 +1,10 @@
-"""128x128 tiles to the sphere at NSIDE 2048 and back: CPU time, closure, seams, beside reproject in the same run.
+"""128x128 tiles to the sphere at NSIDE 2048 and back: CPU time, closure, seams, beside reproject in
+the same run.
 
     python benchmarks/co_tile_to_sphere.py
 
-Really cuts the whole sky into its 12,288 tiles and puts them back, and measures `reproject_to_healpix` on one tile at
-each NSIDE from 256 to 2048. About three minutes of CPU.
+Really cuts the whole sky into its 12,288 tiles and puts them back, and measures
+`reproject_to_healpix` on one tile at each NSIDE from 256 to 2048. About three minutes of CPU.
 """
 
 import resource
@@ -24,8 +25,12 @@ def smooth_sky(nside: int) -> np.ndarray:
     """A lognormal sky of C_l ~ l^-2.8 under a beam of 10 arcmin, finer than CO's."""
     ell, m = hp.Alm.getlm(LMAX)
     draws = np.random.default_rng(0).standard_normal((2, len(ell)))
-    alm = np.where(m > 0, draws[0] + 1j * draws[1], draws[0]) * np.where(ell > 1, np.maximum(ell, 1.0) ** -1.4, 0)
-    field = hp.alm2map(hp.smoothalm(alm, fwhm=np.radians(BEAM_ARCMIN / 60)), nside, lmax=LMAX).astype(np.float32)
+    alm = np.where(m > 0, draws[0] + 1j * draws[1], draws[0]) * np.where(
+        ell > 1, np.maximum(ell, 1.0) ** -1.4, 0
+    )
+    field = hp.alm2map(
+        hp.smoothalm(alm, fwhm=np.radians(BEAM_ARCMIN / 60)), nside, lmax=LMAX
+    ).astype(np.float32)
     return np.exp(0.5 * field / field.std())
 
 
@@ -37,7 +42,9 @@ def wcs_of(glon: float, glat: float) -> WCS:
 
 
 def worst_step(gain: np.ndarray, flat: bool) -> float:
-    """Largest difference of neighbouring pixels where tiles of a constant sky have these gains; |b| > 60 only."""
+    """Largest difference of neighbouring pixels where tiles of a constant sky have these gains; |b|
+    > 60 only.
+    """
     lon, lat = tile_centres(TILE_NSIDE)
     blend = Blend(NSIDE, 1)
     for k in np.flatnonzero(lat > 55):
@@ -47,7 +54,10 @@ def worst_step(gain: np.ndarray, flat: bool) -> float:
         blend.add(place, np.full((1, len(place.pixel)), gain[k], np.float32))
     inside = hp.query_strip(NSIDE, 0, np.radians(30))
     mean = blend.mean()[0]
-    steps = [np.abs(mean[hp.get_all_neighbours(NSIDE, part)] - mean[part]).max() for part in np.array_split(inside, 20)]
+    steps = [
+        np.abs(mean[hp.get_all_neighbours(NSIDE, part)] - mean[part]).max()
+        for part in np.array_split(inside, 20)
+    ]
     return float(max(steps))
 
 
@@ -67,19 +77,28 @@ def main() -> None:
     returned = blend.mean()[0]
     total = sum(cut) + sum(back) + time.process_time() - start
     print(
-        f"NSIDE {NSIDE}: tile to sphere {1e3 * np.mean(back):.2f} ms of CPU a tile; cutting it {1e3 * np.mean(cut):.2f}"
+        f"NSIDE {NSIDE}: tile to sphere {1e3 * np.mean(back):.2f} ms of CPU a tile; cutting it "
+        f"{1e3 * np.mean(cut):.2f}"
     )
     print(f"whole sky, {len(lon)} tiles, extract and return: {total:.0f} s of CPU")
-    print(f"peak memory so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
+    print(
+        f"peak memory so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
+    )
     error = returned - sky
     print(f"uncovered pixels: {np.count_nonzero(~(blend.window > 0))}")
-    print(f"closure: rms {error.std() / sky.std():.2%} of std, worst pixel {np.abs(error).max() / sky.std():.2%}")
+    print(
+        f"closure: rms {error.std() / sky.std():.2%} of std, worst pixel "
+        f"{np.abs(error).max() / sky.std():.2%}"
+    )
     del blend, returned, error
 
     gain = 1 + 0.1 * np.random.default_rng(1).standard_normal(len(lon))
     for flat in (True, False):
         window = "flat" if flat else "cosine"
-        print(f"10 % gain a tile, worst step between neighbours, {window}: {worst_step(gain, flat):.1%}")
+        print(
+            f"10 % gain a tile, worst step between neighbours, {window}: "
+            f"{worst_step(gain, flat):.1%}"
+        )
 
     tile = sample([sky], tile_vectors(lon[7000], lat[7000], 0.0, SIZE_DEG, PIXELS))[0][0]
     header = wcs_of(lon[7000], lat[7000])
@@ -89,10 +108,13 @@ def main() -> None:
         middle = time.process_time()
         place = footprint(nside, lon[7000], lat[7000], SIZE_DEG, PIXELS)
         ours = place.sample(tile[None])[0]
-        ratio = (middle - start) / (time.process_time() - middle if nside < NSIDE else np.mean(back))
+        ratio = (middle - start) / (
+            time.process_time() - middle if nside < NSIDE else np.mean(back)
+        )
         difference = np.abs(ours / theirs[place.pixel] - 1).max()
         print(
-            f"reproject_to_healpix at NSIDE {nside}: {middle - start:.2f} s of CPU a tile, {ratio:.0f} times ours;"
+            f"reproject_to_healpix at NSIDE {nside}: {middle - start:.2f} s of CPU a tile, "
+            f"{ratio:.0f} times ours;"
             f" largest relative difference {difference:.1e}"
         )
 

@@ -1,9 +1,10 @@
-"""Shuffled batches from a patch set, beside a raw memory map of the same numbers and a plain xarray read.
+"""Shuffled batches from a patch set, beside a raw memory map of the same numbers and a plain xarray
+read.
 
     python benchmarks/patchset_read.py [FOLDER]
 
-Batches of 32 examples of 128 x 128 x 3 float32 in random order, warm page cache, alternating passes of one run, CPU
-time. FOLDER (default: the temporary one) takes 0.8 GB for the moment.
+Batches of 32 examples of 128 x 128 x 3 float32 in random order, warm page cache, alternating passes
+of one run, CPU time. FOLDER (default: the temporary one) takes 0.8 GB for the moment.
 """
 
 import sys
@@ -35,7 +36,10 @@ def main() -> None:
         values = draw.standard_normal((N, *SHAPE), dtype=np.float32)
         np.save(f"{folder}/raw.npy", values)
         write(xr.Dataset({"patch": (("example", "y", "x", "map"), values)}), f"{folder}/set.nc")
-        raw, mapped = np.load(f"{folder}/raw.npy", mmap_mode="r"), PatchSet(f"{folder}/set.nc").array("patch")
+        raw, mapped = (
+            np.load(f"{folder}/raw.npy", mmap_mode="r"),
+            PatchSet(f"{folder}/set.nc").array("patch"),
+        )
         assert np.array_equal(mapped, values)
         with xr.open_dataset(f"{folder}/set.nc") as opened:
             readers = {"raw memory map": raw, "PatchSet": mapped, "xarray": opened["patch"]}
@@ -48,7 +52,10 @@ def main() -> None:
     base = np.median(speeds["raw memory map"])
     for name, found in speeds.items():
         median = np.median(found)
-        print(f"{name:15s} {median:7.0f} MB/s of CPU time ({min(found):.0f} .. {max(found):.0f})  {median / base:.2f}")
+        print(
+            f"{name:15s} {median:7.0f} MB/s of CPU time ({min(found):.0f} .. {max(found):.0f})  "
+            f"{median / base:.2f}"
+        )
     print("aim: PatchSet at least 0.80 of the raw memory map")
 
 

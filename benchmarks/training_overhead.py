@@ -2,12 +2,14 @@
 
     python benchmarks/training_overhead.py
 
-Both train the same network on the same batches with the same optimiser, one thread, in alternating blocks of one run.
-The bare loop has no weight average, no exact seeding, no history, no lock, no check of time and loss; the engine has
-all of them. Compared is the CPU time from one step's beginning to the next one's: medians over all blocks.
+Both train the same network on the same batches with the same optimiser, one thread, in alternating
+blocks of one run. The bare loop has no weight average, no exact seeding, no history, no lock, no
+check of time and loss; the engine has all of them. Compared is the CPU time from one step's
+beginning to the next one's: medians over all blocks.
 
-What the engine adds does not depend on the size of the images. On a busy machine the difference of two 10 ms steps
-drowns in the noise, so that the same network is timed on small images too, where the difference is seen to 0.01 ms.
+What the engine adds does not depend on the size of the images. On a busy machine the difference of
+two 10 ms steps drowns in the noise, so that the same network is timed on small images too, where
+the difference is seen to 0.01 ms.
 """
 
 import sys
@@ -43,8 +45,18 @@ class Data:
 
 
 def network() -> nn.Module:
-    layers = [nn.Conv2d(2, 16, 3, padding=1), nn.SiLU(), nn.Conv2d(16, 16, 3, padding=1, stride=2), nn.SiLU()]
-    layers += [nn.Conv2d(16, 16, 3, padding=1), nn.SiLU(), nn.Upsample(scale_factor=2), nn.Conv2d(16, 1, 3, padding=1)]
+    layers = [
+        nn.Conv2d(2, 16, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(16, 16, 3, padding=1, stride=2),
+        nn.SiLU(),
+    ]
+    layers += [
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.SiLU(),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(16, 1, 3, padding=1),
+    ]
     return nn.Sequential(*layers)
 
 
@@ -88,7 +100,9 @@ def bare_loop(data: Data) -> list[float]:
 
 
 def compare(size: int) -> tuple[float, float]:
-    """Print the CPU time of a step for images of `size` pixels; returns (bare loop, engine) [ms]."""
+    """Print the CPU time of a step for images of `size` pixels; returns (bare loop,
+    engine) [ms].
+    """
     data, valid = Data(512, size), Data(1, size)
     times = {"bare loop": [], "engine": []}
     for block in range(BLOCKS + 1):
@@ -101,7 +115,9 @@ def compare(size: int) -> tuple[float, float]:
     print(f"{SIZES[size]} ({size} x {size} pixels)")
     for name, steps in times.items():
         blocks = " ".join(f"{np.median(block):.2f}" for block in steps)
-        print(f"  {name:10s} {medians[name]:7.3f} ms of CPU a step (medians of the blocks: {blocks})")
+        print(
+            f"  {name:10s} {medians[name]:7.3f} ms of CPU a step (medians of the blocks: {blocks})"
+        )
     extra = medians["engine"] - medians["bare loop"]
     print(f"  difference {extra:7.3f} ms, {100 * extra / medians['bare loop']:.1f} %")
     return medians["bare loop"], medians["engine"]
@@ -110,7 +126,10 @@ def compare(size: int) -> tuple[float, float]:
 def main() -> None:
     torch.set_num_threads(1)
     bare, engine = [compare(size) for size in SIZES][-1]
-    print(f"overhead at 10 ms steps, from the small images: {10 * (engine - bare):.1f} % (aim: at most 5 %)")
+    print(
+        f"overhead at 10 ms steps, from the small images: {10 * (engine - bare):.1f} % (aim: at "
+        "most 5 %)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""The isothermal solver: speed beside the same scheme in eager torch, exact solutions, conservation, early density.
+"""The isothermal solver: speed beside the same scheme in eager torch, exact solutions,
+conservation, early density.
 
     python benchmarks/turbulence_solver.py
 
-Everything runs on one thread, by CPU time; both backends advance the same state within one run, in turns, and so does
-the copy that the share of memory bandwidth refers to. 128^3 cells, double precision, second order where not said.
+Everything runs on one thread, by CPU time; both backends advance the same state within one run, in
+turns, and so does the copy that the share of memory bandwidth refers to. 128^3 cells, double
+precision, second order where not said.
 """
 
 import time
@@ -22,7 +24,9 @@ from skyloom.turbulence.simulate.velocity import velocity_field
 
 GRID, BOX_PC, MACH, SEED, ROUNDS, STEPS = 128, 10.0, 1.41, 7, 5, 3
 SOUND = sound_speed_kms(10, 2.33)
-BYTES = 128  # a cell and step, at least: state read twice (signal speed), written once, its lines fetched before that
+# a cell and step, at least: state read twice (signal speed), written once, its lines fetched before
+# that
+BYTES = 128
 TUBE_TIME, TUBE = 0.12, (8.0, 1.0)
 
 
@@ -50,10 +54,16 @@ def speeds(states: np.ndarray) -> None:
         times["numba"].append(cpu(lambda: steps(solver_numba, ours, STEPS)))
         times["torch"].append(cpu(lambda: steps(solver_torch, theirs, 1)))
         times["copy"].append(cpu(lambda: np.copyto(target, source)))
-    updates = {name: n * GRID**3 / median(times[name]) / 1e6 for name, n in (("numba", STEPS), ("torch", 1))}
+    updates = {
+        name: n * GRID**3 / median(times[name]) / 1e6
+        for name, n in (("numba", STEPS), ("torch", 1))
+    }
     bandwidth = 2 * source.nbytes / median(times["copy"]) / 1e9
     share = updates["numba"] * 1e6 * BYTES / (bandwidth * 1e9)
-    print(f"numba: {updates['numba']:.1f} million cells a core-second; torch eager: {updates['torch']:.2f}")
+    print(
+        f"numba: {updates['numba']:.1f} million cells a core-second; torch eager: "
+        f"{updates['torch']:.2f}"
+    )
     print(f"{updates['numba'] / updates['torch']:.1f} times faster than torch eager (aim 10)")
     print(f"copy: {bandwidth:.1f} GB/s; {100 * share:.0f} % of it at {BYTES} bytes a cell and step")
 
@@ -61,17 +71,27 @@ def speeds(states: np.ndarray) -> None:
 def agreement(states: np.ndarray) -> None:
     small = initial_states(velocity_field(32, 11 / 3, SEED, MACH * SOUND)[None])
     for order in (2, 1):
-        a, b = (evolve(small, 0.5, BOX_PC / 32, SOUND, order, backend=name) for name in ("numba", "torch"))
-        print(f"order {order}, numba and torch, {a.steps[0]} steps: {abs(a.states - b.states).max():.1e} (aim 1e-13)")
+        a, b = (
+            evolve(small, 0.5, BOX_PC / 32, SOUND, order, backend=name)
+            for name in ("numba", "torch")
+        )
+        print(
+            f"order {order}, numba and torch, {a.steps[0]} steps: "
+            f"{abs(a.states - b.states).max():.1e} (aim 1e-13)"
+        )
     done = evolve(states, 0.5 / MYR_PER_TIME, BOX_PC / GRID, SOUND)
     mass, *momenta = abs((done.states - states).mean((2, 3, 4))[0])
-    print(f"0.5 Myr, {done.steps[0]} steps: mass {mass:.1e}, momentum {max(momenta):.1e} (round-off)")
+    print(
+        f"0.5 Myr, {done.steps[0]} steps: mass {mass:.1e}, momentum {max(momenta):.1e} (round-off)"
+    )
 
 
 def exact_tube(xi: np.ndarray) -> np.ndarray:
     """Density of the isothermal Riemann problem at x / t = xi, gas at rest, sound speed 1."""
     left, right = TUBE
-    middle = brentq(lambda r: np.log(left / r) - (r - right) / np.sqrt(r * right), right, left, xtol=1e-14)
+    middle = brentq(
+        lambda r: np.log(left / r) - (r - right) / np.sqrt(r * right), right, left, xtol=1e-14
+    )
     speed, shock = np.log(left / middle), np.sqrt(middle / right)
     density = np.where(xi < speed - 1, left * np.exp(-(np.maximum(xi, -1) + 1)), middle)
     return np.where(xi > shock, right, density)
@@ -88,7 +108,9 @@ def tube_error(n: int, order: int) -> float:
 def wave_error(n: int, order: int) -> float:
     """After one period, in units of the amplitude of 1e-4."""
     wave = 1e-4 * np.sin(2 * np.pi * (np.arange(n) + 0.5) / n) * np.ones((4, 4, n))
-    done = evolve(initial_states(np.stack([0 * wave, 0 * wave, wave])[None], 1 + wave), 1.0, 1 / n, 1.0, order)
+    done = evolve(
+        initial_states(np.stack([0 * wave, 0 * wave, wave])[None], 1 + wave), 1.0, 1 / n, 1.0, order
+    )
     return float(abs(done.states[0, 0] - 1 - wave).mean() / 1e-4)
 
 
@@ -103,11 +125,16 @@ def convergence() -> None:
             pairs = ", ".join(f"{rate:.2f}" for rate in np.log2(errors[:-1] / errors[1:]))
             values = ", ".join(f"{value:.3g}" for value in errors)
             aimed = f" (aim: {aim})" if order == 2 else ""
-            print(f"{name}, order {order}, L1 at N = {cells}: {values}; rate {fitted:.2f} fitted, pairs {pairs}{aimed}")
+            print(
+                f"{name}, order {order}, L1 at N = {cells}: {values}; rate {fitted:.2f} fitted, "
+                f"pairs {pairs}{aimed}"
+            )
 
 
 def early() -> None:
-    """Solver beside Lighthill's equation: correlation and amplitude of column density in bands of k."""
+    """Solver beside Lighthill's equation: correlation and amplitude of column density in bands of
+    k.
+    """
     for index in (11 / 3, 4.0):
         velocity = velocity_field(GRID, index, SEED, MACH * SOUND)
         done = evolve(initial_states(velocity[None]), 0.2 / MYR_PER_TIME, BOX_PC / GRID, SOUND)
@@ -121,14 +148,20 @@ def early() -> None:
             pa, pb = (abs(a[:, band]) ** 2).sum(), (abs(b[:, band]) ** 2).sum()
             r = (a * b.conj())[:, band].sum().real / np.sqrt(pa * pb)
             parts.append(f"k {low}-{high} r {r:.3f} amplitude {np.sqrt(pa / pb):.3f}")
-        print(f"early density, 0.2 Myr, index {index:.2f}: {', '.join(parts)} (aim for k 1-4: 0.99, 0.93 to 1.02)")
+        print(
+            f"early density, 0.2 Myr, index {index:.2f}: {', '.join(parts)} (aim for k 1-4: 0.99, "
+            "0.93 to 1.02)"
+        )
 
 
 def main() -> None:
     numba.set_num_threads(1)
     torch.set_num_threads(1)
     velocity = velocity_field(GRID, 11 / 3, SEED, MACH * SOUND)
-    print(f"initial field: {cpu(lambda: velocity_field(GRID, 11 / 3, SEED, MACH * SOUND)):.2f} core-seconds")
+    print(
+        f"initial field: {cpu(lambda: velocity_field(GRID, 11 / 3, SEED, MACH * SOUND)):.2f} "
+        "core-seconds"
+    )
     states = initial_states(velocity[None])
     speeds(states)
     agreement(states)

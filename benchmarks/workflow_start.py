@@ -1,4 +1,5 @@
-"""How long Snakemake takes before the first job: parsing the Snakefile, and a dry run at survey scale.
+"""How long Snakemake takes before the first job: parsing the Snakefile, and a dry run at survey
+scale.
 
     python benchmarks/workflow_start.py        (from the repository's root)
 
@@ -19,9 +20,13 @@ REPEATS = 3
 def snakemake(*arguments: str) -> tuple[float, float, str]:
     """CPU seconds, wall seconds and output of one call."""
     before, start = os.times(), time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "snakemake", *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments], capture_output=True, text=True, check=True
+    )
     wall, after = time.monotonic() - start, os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    cpu = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     return cpu, wall, done.stdout + done.stderr
 
 
@@ -32,11 +37,15 @@ def main() -> None:
         ours = min(snakemake("--list-rules")[0] for _ in range(REPEATS))
         nothing = min(snakemake("--list-rules", "-s", str(empty))[0] for _ in range(REPEATS))
     print(
-        f"parse: {ours:.2f} s of CPU, an empty Snakefile {nothing:.2f} s: ours adds {ours - nothing:.2f} s (aim: < 1)"
+        f"parse: {ours:.2f} s of CPU, an empty Snakefile {nothing:.2f} s: ours adds "
+        f"{ours - nothing:.2f} s (aim: < 1)"
     )
     cpu, wall, output = snakemake("-n", "--config", "size=survey", "run=survey")
     jobs = re.search(r"^total\s+(\d+)", output, re.M)[1]
-    print(f"dry run at survey size: {jobs} jobs in {wall:.1f} s of wall time, {cpu:.1f} s of CPU (aim: < 30)")
+    print(
+        f"dry run at survey size: {jobs} jobs in {wall:.1f} s of wall time, {cpu:.1f} s of CPU "
+        "(aim: < 30)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Write docs/config.md from the schemas in workflow/schemas; `--check` only says whether it is in step."""
+"""Write docs/config.md from the schemas in workflow/schemas; `--check` only says whether it is in
+step.
+"""
 
 import sys
 from pathlib import Path
@@ -13,10 +15,10 @@ HEAD = """\
 
 Written by `docs/generate_config.py` from `workflow/schemas/`; `make docs` writes it anew.
 
-`config/config.yaml` says which studies run, at which size, under which name. A study's values are, over one another:
-`config/<study>/demo.yaml`, the file of the chosen `size:`, your own `--configfile` (under the study's name), and for
-what none of them says the default below. An unknown key is refused with the nearest known one. Tables are merged key by
-key, lists are replaced.
+`config/config.yaml` says which studies run, at which size, under which name. A study's values are,
+over one another: `config/<study>/demo.yaml`, the file of the chosen `size:`, your own
+`--configfile` (under the study's name), and for what none of them says the default below. An
+unknown key is refused with the nearest known one. Tables are merged key by key, lists are replaced.
 """
 
 
@@ -45,7 +47,9 @@ def rows(schema: dict, root: dict, prefix: str = "") -> list[str]:
 
 def text() -> str:
     parts = [HEAD]
-    paths = sorted(SCHEMAS.glob("*.schema.yaml"), key=lambda path: path.name != "config.schema.yaml")
+    paths = sorted(
+        SCHEMAS.glob("*.schema.yaml"), key=lambda path: path.name != "config.schema.yaml"
+    )
     for path in paths:
         schema = yaml.safe_load(path.read_text())
         parts.append(f"\n## `{schema['title']}`\n\n{schema['description']}\n")
@@ -61,7 +65,9 @@ def main() -> None:
     target = DOCS / "config.md"
     if "--check" in sys.argv:
         sys.exit(
-            0 if target.read_text() == text() else "docs/config.md is not in step with the schemas: run `make docs`"
+            0
+            if target.read_text() == text()
+            else "docs/config.md is not in step with the schemas: run `make docs`"
         )
     target.write_text(text())
 

@@ -1,8 +1,8 @@
 """Write envs/ from the one list of pinned dependencies, pyproject.toml.
 
-python envs/generate.py           skyloom.yaml (conda) and skyloom.def (Apptainer)
-python envs/generate.py --lock    lock.txt too: the versions that this environment holds, dependencies of ours only
-python envs/generate.py --check   exit 1 where a file is not what this would write
+python envs/generate.py           skyloom.yaml (conda) and skyloom.def (Apptainer) python
+envs/generate.py --lock    lock.txt too: the versions that this environment holds, dependencies of
+ours only python envs/generate.py --check   exit 1 where a file is not what this would write
 """
 
 import sys
@@ -27,7 +27,8 @@ dependencies:
 
 APPTAINER = """\
 # Build: apptainer build skyloom.sif envs/skyloom.def   (from the repository's root)
-# Run:   snakemake --profile profiles/NAME --sdm apptainer --apptainer-args "--nv" --config container=skyloom.sif
+# Run:   snakemake --profile profiles/NAME --sdm apptainer --apptainer-args "--nv" --config
+# container=skyloom.sif
 Bootstrap: docker
 From: python:3.11-slim-bookworm
 
@@ -45,7 +46,9 @@ From: python:3.11-slim-bookworm
 
 
 def closure(requirements: list[str]) -> dict[str, str]:
-    """Versions of what `requirements` pull in, by name; torch's CUDA packages are left to torch's own exact pins."""
+    """Versions of what `requirements` pull in, by name; torch's CUDA packages are left to torch's
+    own exact pins.
+    """
     versions, todo = {}, [Requirement(text) for text in requirements]
     while todo:
         wanted = todo.pop()
@@ -59,7 +62,9 @@ def closure(requirements: list[str]) -> dict[str, str]:
         versions[name] = found.version.partition("+")[0]
         for text in found.requires or []:
             child = Requirement(text)
-            if child.marker is None or any(child.marker.evaluate({"extra": extra}) for extra in extras):
+            if child.marker is None or any(
+                child.marker.evaluate({"extra": extra}) for extra in extras
+            ):
                 child.marker = None
                 todo.append(child)
     return versions
@@ -77,11 +82,17 @@ def files() -> dict[str, str]:
 def main() -> None:
     if "--check" in sys.argv:
         stale = [name for name, text in files().items() if (HERE / name).read_text() != text]
-        sys.exit(f"not in step with pyproject.toml: {', '.join(stale)}; run `make envs`" if stale else 0)
+        sys.exit(
+            f"not in step with pyproject.toml: {', '.join(stale)}; run `make envs`" if stale else 0
+        )
     for name, text in files().items():
         (HERE / name).write_text(text)
     if "--lock" in sys.argv:
-        pins = [pin for group in (PROJECT["dependencies"], PROJECT["optional-dependencies"]["test"]) for pin in group]
+        pins = [
+            pin
+            for group in (PROJECT["dependencies"], PROJECT["optional-dependencies"]["test"])
+            for pin in group
+        ]
         lines = [f"{name}=={version}" for name, version in sorted(closure(pins).items())]
         (HERE / "lock.txt").write_text(NOTE + "\n".join(lines) + "\n")
 

@@ -1,9 +1,10 @@
-"""Does this cluster accept what a profile asks for? Run it on a login node before the first run; it submits nothing.
+"""Does this cluster accept what a profile asks for? Run it on a login node before the first run; it
+submits nothing.
 
     python scripts/check_site.py --profile profiles/leonardo
 
-Two things would otherwise come to light late: jobs that Slurm refuses, and a MinJobAge so short that Slurm forgets a
-finished job before Snakemake asks for it, which then waits for ever.
+Two things would otherwise come to light late: jobs that Slurm refuses, and a MinJobAge so short
+that Slurm forgets a finished job before Snakemake asks for it, which then waits for ever.
 """
 
 import os
@@ -26,8 +27,12 @@ SBATCH_OPTIONS = {
     "nodes": "--nodes",
     "gres": "--gres",
 }
-INTERVAL = "slurm-init-seconds-before-status-checks"  # of a profile: between two looks at the queue [s]
-POLLS_BEFORE_FORGOTTEN = 3  # the plugin warns below three times the first interval (its validation.py)
+INTERVAL = (
+    "slurm-init-seconds-before-status-checks"  # of a profile: between two looks at the queue [s]
+)
+POLLS_BEFORE_FORGOTTEN = (
+    3  # the plugin warns below three times the first interval (its validation.py)
+)
 
 
 def read_profile(path: Path) -> dict:
@@ -38,9 +43,14 @@ def read_profile(path: Path) -> dict:
     if profile.get("executor") != "slurm":
         raise cli.BadInput(f"{path}: executor is {profile.get('executor')}, expected slurm")
     if not isinstance(profile.get(INTERVAL), int):
-        raise cli.BadInput(f"{path}: {INTERVAL} is {profile.get(INTERVAL)}, expected a number of seconds, such as 40")
+        raise cli.BadInput(
+            f"{path}: {INTERVAL} is {profile.get(INTERVAL)}, expected a number of seconds, "
+            "such as 40"
+        )
     if "slurm_account" not in (profile.get("default-resources") or {}):
-        raise cli.BadInput(f"{path}: default-resources has no slurm_account, expected $SKYLOOM_ACCOUNT")
+        raise cli.BadInput(
+            f"{path}: default-resources has no slurm_account, expected $SKYLOOM_ACCOUNT"
+        )
     return profile
 
 
@@ -49,14 +59,18 @@ def slurm(*command: str) -> str:
     try:
         done = subprocess.run(command, text=True, capture_output=True, timeout=60)
     except FileNotFoundError:
-        raise cli.BadInput(f"{command[0]}: not found; expected Slurm's commands on PATH, as on a login node") from None
+        raise cli.BadInput(
+            f"{command[0]}: not found; expected Slurm's commands on PATH, as on a login node"
+        ) from None
     if done.returncode:
         raise cli.BadInput(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout + done.stderr
 
 
 def check_min_job_age(profile: dict) -> str:
-    """Compare the site's MinJobAge [s] with the profile's interval between two looks at the queue [s]."""
+    """Compare the site's MinJobAge [s] with the profile's interval between two looks at the queue
+    [s].
+    """
     found = re.search(r"MinJobAge\s*=\s*(\d+)", slurm("scontrol", "show", "config"))
     age = int(found.group(1)) if found else 0
     least = POLLS_BEFORE_FORGOTTEN * profile[INTERVAL]
@@ -69,18 +83,26 @@ def check_min_job_age(profile: dict) -> str:
 
 
 def check_job(resources: dict) -> str:
-    """Ask Slurm whether it would accept a job with these resources of a profile, without submitting it."""
+    """Ask Slurm whether it would accept a job with these resources of a profile, without submitting
+    it.
+    """
     values = {name: os.path.expandvars(str(value)) for name, value in resources.items()}
     if values["slurm_account"] in ("", "$SKYLOOM_ACCOUNT"):
         raise cli.BadInput("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<account to charge>")
-    options = [f"{option}={values[name]}" for name, option in SBATCH_OPTIONS.items() if name in values]
+    options = [
+        f"{option}={values[name]}" for name, option in SBATCH_OPTIONS.items() if name in values
+    ]
     return slurm("sbatch", "--test-only", *options, "--wrap=true").strip().removeprefix("sbatch: ")
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--profile", type=Path, default=Path("profiles/slurm"), help="folder of the profile")
-    parser.add_argument("--gpus", type=int, default=1, help="of one training job, 0 for a cluster without")
+    parser.add_argument(
+        "--profile", type=Path, default=Path("profiles/slurm"), help="folder of the profile"
+    )
+    parser.add_argument(
+        "--gpus", type=int, default=1, help="of one training job, 0 for a cluster without"
+    )
     arguments = parser.parse_args()
     profile = read_profile(arguments.profile / "config.yaml")
 

@@ -1,4 +1,6 @@
-"""Measure the anchors on a sky's three files, print model beside anchor and write them as a table (CSV)."""
+"""Measure the anchors on a sky's three files, print model beside anchor and write them as a table
+(CSV).
+"""
 
 from pathlib import Path
 

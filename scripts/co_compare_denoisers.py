@@ -1,4 +1,6 @@
-"""Denoisers on a seeded lognormal sky, whose truth is known: white noise, and noise correlated over the beam."""
+"""Denoisers on a seeded lognormal sky, whose truth is known: white noise, and noise correlated over
+the beam.
+"""
 
 from pathlib import Path
 
@@ -8,13 +10,20 @@ from skyloom.co.denoise import compare, figure
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="compare_denoisers, denoisers, pixels")
+    parser.add_argument(
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help="compare_denoisers, denoisers, pixels",
+    )
     parser.add_argument("--output", type=Path, required=True, help="table, CSV")
     parser.add_argument("--figure", type=Path, required=True, help=".png; the .pdf lies beside it")
     arguments = parser.parse_args()
     config = arguments.config
 
-    table, curves = compare.compare(config["compare_denoisers"] | {"pixels": config["pixels"]}, config["denoisers"])
+    table, curves = compare.compare(
+        config["compare_denoisers"] | {"pixels": config["pixels"]}, config["denoisers"]
+    )
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     with cli.atomic(arguments.output) as part:
         table.to_csv(part, index=False, float_format="%.4g")

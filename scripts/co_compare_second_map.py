@@ -1,4 +1,6 @@
-"""Score the predictions of a set's models against a second CO map beside the first, at their common beam."""
+"""Score the predictions of a set's models against a second CO map beside the first, at their common
+beam.
+"""
 
 from pathlib import Path
 
@@ -13,18 +15,34 @@ from skyloom.patchset import PatchSet, flag_names
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="second_map, co_to_cmb, evaluate")
-    parser.add_argument("--second-map", type=Path, required=True, help="HEALPix table of CO [K km/s]")
-    parser.add_argument("--maps", type=Path, required=True, help="maps.nc, whose dust shows pixels in the wrong order")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="second_map, co_to_cmb, evaluate"
+    )
+    parser.add_argument(
+        "--second-map", type=Path, required=True, help="HEALPix table of CO [K km/s]"
+    )
+    parser.add_argument(
+        "--maps",
+        type=Path,
+        required=True,
+        help="maps.nc, whose dust shows pixels in the wrong order",
+    )
     parser.add_argument("--patches", type=Path, required=True)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions.nc, one a model")
+    parser.add_argument(
+        "--predictions", type=Path, nargs="+", required=True, help="predictions.nc, one a model"
+    )
     parser.add_argument("--output", type=Path, required=True, help=".csv")
     args = parser.parse_args()
 
     maps = PatchSet(args.maps)
     dust = np.asarray(maps.array("dust"))[None]
-    trusted = HealpixTable(args.maps, ("dust",), dust, int(maps.attrs["nside"]), "RING", maps.attrs["data_kind"], None)
-    settings = args.config["second_map"] | {"path": args.second_map, "co_to_cmb": args.config["co_to_cmb"]}
+    trusted = HealpixTable(
+        args.maps, ("dust",), dust, int(maps.attrs["nside"]), "RING", maps.attrs["data_kind"], None
+    )
+    settings = args.config["second_map"] | {
+        "path": args.second_map,
+        "co_to_cmb": args.config["co_to_cmb"],
+    }
     table, beam = second_map.read(settings, trusted)
     with xr.open_dataset(args.patches, decode_cf=False) as patches:
         test = next(value for value, name in flag_names(patches["split"]).items() if name == "test")
@@ -34,13 +52,16 @@ def main() -> None:
         with xr.open_dataset(path) as file:
             if file["tile"].values.tolist() != tiles.tile.values.tolist():
                 raise cli.BadInput(
-                    f"{path}: its tiles are not the {tiles.sizes['example']} test tiles of {args.patches}"
+                    f"{path}: its tiles are not the {tiles.sizes['example']} test tiles of "
+                    f"{args.patches}"
                 )
             predictions.append(file[["prediction"]].load())
     rows = second_map.compare(tiles, predictions, table, beam, args.config["evaluate"])
     comment = (
-        f"second map: {args.config['second_map']['kind']}, {args.second_map.name}, column {table.columns[0]},"
-        f" beam {beam:g} arcmin; a correlation that falls against it was leakage of dust, or noise not shared"
+        f"second map: {args.config['second_map']['kind']}, {args.second_map.name}, column "
+        f"{table.columns[0]},"
+        f" beam {beam:g} arcmin; a correlation that falls against it was leakage of dust, or "
+        "noise not shared"
     )
     with cli.atomic(args.output) as part:
         metrics.write_csv(rows, part, comment)

@@ -9,7 +9,10 @@ from skyloom.co.data.regions import read_tiles, tile_views
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument(
-        "--config", type=json_argument, required=True, help="sections tiles, set; names of complexes; block_deg"
+        "--config",
+        type=json_argument,
+        required=True,
+        help="sections tiles, set; names of complexes; block_deg",
     )
     arguments.add_argument("--maps", required=True, help="maps.nc of co_prepare_maps")
     arguments.add_argument("--tiles", required=True, help="table of co_select_tiles")

@@ -1,9 +1,10 @@
 """Denoised CO of a patch set, for training only: the same examples in the same order.
 
-Filtered patch by patch (`nlm_patch`), or cut from the map that co_denoise_sphere filtered (`nlm_sphere`), then with the
-error that is left.
+Filtered patch by patch (`nlm_patch`), or cut from the map that co_denoise_sphere filtered
+(`nlm_sphere`), then with the error that is left.
 
---config: {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6} or {"method": "nlm_sphere"}
+--config: {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6} or {"method":
+"nlm_sphere"}
 """
 
 import json
@@ -23,10 +24,16 @@ CHUNK = 64  # patches held in memory in several copies
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="the set's denoiser, JSON")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="the set's denoiser, JSON"
+    )
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc")
-    parser.add_argument("--maps", type=Path, help="maps.nc that the patches were cut from; with --denoised-map")
-    parser.add_argument("--denoised-map", type=Path, help="map of co_denoise_sphere to cut them from")
+    parser.add_argument(
+        "--maps", type=Path, help="maps.nc that the patches were cut from; with --denoised-map"
+    )
+    parser.add_argument(
+        "--denoised-map", type=Path, help="map of co_denoise_sphere to cut them from"
+    )
     parser.add_argument("--output", type=Path, required=True, help="denoised.nc")
     arguments = parser.parse_args()
 
@@ -47,9 +54,15 @@ def main() -> None:
             planes.setdefault(name, np.empty(shape, np.float32))[rows] = values
 
     dataset = xr.Dataset(
-        {name: (("example", "y", "x"), plane, patches.attrs_of(name)) for name, plane in planes.items()},
+        {
+            name: (("example", "y", "x"), plane, patches.attrs_of(name))
+            for name, plane in planes.items()
+        },
         # training compares these with the patches' own
-        coords={name: ("example", patches.array(name), patches.attrs_of(name)) for name in ("tile", "view")},
+        coords={
+            name: ("example", patches.array(name), patches.attrs_of(name))
+            for name in ("tile", "view")
+        },
         attrs={**patches.attrs, "denoiser": json.dumps(settings, sort_keys=True)},
     )
     patchset.write(dataset, arguments.output)
@@ -61,7 +74,8 @@ def from_sphere(patches: patchset.PatchSet, maps: Path, denoised: Path) -> tuple
     (line,) = (key for key, name in LINE_NAMES.items() if name == patches.attrs["line"])
     if source.attrs.get("line") != patches.attrs["line"]:
         raise cli.BadInput(
-            f"{denoised}: attribute line is {source.attrs.get('line')}; expected {patches.attrs['line']},"
+            f"{denoised}: attribute line is {source.attrs.get('line')}; expected "
+            f"{patches.attrs['line']},"
             f" as in {patches.path}"
         )
     planes = patch_maps(patchset.PatchSet(maps), line)
@@ -74,7 +88,9 @@ def from_sphere(patches: patchset.PatchSet, maps: Path, denoised: Path) -> tuple
         cut = cut_planes(planes, views.iloc[rows], size_deg, pixels)
         return {name: cut[name] for name in ("target", "error")}
 
-    return rows_of, {"method": "nlm_sphere"} | {name: source.attrs[name] for name in ("fwhm_arcmin", "alpha")}
+    return rows_of, {"method": "nlm_sphere"} | {
+        name: source.attrs[name] for name in ("fwhm_arcmin", "alpha")
+    }
 
 
 if __name__ == "__main__":

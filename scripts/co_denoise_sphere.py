@@ -1,4 +1,6 @@
-"""Denoise a CO map on the sphere, near bright CO; its two parameters are chosen by cross-validation on the null map."""
+"""Denoise a CO map on the sphere, near bright CO; its two parameters are chosen by cross-validation
+on the null map.
+"""
 
 import json
 from pathlib import Path
@@ -15,10 +17,19 @@ from skyloom.co.denoise import choose, sphere
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="line, nlm_sphere, split, snr")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="line, nlm_sphere, split, snr"
+    )
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc")
-    parser.add_argument("--output", type=Path, required=True, help="the denoised map, its error and null map (netCDF)")
-    parser.add_argument("--scores", type=Path, required=True, help="scores of the cross-validation (CSV)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="the denoised map, its error and null map (netCDF)",
+    )
+    parser.add_argument(
+        "--scores", type=Path, required=True, help="scores of the cross-validation (CSV)"
+    )
     arguments = parser.parse_args()
     config, settings = arguments.config, arguments.config["nlm_sphere"]
 
@@ -35,24 +46,44 @@ def main() -> None:
     scores = choose.score_sphere(signal, null, error, pixels, settings, region)
     chosen = choose.best(scores)
     border = choose.on_border(scores, "fwhm_arcmin", "alpha")
-    print(f"{len(pixels)} training pixels, mse in units of error^2:\n{scores.to_string(index=False)}\nchosen: {chosen}")
+    print(
+        f"{len(pixels)} training pixels, mse in units of "
+        f"error^2:\n{scores.to_string(index=False)}\nchosen: {chosen}"
+    )
     if border[scores["mse"].idxmin()]:
         print(
-            f"warning: FWHM {chosen['fwhm_arcmin']:g} arcmin, alpha {chosen['alpha']:g} lie on the border of their"
-            " grid: a better pair may lie beyond; extend co.denoisers.nlm_sphere.fwhm_arcmin and alpha"
+            f"warning: FWHM {chosen['fwhm_arcmin']:g} arcmin, alpha {chosen['alpha']:g} lie on "
+            "the border of their"
+            " grid: a better pair may lie beyond; extend co.denoisers.nlm_sphere.fwhm_arcmin "
+            "and alpha"
         )
 
     out, null_left, found = sphere.denoise_sky(signal, null, area, settings | chosen, region)
     dataset = xr.Dataset(
         {
-            line: ("pixel", out, {"units": "K km/s", "long_name": "denoised; the raw value where not filtered"}),
+            line: (
+                "pixel",
+                out,
+                {"units": "K km/s", "long_name": "denoised; the raw value where not filtered"},
+            ),
             f"{line}_error": (
                 "pixel",
                 sphere.error_left(error, null, null_left),
-                {"units": "K km/s", "long_name": "noise left, from the null map; says nothing of lost signal"},
+                {
+                    "units": "K km/s",
+                    "long_name": "noise left, from the null map; says nothing of lost signal",
+                },
             ),
-            f"{line}_null": ("pixel", null_left, {"units": "K km/s", "long_name": "null map with the same weights"}),
-            "filtered": ("pixel", area.astype(np.int8), {"long_name": "1 where denoised, 0 where the raw value stays"}),
+            f"{line}_null": (
+                "pixel",
+                null_left,
+                {"units": "K km/s", "long_name": "null map with the same weights"},
+            ),
+            "filtered": (
+                "pixel",
+                area.astype(np.int8),
+                {"long_name": "1 where denoised, 0 where the raw value stays"},
+            ),
         },
         attrs={name: maps.attrs[name] for name in ("nside", "data_kind", "beam_arcmin")}
         | {name: chosen[name] for name in ("fwhm_arcmin", "alpha", "gain_db")}
@@ -60,14 +91,20 @@ def main() -> None:
             "line": LINE_NAMES[config["line"]],
             "sigma": found.sigma,
             "rho": found.rho,
-            "radius_deg": np.degrees(sphere.disc_radius(maps.attrs["nside"], chosen["fwhm_arcmin"], settings["reach"])),
+            "radius_deg": np.degrees(
+                sphere.disc_radius(maps.attrs["nside"], chosen["fwhm_arcmin"], settings["reach"])
+            ),
             "margin_deg": settings["margin_deg"],
             "judged_pixels": len(pixels),
             "cross_validation": json.dumps(scores.to_dict("records")),
         },
     )
     patchset.write(dataset, arguments.output)
-    table = scores.assign(line=LINE_NAMES[config["line"]], chosen=scores.index == scores["mse"].idxmin(), border=border)
+    table = scores.assign(
+        line=LINE_NAMES[config["line"]],
+        chosen=scores.index == scores["mse"].idxmin(),
+        border=border,
+    )
     with cli.atomic(arguments.scores) as part:
         table.to_csv(part, index=False, float_format="%.4g")
 

@@ -18,7 +18,9 @@ def main() -> None:
         patchset.merge(args.shards, path)
         merged = patchset.PatchSet(path)
         train = merged.array("split") == 0
-        fitted = {name: fit_normalisation(merged.array(name)[train]) for name in ("dust", "hi", "target")}
+        fitted = {
+            name: fit_normalisation(merged.array(name)[train]) for name in ("dust", "hi", "target")
+        }
         with netCDF4.Dataset(path, "a") as file:
             for name, constants in fitted.items():
                 file[name].setncatts(constants)

@@ -1,7 +1,9 @@
-"""The latent space of a network: its bottleneck features a tile, coloured by physical quantities, and what they tell.
+"""The latent space of a network: its bottleneck features a tile, coloured by physical quantities,
+and what they tell.
 
-Each point is a tile of the test split; the axes are the first two principal components of its features. The table says
-how well each quantity can be read off the features, beside what the tile's mean dust and N(HI) alone would tell.
+Each point is a tile of the test split; the axes are the first two principal components of its
+features. The table says how well each quantity can be read off the features, beside what the tile's
+mean dust and N(HI) alone would tell.
 """
 
 from pathlib import Path
@@ -29,8 +31,16 @@ COLOURED |= {"glat": r"$|b|$ [deg]"}
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"entry": {...}}, the model\'s')
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc if trained on")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='{"entry": {...}}, the model\'s'
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="patches.nc, and denoised.nc if trained on",
+    )
     parser.add_argument("--checkpoint", type=Path, required=True, help="best.ckpt")
     parser.add_argument("--output-table", type=Path, required=True, help=".csv")
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
@@ -41,21 +51,31 @@ def main() -> None:
     patches, rows = data.test.patches, data.test.rows
     features = latent.bottleneck_features(trained, data.test)
     quantities = latent.physical_quantities(patches, rows)
-    table = latent.read_off(features, quantities, patches.coords["glon"][rows], patches.coords["glat"][rows])
+    table = latent.read_off(
+        features, quantities, patches.coords["glon"][rows], patches.coords["glat"][rows]
+    )
     with cli.atomic(args.output_table) as part:
         table.to_csv(part, index=False, float_format="%.4g")
     with xr.open_dataset(patches.path, decode_cf=False) as file:
         names = flag_names(file["complex"])
     complexes = np.array([names[value] for value in patches.coords["complex"][rows]])
     plotting.save(
-        figure(features, quantities, complexes, table, trained["model"]), args.output, patches.attrs["data_kind"]
+        figure(features, quantities, complexes, table, trained["model"]),
+        args.output,
+        patches.attrs["data_kind"],
     )
 
 
 def figure(
-    features: np.ndarray, quantities: pd.DataFrame, complexes: np.ndarray, table: pd.DataFrame, model: str
+    features: np.ndarray,
+    quantities: pd.DataFrame,
+    complexes: np.ndarray,
+    table: pd.DataFrame,
+    model: str,
 ) -> Figure:
-    """Five views of the same plane: four quantities by colour, the complexes by sign; R2 in the titles."""
+    """Five views of the same plane: four quantities by colour, the complexes by sign; R2 in the
+    titles.
+    """
     pca = PCA(2).fit(StandardScaler().fit_transform(features))
     x, y = pca.transform(StandardScaler().fit_transform(features)).T
     share = pca.explained_variance_ratio_
@@ -65,14 +85,28 @@ def figure(
             row = table[table.quantity == latent.QUANTITIES[name]].iloc[0]
             points = ax.scatter(x, y, c=quantities[name], s=9, linewidth=0, cmap=plotting.MAP)
             fig.colorbar(points, label=label)
-            ax.set_title(f"$R^2$ {row.r2_features:.2f}, from the mean maps {row.r2_means:.2f}", loc="left")
+            ax.set_title(
+                f"$R^2$ {row.r2_features:.2f}, from the mean maps {row.r2_means:.2f}", loc="left"
+            )
         ax = axes.flat[4]
         names = sorted(set(complexes) - {"none"})
-        ax.scatter(*(v[complexes == "none"] for v in (x, y)), s=6, color="0.75", linewidth=0, label="no complex")
+        ax.scatter(
+            *(v[complexes == "none"] for v in (x, y)),
+            s=6,
+            color="0.75",
+            linewidth=0,
+            label="no complex",
+        )
         for name, colour, marker in zip(names, plotting.LINES, "osD^vP", strict=False):
             chosen = complexes == name
             ax.scatter(
-                x[chosen], y[chosen], s=16, color=colour, marker=marker, linewidth=0, label=name.replace("_", "-")
+                x[chosen],
+                y[chosen],
+                s=16,
+                color=colour,
+                marker=marker,
+                linewidth=0,
+                label=name.replace("_", "-"),
             )
         ax.set_title("held-out complexes", loc="left")
         axes.flat[5].set_axis_off()
@@ -81,7 +115,9 @@ def figure(
             ax.set_xlabel(f"first component ({share[0]:.0%} of variance)")
         for ax in axes[:, 0]:
             ax.set_ylabel(f"second component ({share[1]:.0%})")
-        fig.suptitle(f"Bottleneck of {model.replace('_', ' ')}: one point a test tile (n = {len(x)})")
+        fig.suptitle(
+            f"Bottleneck of {model.replace('_', ' ')}: one point a test tile (n = {len(x)})"
+        )
     return fig
 
 

@@ -1,4 +1,6 @@
-"""A product's figures: the whole sky, views at high latitude, angular power before and after blending."""
+"""A product's figures: the whole sky, views at high latitude, angular power before and after
+blending.
+"""
 
 from pathlib import Path
 
@@ -18,12 +20,19 @@ LMAX = 1500  # a 15 arcmin beam holds nothing beyond
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="area, plane_deg, views")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="area, plane_deg, views"
+    )
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
     parser.add_argument("--product", type=Path, required=True)
-    parser.add_argument("--skies", type=Path, nargs="+", required=True, help="of co_predict_sky: one of each line")
     parser.add_argument(
-        "--output-sky", type=Path, required=True, help=".png; the .pdf lies beside it, as of the others"
+        "--skies", type=Path, nargs="+", required=True, help="of co_predict_sky: one of each line"
+    )
+    parser.add_argument(
+        "--output-sky",
+        type=Path,
+        required=True,
+        help=".png; the .pdf lies beside it, as of the others",
     )
     parser.add_argument("--output-zooms", type=Path, required=True)
     parser.add_argument("--output-power", type=Path, required=True)
@@ -40,7 +49,9 @@ def main() -> None:
     dust = np.asarray(maps.array("dust"))
     views = figures.zooms(lines[first], observed[first], dust, first, beam, args.config["views"])
     plotting.save(
-        views or empty(f"no sky of the product lies at |b| > {figures.HIGH_LATITUDE:g} deg"), args.output_zooms, kind
+        views or empty(f"no sky of the product lies at |b| > {figures.HIGH_LATITUDE:g} deg"),
+        args.output_zooms,
+        kind,
     )
 
     curves = {}
@@ -67,7 +78,9 @@ def regional_power(shown: dict[str, np.ndarray], config: dict) -> dict[str, dict
         share = float(np.mean(window**2))
         if share > 1e-4:
             name = f"|b| {'>' if outside else '<'} {config['plane_deg']:g} deg (f_sky {share:.2g})"
-            found[name] = {k: power.banded(power.power(v, v, window, lmax)) for k, v in shown.items()}
+            found[name] = {
+                k: power.banded(power.power(v, v, window, lmax)) for k, v in shown.items()
+            }
     return found
 
 

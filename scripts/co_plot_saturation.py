@@ -1,7 +1,9 @@
-"""Learning curves of the same network on raw and on denoised CO, side by side: does less noise let it learn more?
+"""Learning curves of the same network on raw and on denoised CO, side by side: does less noise let
+it learn more?
 
-The presentation's Res-UNet stopped improving on the raw map, which led to denoising. Training scores are against what
-each network learns from, validation scores always against the raw map, so that the right-hand ends compare.
+The presentation's Res-UNet stopped improving on the raw map, which led to denoising. Training
+scores are against what each network learns from, validation scores always against the raw map, so
+that the right-hand ends compare.
 
 --config: {"raw": "res_unet", "denoised": "res_unet_denoised"}
 """
@@ -19,8 +21,12 @@ from skyloom.patchset import PatchSet
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="models by their target, JSON")
-    parser.add_argument("--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="models by their target, JSON"
+    )
+    parser.add_argument(
+        "--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv"
+    )
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc, for its data kind")
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
@@ -30,17 +36,26 @@ def main() -> None:
         histories.setdefault(path.parent.parent.name, []).append(read(path))
     missing = [model for model in args.config.values() if model not in histories]
     if missing:
-        raise cli.BadInput(f"--history: no history of {', '.join(missing)} (found {', '.join(histories)})")
+        raise cli.BadInput(
+            f"--history: no history of {', '.join(missing)} (found {', '.join(histories)})"
+        )
     panels = {target: (model, histories[model]) for target, model in args.config.items()}
     plotting.save(figure(panels), args.output, PatchSet(args.patches).attrs["data_kind"])
 
 
 def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
-    """A column a target, a row a score, the scales shared along a row; one line a seed, the kept weights marked."""
+    """A column a target, a row a score, the scales shared along a row; one line a seed, the kept
+    weights marked.
+    """
     names = scores(next(iter(panels.values()))[1][0])
     with plotting.style():
         fig, axes = plt.subplots(
-            len(names), len(panels), figsize=(7, 0.8 + 2.4 * len(names)), sharex=True, sharey="row", squeeze=False
+            len(names),
+            len(panels),
+            figsize=(7, 0.8 + 2.4 * len(names)),
+            sharex=True,
+            sharey="row",
+            squeeze=False,
         )
         for column, (target, (model, tables)) in zip(axes.T, panels.items(), strict=True):
             column[0].set_title(f"{model.replace('_', ' ')}: learns from {target} CO", loc="left")
@@ -48,14 +63,43 @@ def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
             for ax, name in zip(column, names, strict=True):
                 for table in tables:
                     best = table[f"valid_{names[0]}"].idxmin()
-                    ax.plot(table.step, table[f"train_{name}"], color=TRAIN, linestyle="--", linewidth=1.2)
+                    ax.plot(
+                        table.step,
+                        table[f"train_{name}"],
+                        color=TRAIN,
+                        linestyle="--",
+                        linewidth=1.2,
+                    )
                     ax.plot(table.step, table[f"valid_{name}"], color=VALID, linewidth=1.4)
-                    ax.plot(table.step[best], table[f"valid_{name}"][best], "o", color=VALID, markerfacecolor="white")
+                    ax.plot(
+                        table.step[best],
+                        table[f"valid_{name}"][best],
+                        "o",
+                        color=VALID,
+                        markerfacecolor="white",
+                    )
         for ax, name in zip(axes[:, 0], names, strict=True):
-            ax.set_ylabel(name.replace("rmse_over_noise", "RMSE / noise").replace("nll", "negative log likelihood"))
+            ax.set_ylabel(
+                name.replace("rmse_over_noise", "RMSE / noise").replace(
+                    "nll", "negative log likelihood"
+                )
+            )
         handles = [
-            plt.Line2D([], [], color=TRAIN, linestyle="--", label="training tiles, against what it learns from"),
-            plt.Line2D([], [], color=VALID, marker="o", markerfacecolor="white", label="validation, against raw CO"),
+            plt.Line2D(
+                [],
+                [],
+                color=TRAIN,
+                linestyle="--",
+                label="training tiles, against what it learns from",
+            ),
+            plt.Line2D(
+                [],
+                [],
+                color=VALID,
+                marker="o",
+                markerfacecolor="white",
+                label="validation, against raw CO",
+            ),
         ]
         fig.legend(handles=handles, loc="outside upper center", ncols=2)
     return fig

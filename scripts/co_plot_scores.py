@@ -19,7 +19,9 @@ def main() -> None:
         required=True,
         help='{"subset": "bright", "highlight": ["res_unet"] or null}',
     )
-    parser.add_argument("--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed")
+    parser.add_argument(
+        "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
+    )
     parser.add_argument("--published", type=Path, required=True, help="config/co/published.yaml")
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()

@@ -12,7 +12,9 @@ from skyloom.co import figures
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="snr, line, size_deg")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="snr, line, size_deg"
+    )
     parser.add_argument("--maps", type=Path, required=True)
     parser.add_argument("--tiles", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
@@ -28,8 +30,12 @@ def main() -> None:
     tiles = pd.read_csv(args.tiles)
     missing = [name for name in ("glon", "glat", "split", "complex") if name not in tiles]
     if missing:
-        raise cli.BadInput(f"{args.tiles}: columns {', '.join(missing)} not found (columns: {', '.join(tiles)})")
-    figure = figures.selection(snr, tiles, args.config["snr"], f"CO {line[0]}-{line[1]}", args.config["size_deg"])
+        raise cli.BadInput(
+            f"{args.tiles}: columns {', '.join(missing)} not found (columns: {', '.join(tiles)})"
+        )
+    figure = figures.selection(
+        snr, tiles, args.config["snr"], f"CO {line[0]}-{line[1]}", args.config["size_deg"]
+    )
     plotting.save(figure, args.output, data_kind)
 
 

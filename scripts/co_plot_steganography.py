@@ -1,4 +1,6 @@
-"""Rise of the cycle's error with noise on the way back, one line a CycleGAN, beside the same noise on the true CO."""
+"""Rise of the cycle's error with noise on the way back, one line a CycleGAN, beside the same noise
+on the true CO.
+"""
 
 from pathlib import Path
 
@@ -10,13 +12,22 @@ from skyloom import cli, plotting
 from skyloom.patchset import PatchSet
 
 COLUMNS = ("amplitude", "score", "control")
-LINEAR = 0.01  # rises below one per cent are drawn to a linear scale, those of a hidden code to a logarithmic one
+# rises below one per cent are drawn to a linear scale, those of a hidden code to a logarithmic one
+LINEAR = 0.01
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--scores", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/steganography.csv")
-    parser.add_argument("--patches", type=Path, required=True, help="patches.nc, whose attribute says the data kind")
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        nargs="+",
+        required=True,
+        help=".../<model>/seed<k>/steganography.csv",
+    )
+    parser.add_argument(
+        "--patches", type=Path, required=True, help="patches.nc, whose attribute says the data kind"
+    )
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 
@@ -25,14 +36,21 @@ def main() -> None:
         table = pd.read_csv(path)
         missing = [name for name in COLUMNS if name not in table]
         if missing:
-            raise cli.BadInput(f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})")
+            raise cli.BadInput(
+                f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})"
+            )
         tables.setdefault(path.parent.parent.name, []).append(table)
-    means = {model: pd.concat(seeds).groupby("amplitude", as_index=False).mean() for model, seeds in tables.items()}
+    means = {
+        model: pd.concat(seeds).groupby("amplitude", as_index=False).mean()
+        for model, seeds in tables.items()
+    }
     plotting.save(figure(means), args.output, PatchSet(args.patches).attrs["data_kind"])
 
 
 def figure(scores: dict[str, pd.DataFrame]) -> Figure:
-    """Two panels on the same axes: G(dust, HI) on the left, the true CO on the right; a line a model."""
+    """Two panels on the same axes: G(dust, HI) on the left, the true CO on the right; a line a
+    model.
+    """
     looks = plotting.line_styles(scores)
     panels = {"score": "from G(dust, HI)", "control": "from the true CO, which hides nothing"}
     with plotting.style():
@@ -49,7 +67,9 @@ def figure(scores: dict[str, pd.DataFrame]) -> Figure:
             )  # so that a line that stays flat looks flat
             ax.set_title(title, loc="left")
             ax.yaxis.set_major_formatter("{x:g}")
-        axes[0].set_ylabel("rise of the error of (dust, HI) brought back,\nwith noise / without, less 1")
+        axes[0].set_ylabel(
+            "rise of the error of (dust, HI) brought back,\nwith noise / without, less 1"
+        )
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return fig
 

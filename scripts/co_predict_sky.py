@@ -11,7 +11,9 @@ def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="entry, line, tiles, product, bands")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="entry, line, tiles, product, bands"
+    )
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
@@ -23,12 +25,18 @@ def main() -> None:
     maps = PatchSet(args.maps)
     require_match(args.checkpoint, trained["meta"], maps, config["line"], config["tiles"])
     sky = predict_sky(trained, maps, config["product"], config["bands"])
-    sky.attrs |= {"model": args.model, "seed": args.seed, "line": config["line"], "digest": trained["digest"]}
+    sky.attrs |= {
+        "model": args.model,
+        "seed": args.seed,
+        "line": config["line"],
+        "digest": trained["digest"],
+    }
     sky.attrs |= {"kind": trained["kind"]}
     with cli.atomic(args.output) as path:
         sky.to_netcdf(path)
     print(
-        f"{sky.attrs['tiles']} tiles, {sky.sizes['pixel']} pixels; closure {sky.attrs['closure_rms']:.2%} of std,"
+        f"{sky.attrs['tiles']} tiles, {sky.sizes['pixel']} pixels; closure "
+        f"{sky.attrs['closure_rms']:.2%} of std,"
         f" seam {sky.attrs['seam']:.2%}, beam {sky.attrs['beam_arcmin']:.2f} arcmin"
     )
 

@@ -1,4 +1,6 @@
-"""Bring the raw CO, dust and HI maps to RING order, physical units and one beam: R/raw or resources -> R/maps.nc."""
+"""Bring the raw CO, dust and HI maps to RING order, physical units and one beam: R/raw or resources
+-> R/maps.nc.
+"""
 
 from pathlib import Path
 
@@ -8,10 +10,17 @@ from skyloom import cli
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", required=True, type=cli.json_argument, help="dust_monopole, dust_beam_arcmin, beam_arcmin"
+        "--config",
+        required=True,
+        type=cli.json_argument,
+        help="dust_monopole, dust_beam_arcmin, beam_arcmin",
     )
-    parser.add_argument("--co-map", required=True, type=Path, help="Planck CO Type 2 (NESTED, K_RJ km/s)")
-    parser.add_argument("--dust-map", required=True, type=Path, help="GNILC dust at 857 GHz (MJy/sr)")
+    parser.add_argument(
+        "--co-map", required=True, type=Path, help="Planck CO Type 2 (NESTED, K_RJ km/s)"
+    )
+    parser.add_argument(
+        "--dust-map", required=True, type=Path, help="GNILC dust at 857 GHz (MJy/sr)"
+    )
     parser.add_argument("--hi-map", required=True, type=Path, help="HI4PI N(HI) (cm-2)")
     parser.add_argument("--output", required=True, type=Path, help="maps.nc")
     arguments = parser.parse_args()
@@ -23,7 +32,8 @@ def main() -> None:
     patchset.write(dataset, arguments.output)
     print(
         f"{arguments.output}: {dataset.attrs['data_kind']} sky at NSIDE {dataset.attrs['nside']}, "
-        f"median CO(1-0) error {float(dataset['co10_error'].median()):.3f} K km/s (Type 2 at 15 arcmin: about 0.45)"
+        f"median CO(1-0) error {float(dataset['co10_error'].median()):.3f} K km/s (Type 2 at 15 "
+        "arcmin: about 0.45)"
     )
 
 

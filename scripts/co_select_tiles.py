@@ -7,7 +7,9 @@ from skyloom.patchset import PatchSet
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--config", type=json_argument, required=True, help="sections tiles, split and set")
+    arguments.add_argument(
+        "--config", type=json_argument, required=True, help="sections tiles, split and set"
+    )
     arguments.add_argument("--maps", required=True, help="maps.nc of co_prepare_maps")
     arguments.add_argument("--output", required=True, help="the table of tiles, CSV")
     args = arguments.parse_args()
@@ -19,7 +21,11 @@ def main() -> None:
         table.to_csv(path, index=False, float_format="%.6g")
 
     bright = table["bright_fraction"] >= args.config["tiles"]["bright_fraction"]
-    counts = table.assign(sky=bright.map({True: "bright", False: "faint"})).groupby(["split", "complex", "sky"]).size()
+    counts = (
+        table.assign(sky=bright.map({True: "bright", False: "faint"}))
+        .groupby(["split", "complex", "sky"])
+        .size()
+    )
     print(counts.to_string())
 
 

@@ -1,4 +1,6 @@
-"""Make the embedded stand-in sky and write it as the three real products' files (CO Type 2, GNILC 857 GHz, HI4PI)."""
+"""Make the embedded stand-in sky and write it as the three real products' files (CO Type 2, GNILC
+857 GHz, HI4PI).
+"""
 
 from pathlib import Path
 
@@ -9,7 +11,12 @@ from skyloom.co.simulate.write import write_co, write_dust, write_hi
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="what differs from the defaults (JSON)")
+    parser.add_argument(
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help="what differs from the defaults (JSON)",
+    )
     parser.add_argument("--co-map", type=Path, required=True)
     parser.add_argument("--dust-map", type=Path, required=True)
     parser.add_argument("--hi-map", type=Path, required=True)

@@ -22,7 +22,10 @@ def main() -> None:
     lines, header = read_product(args.product)
     maps = PatchSet(args.maps)
     if header["NSIDE"] != maps.attrs["nside"]:
-        raise cli.BadInput(f"{args.product}: NSIDE {header['NSIDE']}; expected {maps.attrs['nside']} as {args.maps}")
+        raise cli.BadInput(
+            f"{args.product}: NSIDE {header['NSIDE']}; expected {maps.attrs['nside']} as "
+            f"{args.maps}"
+        )
     names = [f"co{line}{suffix}" for line in lines for suffix in ("", "_null")]
     observed = {name: np.asarray(maps.array(name)) for name in names}
     found = table(lines, observed, args.config)
@@ -30,7 +33,10 @@ def main() -> None:
     found["data"] = header["SKYKIND"]
     with cli.atomic(args.output) as path:
         found.to_csv(path, index=False, float_format="%.4g")
-    print(f"{len(args.config)} footprints at {healpy.nside2resol(header['NSIDE'], arcmin=True):.1f} arcmin")
+    print(
+        f"{len(args.config)} footprints at "
+        f"{healpy.nside2resol(header['NSIDE'], arcmin=True):.1f} arcmin"
+    )
 
 
 if __name__ == "__main__":

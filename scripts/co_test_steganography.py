@@ -1,4 +1,5 @@
-"""Test what a trained CycleGAN hides in its CO, by noise on the way back (skyloom/co/steganography.py).
+"""Test what a trained CycleGAN hides in its CO, by noise on the way back
+(skyloom/co/steganography.py).
 
 On test tiles: a diagnosis by which nothing is chosen.
 """
@@ -17,9 +18,14 @@ BATCH = 64
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"entry": {...}, "amplitudes", "tiles", "seed"}'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='{"entry": {...}, "amplitudes", "tiles", "seed"}',
     )
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where used")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where used"
+    )
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
@@ -35,7 +41,9 @@ def main() -> None:
         {name: values.to(device) for name, values in data.test[index].items()}
         for index in np.array_split(tiles, -(-len(tiles) // BATCH))
     )
-    table = steganography.scores(task.to_b, task.to_a, batches, args.config["amplitudes"], args.config["seed"])
+    table = steganography.scores(
+        task.to_b, task.to_a, batches, args.config["amplitudes"], args.config["seed"]
+    )
     with cli.atomic(args.output) as part:
         table.to_csv(part, index=False, float_format="%.6g")
 

@@ -1,4 +1,6 @@
-"""Join the seeds and lines of a product and write it as FITS, with uncertainty, mask and a template for PySM."""
+"""Join the seeds and lines of a product and write it as FITS, with uncertainty, mask and a template
+for PySM.
+"""
 
 from pathlib import Path
 
@@ -7,17 +9,38 @@ import xarray as xr
 
 from skyloom import cli
 from skyloom.co.data.regions import read_tiles, tile_views
-from skyloom.co.products.write import LineMap, join_seeds, line_facts, mask_bits, write_product, write_pysm
+from skyloom.co.products.write import (
+    LineMap,
+    join_seeds,
+    line_facts,
+    mask_bits,
+    write_product,
+    write_pysm,
+)
 from skyloom.patchset import PatchSet
 from skyloom.provenance import git_state
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help="name, product, cnv, tiles, sets")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="name, product, cnv, tiles, sets"
+    )
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
-    parser.add_argument("--skies", type=Path, nargs="+", required=True, help="of co_predict_sky: all lines and seeds")
-    parser.add_argument("--tiles", type=Path, nargs="+", required=True, help="tiles.csv of each line's set, in order")
+    parser.add_argument(
+        "--skies",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="of co_predict_sky: all lines and seeds",
+    )
+    parser.add_argument(
+        "--tiles",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="tiles.csv of each line's set, in order",
+    )
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--output-pysm", type=Path, required=True)
     args = parser.parse_args()
@@ -30,13 +53,18 @@ def main() -> None:
         skies.setdefault(sky.attrs["line"], []).append((path, sky))
     missing = set(config["sets"]) - set(skies)
     if missing:
-        raise cli.BadInput(f"{args.skies[0].parent}: no sky of CO {', '.join(missing)}; expected those of the product")
+        raise cli.BadInput(
+            f"{args.skies[0].parent}: no sky of CO {', '.join(missing)}; expected those of "
+            "the product"
+        )
     first = args.skies[0], xr.open_dataset(args.skies[0])
     lines = {}
     for line, chosen in config["sets"].items():
         paths, members = zip(*skies[line], strict=True)
         if members[0].sizes["pixel"] != first[1].sizes["pixel"]:
-            raise cli.BadInput(f"{paths[0]}: another area than {first[0]}; expected all lines on one sky")
+            raise cli.BadInput(
+                f"{paths[0]}: another area than {first[0]}; expected all lines on one sky"
+            )
         intensity, error, realisation, made_of = join_seeds(list(members), list(paths))
         views = tile_views(
             read_tiles(tiles[line]).query("split == 'train'"),
@@ -51,7 +79,8 @@ def main() -> None:
         lines[line] = LineMap(intensity, error, realisation, bits, about)
         print(
             f"CO {line}: {bits.size} pixels, missing {np.mean(bits & 1 > 0):.2%}, extrapolated"
-            f" {np.mean(bits & 2 > 0):.2%}, trained on {np.mean(bits & 4 > 0):.2%}; uncertainty: {made_of}"
+            f" {np.mean(bits & 2 > 0):.2%}, trained on {np.mean(bits & 4 > 0):.2%}; uncertainty: "
+            f"{made_of}"
         )
 
     product, git = config["product"], git_state()
@@ -63,7 +92,10 @@ def main() -> None:
         "TILNSIDE": (product["tile_nside"], "tiles lie on the centres of this NSIDE"),
         "TILDEG": (config["tiles"]["size_deg"], "[deg] side of a tile"),
         "SNRCUT": (config["tiles"]["snr_threshold"], "below it a pixel counts as extrapolated"),
-        "GITHASH": (f"{git['commit'] or 'unknown'}"[:12] + "+" * bool(git["dirty"]), "code, + where edited"),
+        "GITHASH": (
+            f"{git['commit'] or 'unknown'}"[:12] + "+" * bool(git["dirty"]),
+            "code, + where edited",
+        ),
     }
     if product["area"] != "full":
         facts |= {f"AREA{k[:4].upper()}": (v, "[deg]") for k, v in product["area"].items()}

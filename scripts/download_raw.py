@@ -1,4 +1,6 @@
-"""Fetch one raw file of a study's data.yaml, or take a local copy of it; verified, read-only, sha256 beside it."""
+"""Fetch one raw file of a study's data.yaml, or take a local copy of it; verified, read-only,
+sha256 beside it.
+"""
 
 import os
 from pathlib import Path
@@ -12,7 +14,9 @@ def main() -> None:
     parser.add_argument("--manifest", required=True, type=Path, help="config/<study>/data.yaml")
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--mirror", help="base URL that is tried first, as MIRROR/NAME")
-    parser.add_argument("--local", action="append", default=[], metavar="NAME=PATH", help="a copy on this machine")
+    parser.add_argument(
+        "--local", action="append", default=[], metavar="NAME=PATH", help="a copy on this machine"
+    )
     arguments = parser.parse_args()
 
     from skyloom import download

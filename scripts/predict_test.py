@@ -1,8 +1,10 @@
-"""Predict the test split with a trained model and measure the prediction; and its headline scores on validation.
+"""Predict the test split with a trained model and measure the prediction; and its headline scores
+on validation.
 
-Models are chosen by what they score on validation, so that what the chosen one scores on test is not the best of many.
-Nothing is learned here: weights, normalisation and thresholds come from the checkpoint, and the metrics' settings from
-the config. A checkpoint of another study, model, config or normalisation is refused.
+Models are chosen by what they score on validation, so that what the chosen one scores on test is
+not the best of many. Nothing is learned here: weights, normalisation and thresholds come from the
+checkpoint, and the metrics' settings from the config. A checkpoint of another study, model, config
+or normalisation is refused.
 """
 
 import importlib
@@ -13,7 +15,9 @@ import torch
 from skyloom import checkpoint, cli
 from skyloom.predictions import as_dataset, rows_of, write
 
-VALID_SAMPLES = 2  # on validation: coverage and the fair CRPS have the same expectation for any number
+VALID_SAMPLES = (
+    2  # on validation: coverage and the fair CRPS have the same expectation for any number
+)
 
 
 def main() -> None:
@@ -21,9 +25,18 @@ def main() -> None:
     parser.add_argument("--study", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"entry": {...}, "evaluate": {...}}')
     parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where trained on"
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='{"entry": {...}, "evaluate": {...}}',
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="patches.nc, and denoised.nc where trained on",
     )
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--predictions", type=Path, required=True)
@@ -49,7 +62,9 @@ def main() -> None:
     validation = []
     if len(scored):
         known = known.isel(example=scored)
-        predicted = as_dataset(checkpoint.predict(with_few_samples(trained), examples.valid, scored), known)
+        predicted = as_dataset(
+            checkpoint.predict(with_few_samples(trained), examples.valid, scored), known
+        )
         validation = evaluation.validate(known, predicted, args.config["evaluate"])
     about = {"study": args.study, "model": args.model, "kind": trained["kind"], "seed": args.seed}
     about |= {"set": entry.get("set", ""), "line": patches.attrs.get("line", "")}
@@ -58,7 +73,9 @@ def main() -> None:
 
 
 def with_few_samples(trained: dict) -> dict:
-    """The checkpoint, of a stochastic model with VALID_SAMPLES realisations, whose cost is a sample's times them."""
+    """The checkpoint, of a stochastic model with VALID_SAMPLES realisations, whose cost is a
+    sample's times them.
+    """
     entry = trained["entry"]
     return (
         trained | {"entry": entry | {"samples": min(entry["samples"], VALID_SAMPLES)}}

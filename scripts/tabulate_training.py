@@ -1,4 +1,6 @@
-"""What each training cost: steps, examples, wall time and device hours, from the run.json of every model and seed."""
+"""What each training cost: steps, examples, wall time and device hours, from the run.json of every
+model and seed.
+"""
 
 import json
 from pathlib import Path
@@ -7,13 +9,25 @@ import pandas as pd
 
 from skyloom import cli
 
-COLUMNS = ["model", "seed", "device", "processes", "threads", "parameters", "steps", "examples_seen", "resumes"]
+COLUMNS = [
+    "model",
+    "seed",
+    "device",
+    "processes",
+    "threads",
+    "parameters",
+    "steps",
+    "examples_seen",
+    "resumes",
+]
 COUNTS = ["parameters", "steps"]  # a baseline has neither
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of each model and seed")
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", required=True, help="run.json of each model and seed"
+    )
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
 

@@ -1,10 +1,13 @@
-"""Train one model of a study: a network through the training engine, a baseline through its own fit.
+"""Train one model of a study: a network through the training engine, a baseline through its own
+fit.
 
-    python scripts/train_model.py --study co --model res_unet --seed 1 --config "$ENTRY" --data patches.nc \\
-        --state results/demo/state/co/res_unet/seed1 --checkpoint best.ckpt --history history.csv --run-json run.json
+    python scripts/train_model.py --study co --model res_unet --seed 1 --config "$ENTRY" --data
+        patches.nc \\
+        --state results/demo/state/co/res_unet/seed1 --checkpoint best.ckpt --history history.csv
+            --run-json run.json
 
-With several GPUs it starts one process a GPU under torchrun. Exit codes: 0 finished, 75 saved and to be run again
-(time budget spent, or a signal), 2 bad input, 1 the loss is not finite.
+With several GPUs it starts one process a GPU under torchrun. Exit codes: 0 finished, 75 saved and
+to be run again (time budget spent, or a signal), 2 bad input, 1 the loss is not finite.
 """
 
 import hashlib
@@ -34,7 +37,11 @@ from skyloom.training import UNFINISHED, Plan, Result, fit
 from skyloom.training.gpus import claimed
 
 STARTED = time.monotonic()
-NORM_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch norms, as torch names them
+NORM_STATISTICS = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+)  # of batch norms, as torch names them
 
 
 def main() -> None:
@@ -46,27 +53,54 @@ def main() -> None:
 
 
 def train(args: Namespace) -> None:
-    """Train or fit with the GPUs that are visible, or hand over to torchrun where there are to be several processes."""
+    """Train or fit with the GPUs that are visible, or hand over to torchrun where there are to be
+    several processes.
+    """
     kind = args.config.get("kind", "network")
     processes = _processes(args) if kind == "network" else 1
     if processes > 1 and not dist.is_torchelastic_launched():
         raise SystemExit(_launch(processes, args.threads))
     torch.set_num_threads(max(1, args.threads // processes))
-    module = _module(args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}")
-    inputs = {str(path): file_checksum(path) for path in [*args.data, *([args.start] if args.start else [])]}
+    module = _module(
+        args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}"
+    )
+    inputs = {
+        str(path): file_checksum(path)
+        for path in [*args.data, *([args.start] if args.start else [])]
+    }
     digest = _digest(args, processes, inputs)
     examples = _module(args.study, "data.examples").load(args.data, args.config)
     for split in ("train", "valid"):
         if len(getattr(examples, split)) == 0:
-            raise cli.BadInput(f"{args.data[0]}: no example of the split '{split}'; expected at least one")
+            raise cli.BadInput(
+                f"{args.data[0]}: no example of the split '{split}'; expected at least one"
+            )
     plan = Plan.from_entry(args.config, args.seed)
 
     def publish(result: Result) -> None:
-        trained = {"study": args.study, "model": args.model, "kind": kind, "module": args.config.get("module")}
-        trained |= {"entry": args.config, "meta": examples.meta, "digest": digest, "state": result.weights}
-        account = {"study": args.study, "model": args.model, "entry": args.config, "seed": args.seed}
+        trained = {
+            "study": args.study,
+            "model": args.model,
+            "kind": kind,
+            "module": args.config.get("module"),
+        }
+        trained |= {
+            "entry": args.config,
+            "meta": examples.meta,
+            "digest": digest,
+            "state": result.weights,
+        }
+        account = {
+            "study": args.study,
+            "model": args.model,
+            "entry": args.config,
+            "seed": args.seed,
+        }
         account |= {"plan": asdict(plan)} if kind == "network" else {}
-        account |= {"data_kind": PatchSet(args.data[0]).attrs.get("data_kind", "unknown"), "inputs": inputs}
+        account |= {
+            "data_kind": PatchSet(args.data[0]).attrs.get("data_kind", "unknown"),
+            "inputs": inputs,
+        }
         account |= {"digest": digest, "git": git_state(), "packages": package_versions()}
         account |= {"slurm_job": os.environ.get("SLURM_JOB_ID"), **result.summary}
         _publish(args, trained, account, result.history)
@@ -93,25 +127,37 @@ def train(args: Namespace) -> None:
 
 
 def started(task: torch.nn.Module, path: Path | None) -> torch.nn.Module:
-    """The task with the weights of the checkpoint at `path`, if one is given, where names and shapes agree.
+    """The task with the weights of the checkpoint at `path`, if one is given, where names and
+    shapes agree.
 
-    Of the buffers batch-norm statistics come along; what else is fitted beside the weights belongs to the other
-    training set. Raises BadInput where no parameter agrees.
+    Of the buffers batch-norm statistics come along; what else is fitted beside the weights belongs
+    to the other training set. Raises BadInput where no parameter agrees.
     """
     if path is None:
         return task
     found = checkpoint.load(path, {})["state"]
     known = dict(task.named_parameters())
-    taken = {name for name, values in known.items() if name in found and found[name].shape == values.shape}
+    taken = {
+        name
+        for name, values in known.items()
+        if name in found and found[name].shape == values.shape
+    }
     if not taken:
         raise cli.BadInput(
-            f"{path}: none of its {len(found)} tensors has name and shape of one of the {len(known)} parameters;"
+            f"{path}: none of its {len(found)} tensors has name and shape of one of the "
+            f"{len(known)} parameters;"
             " expected, as `start`, a model of the same module or with the same encoder"
         )
-    norms = {name for name, values in task.named_buffers() if name.rpartition(".")[2] in NORM_STATISTICS}
-    norms = {name for name in norms if name in found and found[name].shape == task.get_buffer(name).shape}
+    norms = {
+        name for name, values in task.named_buffers() if name.rpartition(".")[2] in NORM_STATISTICS
+    }
+    norms = {
+        name for name in norms if name in found and found[name].shape == task.get_buffer(name).shape
+    }
     task.load_state_dict({name: found[name] for name in taken | norms}, strict=False)
-    print(f"starting from {path}: {len(taken)} of {len(known)} parameters taken over", file=sys.stderr)
+    print(
+        f"starting from {path}: {len(taken)} of {len(known)} parameters taken over", file=sys.stderr
+    )
     return task
 
 
@@ -121,45 +167,83 @@ def _arguments() -> Namespace:
     parser.add_argument("--model", required=True, help="the entry's name in the config")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help="the model's resolved config entry, JSON"
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help="the model's resolved config entry, JSON",
     )
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="patches.nc, then denoised.nc where used")
     parser.add_argument(
-        "--code", type=Path, nargs="*", default=[], help="source files that a resume must find unchanged"
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="patches.nc, then denoised.nc where used",
     )
-    parser.add_argument("--state", type=Path, required=True, help="folder of the resumable state, emptied at the end")
-    parser.add_argument("--start", type=Path, help="best.ckpt of another model of the study, to start from")
+    parser.add_argument(
+        "--code",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="source files that a resume must find unchanged",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        required=True,
+        help="folder of the resumable state, emptied at the end",
+    )
+    parser.add_argument(
+        "--start", type=Path, help="best.ckpt of another model of the study, to start from"
+    )
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--run-json", type=Path, required=True)
     parser.add_argument("--gpus", type=int, default=0, help="GPUs wanted; those found are used")
-    parser.add_argument("--runtime", type=float, default=math.inf, help="minutes the job may take, a margin included")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of all processes together")
+    parser.add_argument(
+        "--runtime",
+        type=float,
+        default=math.inf,
+        help="minutes the job may take, a margin included",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="CPU threads of all processes together"
+    )
     return parser.parse_args()
 
 
 def _processes(args: Namespace) -> int:
-    """One process a GPU that is wanted and found; without one, the entry's `processes`, one unless it says more."""
+    """One process a GPU that is wanted and found; without one, the entry's `processes`, one unless
+    it says more.
+    """
     if dist.is_torchelastic_launched():
         return int(os.environ["WORLD_SIZE"])
     found = torch.cuda.device_count()
     if args.gpus > found:
-        print(f"{args.gpus} GPU(s) wanted, {found} found: training on {found or 'the CPU'}", file=sys.stderr)
+        print(
+            f"{args.gpus} GPU(s) wanted, {found} found: training on {found or 'the CPU'}",
+            file=sys.stderr,
+        )
     return max(1, min(args.gpus, found)) if found else args.config.get("processes", 1)
 
 
 def _launch(processes: int, threads: int) -> int:
-    """Run this very command under torchrun; returns the workers' exit code, which torchrun itself turns into 1."""
+    """Run this very command under torchrun; returns the workers' exit code, which torchrun itself
+    turns into 1.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads // processes)))
     words = ["--standalone", "--nproc-per-node", str(processes)]
-    # Without this SIGUSR1 kills torchrun and leaves its workers behind; the environment variable has no effect.
+    # Without this SIGUSR1 kills torchrun and leaves its workers behind; the environment variable
+    # has no effect.
     words += ["--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1"]
     try:
         torchrun(torchrun_args([*words, *sys.argv]))
     except ChildFailedError as error:
         return max(1, error.get_first_failure()[1].exitcode)
     except SignalException as error:
-        print(f"NOT FINISHED: {error}; run the same command again to go on from the saved state.", file=sys.stderr)
+        print(
+            f"NOT FINISHED: {error}; run the same command again to go on from the saved state.",
+            file=sys.stderr,
+        )
         return UNFINISHED
     return 0
 
@@ -171,7 +255,9 @@ def _module(study: str, name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if not full.startswith(str(error.name)):  # something that the module imports is missing
             raise
-        raise cli.BadInput(f"config: there is no module {full}; expected scripts/{full.replace('.', '/')}.py") from None
+        raise cli.BadInput(
+            f"config: there is no module {full}; expected scripts/{full.replace('.', '/')}.py"
+        ) from None
 
 
 def _digest(args: Namespace, processes: int, inputs: dict[str, str]) -> str:
@@ -182,7 +268,9 @@ def _digest(args: Namespace, processes: int, inputs: dict[str, str]) -> str:
 
 
 def _budget_minutes(runtime: float) -> float:
-    """The job's time less a tenth (ten minutes at most) for a last step, validation and saving; and less the start."""
+    """The job's time less a tenth (ten minutes at most) for a last step, validation and saving; and
+    less the start.
+    """
     if math.isinf(runtime):
         return runtime
     return runtime - min(0.1 * runtime, 10.0) - (time.monotonic() - STARTED) / 60
@@ -193,7 +281,12 @@ def _fit_baseline(module: ModuleType, args: Namespace, examples) -> Result:
     torch.manual_seed(args.seed)
     state = module.fit(args.config, examples, args.seed)
     seconds = time.monotonic() - STARTED
-    summary = {"examples_seen": len(examples.train), "resumes": 0, "wall_seconds": seconds, "device_seconds": seconds}
+    summary = {
+        "examples_seen": len(examples.train),
+        "resumes": 0,
+        "wall_seconds": seconds,
+        "device_seconds": seconds,
+    }
     summary |= {"device": "cpu", "processes": 1, "threads": torch.get_num_threads()}
     return Result(state, "step,epoch\n", summary)
 

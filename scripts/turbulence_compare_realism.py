@@ -1,15 +1,15 @@
 """Do the images of two sets look alike? R/realism_<first>_<second>.csv and its figure.
 
-Columns: `quantity`, `features`, `value` with its 68 % interval `lo`, `hi` by simulation or map; `null95`, `p` of the
-permutation null; `n_first n_second`, `blocks_first blocks_second`, images and independent ones; `by`, what blocks are.
+Columns: `quantity`, `features`, `value` with its 68 % interval `lo`, `hi` by simulation or map;
+`null95`, `p` of the permutation null; `n_first n_second`, `blocks_first blocks_second`, images and
+independent ones; `by`, what blocks are.
 
-| quantity | what |
-|---|---|
-| `accuracy`, `auc` | of a classifier of these features, on simulations or maps that it has not seen |
-| `error_auc` | the chance that the second set's image is reconstructed worse than a test image of the first |
-| `anomaly_auc` | the chance that its error is farther from what is typical, to either side |
-| `rms_dex` | of log N in a map (median), by set; `lo` and `hi` are the 16th and 84th percentile of maps |
-| `rms_ratio` | of the second set to the first |
+| quantity | what | |---|---| | `accuracy`, `auc` | of a classifier of these features, on
+simulations or maps that it has not seen | | `error_auc` | the chance that the second set's image is
+reconstructed worse than a test image of the first | | `anomaly_auc` | the chance that its error is
+farther from what is typical, to either side | | `rms_dex` | of log N in a map (median), by set;
+`lo` and `hi` are the 16th and 84th percentile of maps | | `rms_ratio` | of the second set to the
+first |
 
 The first line says in words what this means.
 """
@@ -30,17 +30,29 @@ from skyloom.turbulence.statistics import power_spectrum
 COLUMNS = ("quantity", "features", "value", "lo", "hi", "null95", "p")
 COLUMNS += ("n_first", "n_second", "blocks_first", "blocks_second", "by")
 SPREAD = (16, 50, 84)
-TOLD = 0.05  # p, over the kinds of features, below which two sets are called different: from 40 permutations on
+# p, over the kinds of features, below which two sets are called different: from 40 permutations on
+TOLD = 0.05
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    about = '"first", "second", "learner", "folds", "permutations", "draws", "seed", "entry" (autoencoder, or null)'
+    about = '"first", "second", "learner", "folds", "permutations", "draws", "seed", '
+    about += '"entry" (autoencoder, or null)'
     parser.add_argument("--config", type=cli.json_argument, required=True, help=about)
-    parser.add_argument("--patches", type=Path, nargs=2, required=True, help="patches.nc of the first and second set")
-    parser.add_argument("--columns-first", type=Path, nargs="+", required=True, help="columns.nc of its families")
+    parser.add_argument(
+        "--patches",
+        type=Path,
+        nargs=2,
+        required=True,
+        help="patches.nc of the first and second set",
+    )
+    parser.add_argument(
+        "--columns-first", type=Path, nargs="+", required=True, help="columns.nc of its families"
+    )
     parser.add_argument("--columns-second", type=Path, nargs="+", required=True)
-    parser.add_argument("--checkpoint", type=Path, help="best.ckpt of an autoencoder trained on the first set")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="best.ckpt of an autoencoder trained on the first set"
+    )
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     parser.add_argument("--figure", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
@@ -65,17 +77,21 @@ def main() -> None:
     images = [data["image"].values for data in sets]
     k, _ = power_spectrum(images[0][:1], periodic=False)
     shown = {
-        name: some[random.permutation(len(some))[: figure.SHOWN]] for name, some in zip(names, images, strict=True)
+        name: some[random.permutation(len(some))[: figure.SHOWN]]
+        for name, some in zip(names, images, strict=True)
     }
     power = {
-        name: power_spectrum(some.astype(float), periodic=False)[1] for name, some in zip(names, images, strict=True)
+        name: power_spectrum(some.astype(float), periodic=False)[1]
+        for name, some in zip(names, images, strict=True)
     }
     kinds = ", ".join(dict.fromkeys(data.attrs["data_kind"] for data in sets))
     plotting.save(figure.comparison(shown, k, power, scores), args.figure, kinds)
 
 
 def tell_apart(sets: list[xr.Dataset], block: tuple, config: dict) -> tuple[list[dict], dict]:
-    """Rows of the two-sample test of each kind of features, and the scores of the images, label -> set -> (n,)."""
+    """Rows of the two-sample test of each kind of features, and the scores of the images, label ->
+    set -> (n,).
+    """
     names = config["first"], config["second"]
     second = np.repeat([False, True], [data.sizes["example"] for data in sets])
     tables = two_sample.features(np.concatenate([data["image"].values for data in sets]))
@@ -91,28 +107,48 @@ def tell_apart(sets: list[xr.Dataset], block: tuple, config: dict) -> tuple[list
 
 
 def anomalies(args, sets: list[xr.Dataset], block: tuple) -> tuple[list[dict], list[np.ndarray]]:
-    """Rows of the autoencoder's reconstruction error and anomaly, second set beside test images of the first."""
+    """Rows of the autoencoder's reconstruction error and anomaly, second set beside test images of
+    the first.
+    """
     entry = args.config["entry"]
     own = examples.load([args.patches[0]], entry)
-    trained = checkpoint.load(args.checkpoint, {"study": "turbulence", "entry": entry, "meta": own.meta})
+    trained = checkpoint.load(
+        args.checkpoint, {"study": "turbulence", "entry": entry, "meta": own.meta}
+    )
     if not len(own.test):
-        raise cli.BadInput(f"{args.patches[0]}: no test image; expected some that the autoencoder has not seen")
+        raise cli.BadInput(
+            f"{args.patches[0]}: no test image; expected some that the autoencoder has not seen"
+        )
     other = examples.load([args.patches[1]], entry, trained["meta"])
-    every = examples.Split(other.test.patches, np.arange(sets[1].sizes["example"]), own.test.image_scale, np.nan)
+    every = examples.Split(
+        other.test.patches, np.arange(sets[1].sizes["example"]), own.test.image_scale, np.nan
+    )
     # a velocity field that the autoencoder was trained on is no new image in the second set either
     known = np.isin(block[1], block[0][np.r_[own.train.rows, own.valid.rows]])
     if known.all():
-        raise cli.BadInput(f"{args.patches[1]}: all images are of fields that the autoencoder was trained on")
-    seen = [checkpoint.predict(trained, own.test), checkpoint.predict(trained, every, np.flatnonzero(~known))]
+        raise cli.BadInput(
+            f"{args.patches[1]}: all images are of fields that the autoencoder was trained on"
+        )
+    seen = [
+        checkpoint.predict(trained, own.test),
+        checkpoint.predict(trained, every, np.flatnonzero(~known)),
+    ]
     blocks = [block[0][own.test.rows], block[1][~known]]
     second = np.repeat([False, True], [len(part["error"]) for part in seen])
-    drawn = two_sample.multiplicities(second, np.concatenate(blocks), args.config["draws"], args.config["seed"])
+    drawn = two_sample.multiplicities(
+        second, np.concatenate(blocks), args.config["draws"], args.config["seed"]
+    )
     fewest = min(blocks, key=lambda labels: len(np.unique(labels)))
     rows = []
     for name in ("error", "anomaly"):
         score = np.concatenate([part[name][:, 0] for part in seen])
         value, lo, hi = metrics.bracket(ranking.auc(score, second, drawn), fewest)
-        row = {"quantity": f"{name}_auc", "features": "autoencoder", "value": float(value), "lo": float(lo)}
+        row = {
+            "quantity": f"{name}_auc",
+            "features": "autoencoder",
+            "value": float(value),
+            "lo": float(lo),
+        }
         rows.append(row | {"hi": float(hi)} | described((*blocks, block[2])))
     return rows, [part["anomaly"][:, 0] for part in seen]
 
@@ -133,11 +169,20 @@ def amplitudes(columns: tuple[list[Path], list[Path]], names: tuple[str, str]) -
         for path in paths:
             with xr.open_dataset(path, decode_cf=False) as file:
                 maps.append(file["column"].values[file["ok"].values == 1])
-        rms = np.concatenate([np.log10(1 + found.astype(np.float64)).std((2, 3)).ravel() for found in maps])
+        rms = np.concatenate(
+            [np.log10(1 + found.astype(np.float64)).std((2, 3)).ravel() for found in maps]
+        )
         lo, value, hi = np.percentile(rms, SPREAD)
         middles.append(value)
         place = "first" if name == names[0] else "second"
-        row = {"quantity": "rms_dex", "features": name, "value": value, "lo": lo, "hi": hi, "by": "map"}
+        row = {
+            "quantity": "rms_dex",
+            "features": name,
+            "value": value,
+            "lo": lo,
+            "hi": hi,
+            "by": "map",
+        }
         rows.append(row | {f"n_{place}": len(rms)})
     return [*rows, {"quantity": "rms_ratio", "features": "log N", "value": middles[1] / middles[0]}]
 
@@ -150,22 +195,27 @@ def in_words(table: pd.DataFrame, names: tuple[str, str]) -> str:
     verb = "are told apart" if best.p * len(tests) < TOLD else "are not told apart with certainty"
     words = [
         f"Images of {first} and {second} {verb}: by their {best.features} a classifier is right in"
-        f" {100 * best.value:.0f} % of images of simulations or maps that it has not seen (chance 50 %, 95 % of"
+        f" {100 * best.value:.0f} % of images of simulations or maps that it has not seen (chance "
+        "50 %, 95 % of"
         f" permutations below"
         f" {100 * best.null95:.0f} %)."
     ]
     odd = table[table["quantity"] == "anomaly_auc"]
     if len(odd):
         words.append(
-            f"The autoencoder of {first} finds {second} the stranger in {100 * odd.value.iloc[0]:.0f} % of pairs."
+            f"The autoencoder of {first} finds {second} the stranger in "
+            f"{100 * odd.value.iloc[0]:.0f} % of pairs."
         )
     rms = table[table["quantity"] == "rms_dex"].value.to_numpy()
     ratio = max(rms) / min(rms)
     less, more = (first, second) if rms[0] < rms[1] else (second, first)
-    words.append(f"log N has an rms of {rms[0]:.2g} dex in {first} and {rms[1]:.2g} dex in {second}.")
+    words.append(
+        f"log N has an rms of {rms[0]:.2g} dex in {first} and {rms[1]:.2g} dex in {second}."
+    )
     if ratio > 2:
         words.append(
-            f"That of {less} is {ratio:.0f} times below that of {more}: only standardised images can be compared."
+            f"That of {less} is {ratio:.0f} times below that of {more}: only standardised images "
+            "can be compared."
         )
     return " ".join(words)
 

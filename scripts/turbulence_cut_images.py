@@ -14,14 +14,20 @@ from skyloom.turbulence.data.images import cut_images
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--config", type=json_argument, required=True, help="the set: families, field, parts, ...")
-    arguments.add_argument("--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order")
+    arguments.add_argument(
+        "--config", type=json_argument, required=True, help="the set: families, field, parts, ..."
+    )
+    arguments.add_argument(
+        "--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order"
+    )
     arguments.add_argument("--output", required=True)
     args = arguments.parse_args()
 
     names = args.config["families"]
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(xr.open_dataset(path, decode_cf=False)) for path in args.columns]
+        files = [
+            stack.enter_context(xr.open_dataset(path, decode_cf=False)) for path in args.columns
+        ]
         images = cut_images(dict(zip(names, files, strict=True)), args.config)
     patchset.write(images, args.output)
     counts = np.bincount(images["split"].values, minlength=len(SPLITS))

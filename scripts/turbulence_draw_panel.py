@@ -1,8 +1,10 @@
-"""A shuffled panel of images of two sets, numbered and nothing else; which is which stands in a key kept apart.
+"""A shuffled panel of images of two sets, numbered and nothing else; which is which stands in a key
+kept apart.
 
 Look at the figure, write a CSV with the columns `image,answer` (the name of a set), then:
 
-    python scripts/turbulence_score_panel.py --key results/.../panel_keys/<first>_<second>.csv --answers answers.csv
+    python scripts/turbulence_score_panel.py --key results/.../panel_keys/<first>_<second>.csv
+        --answers answers.csv
 """
 
 from pathlib import Path
@@ -18,18 +20,31 @@ from skyloom.turbulence.realism import figure, panel
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='"first", "second", "panel": images of each, "seed"'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='"first", "second", "panel": images of each, "seed"',
     )
-    parser.add_argument("--patches", type=Path, nargs=2, required=True, help="patches.nc of the first and second set")
+    parser.add_argument(
+        "--patches",
+        type=Path,
+        nargs=2,
+        required=True,
+        help="patches.nc of the first and second set",
+    )
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     parser.add_argument("--key", type=Path, required=True, help="CSV: image, set, row")
     args = parser.parse_args()
 
     names = args.config["first"], args.config["second"]
-    sets = dict(zip(names, (xr.load_dataset(path, decode_cf=False) for path in args.patches), strict=True))
+    sets = dict(
+        zip(names, (xr.load_dataset(path, decode_cf=False) for path in args.patches), strict=True)
+    )
     realism.check(*sets.values(), names)
     *blocks, _ = realism.blocks(*sets.values())
-    key = panel.draw(dict(zip(names, blocks, strict=True)), args.config["panel"], args.config["seed"])
+    key = panel.draw(
+        dict(zip(names, blocks, strict=True)), args.config["panel"], args.config["seed"]
+    )
     images = np.stack([sets[row.set]["image"].values[row.row] for row in key.itertuples()])
     kinds = " and ".join(dict.fromkeys(data.attrs["data_kind"] for data in sets.values()))
     plotting.save(figure.panel(images), args.output, kinds)

@@ -1,4 +1,5 @@
-"""Which pixels, waves, phases and amplitudes a trained model answers by (skyloom/turbulence/explain).
+"""Which pixels, waves, phases and amplitudes a trained model answers by
+(skyloom/turbulence/explain).
 
 On test images: a diagnosis by which nothing is chosen.
 """
@@ -18,7 +19,10 @@ KNOWN = ("simulation", "seed", "axis", "part", "target")  # of an image that is 
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"entry": {...}, "explain": {...}, "draws", "grid"}'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='{"entry": {...}, "explain": {...}, "draws", "grid"}',
     )
     parser.add_argument("--model", required=True)
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc of the model's set")
@@ -33,25 +37,41 @@ def main() -> None:
     patches = data.test.patches
     grid = args.config["grid"] or round(patches.attrs["box_pc"] / patches.attrs["pixel_pc"])
 
-    tested = treatments.tested_of(data.test, treatments.spread_out(len(data.test), settings["tested"]), data.meta)
-    train = data.train[treatments.spread_out(len(data.train), settings["tested"])]["input"][:, 0].numpy()
-    found = treatments.treated(treatments.scorer(trained), tested, train, settings | {"draws": args.config["draws"]})
+    tested = treatments.tested_of(
+        data.test, treatments.spread_out(len(data.test), settings["tested"]), data.meta
+    )
+    train = data.train[treatments.spread_out(len(data.train), settings["tested"])]["input"][
+        :, 0
+    ].numpy()
+    found = treatments.treated(
+        treatments.scorer(trained), tested, train, settings | {"draws": args.config["draws"]}
+    )
     if trained["kind"] == "network":
-        rows = shown(patches.coords["target"][data.test.rows] > data.meta["boundary"], settings["images"])
+        rows = shown(
+            patches.coords["target"][data.test.rows] > data.meta["boundary"], settings["images"]
+        )
         found = found.merge(of_network(trained, data.test, rows, settings))
-    about = {"model": args.model, "kind": trained["kind"], "learns": entry["learns"], "set": entry["set"]}
+    about = {
+        "model": args.model,
+        "kind": trained["kind"],
+        "learns": entry["learns"],
+        "set": entry["set"],
+    }
     found.attrs |= about | {"data_kind": patches.attrs["data_kind"]} | treatments.converged(grid)
     with cli.atomic(args.output) as part:
         found.to_netcdf(part)
     told = found.sel(control="phases only"), found.sel(control="amplitudes only")
     print(
         f"{args.model}: accuracy {float(found.accuracy_control[0]):.3f}; of phases alone"
-        f" {float(told[0].accuracy_control):.3f}, of amplitudes alone {float(told[1].accuracy_control):.3f}"
+        f" {float(told[0].accuracy_control):.3f}, of amplitudes alone "
+        f"{float(told[1].accuracy_control):.3f}"
     )
 
 
 def shown(steep: np.ndarray, count: int) -> np.ndarray:
-    """Rows of the images to show, by a rule and not by their looks: spread evenly over each class, shallow first."""
+    """Rows of the images to show, by a rule and not by their looks: spread evenly over each class,
+    shallow first.
+    """
     rows = np.argsort(steep, kind="stable")
     count = min(count, len(rows))
     return rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]
@@ -63,7 +83,9 @@ def of_network(trained: dict, split, rows: np.ndarray, settings: dict) -> xr.Dat
     images = split[rows]["input"][:, 0].numpy()
     found = gradients.explained(task, images, settings["steps"], settings["seed"])
     known = split.patches.coords
-    return found.assign_coords({name: ("shown", known[name][split.rows[rows]]) for name in KNOWN if name in known})
+    return found.assign_coords(
+        {name: ("shown", known[name][split.rows[rows]]) for name in KNOWN if name in known}
+    )
 
 
 if __name__ == "__main__":

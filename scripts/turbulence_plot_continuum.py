@@ -1,4 +1,6 @@
-"""Share of images called steep against the true index, of models tested on a set of continuous indices."""
+"""Share of images called steep against the true index, of models tested on a set of continuous
+indices.
+"""
 
 from pathlib import Path
 
@@ -10,7 +12,9 @@ from skyloom.turbulence.figures import index
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed")
+    parser.add_argument(
+        "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
+    )
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 
@@ -18,7 +22,9 @@ def main() -> None:
     for path in args.curves:
         with xr.open_dataset(path) as file:
             if "predicted_class" not in file:
-                raise cli.BadInput(f"{path}: no predicted_class (found {', '.join(file)}); expected a curves.nc")
+                raise cli.BadInput(
+                    f"{path}: no predicted_class (found {', '.join(file)}); expected a curves.nc"
+                )
             found.setdefault(file.attrs["model"], []).append(file.sel(subset="all").load())
     kind = next(iter(found.values()))[0].attrs["data_kind"]
     plotting.save(index.continuum(found), args.output, kind)

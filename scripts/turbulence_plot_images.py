@@ -12,10 +12,15 @@ from skyloom.turbulence.figures import images
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"families": [...], "count": simulations of a class}'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='{"families": [...], "count": simulations of a class}',
     )
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc of the set")
-    parser.add_argument("--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order")
+    parser.add_argument(
+        "--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order"
+    )
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 

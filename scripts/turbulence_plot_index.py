@@ -1,4 +1,6 @@
-"""Predicted against true index of a set's models, and the coverage of the intervals that they state."""
+"""Predicted against true index of a set's models, and the coverage of the intervals that they
+state.
+"""
 
 from pathlib import Path
 
@@ -11,11 +13,25 @@ from skyloom.turbulence.figures import index, scores
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"highlight": ["hybrid_index"]}')
-    parser.add_argument("--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed")
-    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="metrics.json of the same")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions.nc of one seed of each")
-    parser.add_argument("--published", type=Path, required=True, help="config/turbulence/published.yaml")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='{"highlight": ["hybrid_index"]}'
+    )
+    parser.add_argument(
+        "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
+    )
+    parser.add_argument(
+        "--metrics", type=Path, nargs="+", required=True, help="metrics.json of the same"
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="predictions.nc of one seed of each",
+    )
+    parser.add_argument(
+        "--published", type=Path, required=True, help="config/turbulence/published.yaml"
+    )
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 
@@ -25,7 +41,9 @@ def main() -> None:
         with xr.open_dataset(path, decode_cf=False) as file:
             points[file.attrs["model"]] = file[["prediction", "index"]].load()
     published = yaml.safe_load(args.published.read_text())["scalars"]
-    plotting.save(index.index(found, points, published), args.output, found.first.attrs["data_kind"])
+    plotting.save(
+        index.index(found, points, published), args.output, found.first.attrs["data_kind"]
+    )
 
 
 if __name__ == "__main__":

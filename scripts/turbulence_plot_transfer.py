@@ -1,4 +1,6 @@
-"""What is left of accuracies on other sets: the matrix of models and sets, or accuracy against single nuisances."""
+"""What is left of accuracies on other sets: the matrix of models and sets, or accuracy against
+single nuisances.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,10 @@ def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--figure", choices=FIGURES, required=True)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"ladders": [{"key": "zoom", "values": {set: zoom}}]}'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='{"ladders": [{"key": "zoom", "values": {set: zoom}}]}',
     )
     parser.add_argument("--table", type=Path, required=True, help="transfer.csv")
     parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")

@@ -1,4 +1,6 @@
-"""Read outputs of RAMSES or cubes of density and project them, or read maps, to one file of column density."""
+"""Read outputs of RAMSES or cubes of density and project them, or read maps, to one file of column
+density.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,9 +18,12 @@ def main() -> None:
         "--config",
         type=json_argument,
         required=True,
-        help="source, pixels, refine, simulations (what is known of each output), and the settings of the reader",
+        help="source, pixels, refine, simulations (what is known of each output), and the "
+        "settings of the reader",
     )
-    arguments.add_argument("--inputs", nargs="+", required=True, help="folders output_NNNNN, or files")
+    arguments.add_argument(
+        "--inputs", nargs="+", required=True, help="folders output_NNNNN, or files"
+    )
     arguments.add_argument("--output", required=True)
     args = arguments.parse_args()
 
@@ -26,19 +31,31 @@ def main() -> None:
         columns, what = maps.column_maps(args.inputs, args.config), "cut-outs"
     else:
         gas = simulations(args.inputs, args.config)
-        columns, what = column_maps(gas, args.config["pixels"], args.config["refine"]), "simulations"
+        columns, what = (
+            column_maps(gas, args.config["pixels"], args.config["refine"]),
+            "simulations",
+        )
     patchset.write(columns, args.output)
-    print(f"{columns.sizes['simulation']} {what}, {columns.sizes['x']} x {columns.sizes['x']} pixels")
+    print(
+        f"{columns.sizes['simulation']} {what}, {columns.sizes['x']} x {columns.sizes['x']} pixels"
+    )
 
 
 def simulations(paths: list[str], config: dict) -> Iterator[Simulation]:
-    """The outputs in their order, with what the config states of each (index, seed, mach) in place of what was read."""
+    """The outputs in their order, with what the config states of each (index, seed, mach) in place
+    of what was read.
+    """
     known = config["simulations"] or [{}] * len(paths)
     if len(known) != len(paths):
-        raise BadInput(f"config simulations: {len(known)} entries; expected {len(paths)}, one for each input")
+        raise BadInput(
+            f"config simulations: {len(known)} entries; expected {len(paths)}, one for each input"
+        )
     for path, facts in zip(paths, known, strict=True):
         if facts.keys() - FACTS.keys():
-            raise BadInput(f"config simulations: unknown {sorted(facts.keys() - FACTS.keys())}; expected {list(FACTS)}")
+            raise BadInput(
+                f"config simulations: unknown {sorted(facts.keys() - FACTS.keys())}; expected "
+                f"{list(FACTS)}"
+            )
         for simulation in read(config["source"], path, config):
             yield replace(simulation, facts={**simulation.facts, **facts})
 

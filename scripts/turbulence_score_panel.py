@@ -1,8 +1,10 @@
 """How well a person told the images of a panel apart.
 
-    python scripts/turbulence_score_panel.py --key results/.../panel_keys/<first>_<second>.csv --answers answers.csv
+    python scripts/turbulence_score_panel.py --key results/.../panel_keys/<first>_<second>.csv
+        --answers answers.csv
 
-answers.csv has the columns `image` and `answer`, the name of a set; an image without an answer does not count.
+answers.csv has the columns `image` and `answer`, the name of a set; an image without an answer does
+not count.
 """
 
 from pathlib import Path
@@ -21,7 +23,8 @@ def main() -> None:
 
     found = panel.score(read(args.key), read(args.answers))
     print(
-        f"{found['right']} of {found['n']} right: {found['accuracy']:.3f} [{found['lo']:.3f}, {found['hi']:.3f}]"
+        f"{found['right']} of {found['n']} right: {found['accuracy']:.3f} [{found['lo']:.3f}, "
+        f"{found['hi']:.3f}]"
         f" (68 %, binomial); as good by guessing with probability {found['p']:.2g}"
     )
 
@@ -30,7 +33,9 @@ def read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, comment="#", skipinitialspace=True)
     except (OSError, ValueError) as error:
-        raise cli.BadInput(f"{path}: not a readable CSV ({error}); expected one with a line of column names") from None
+        raise cli.BadInput(
+            f"{path}: not a readable CSV ({error}); expected one with a line of column names"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Simulate one shard of a set's clouds: decaying isothermal turbulence from a solenoidal velocity field."""
+"""Simulate one shard of a set's clouds: decaying isothermal turbulence from a solenoidal velocity
+field.
+"""
 
 import sys
 import time
@@ -10,7 +12,9 @@ from skyloom.turbulence.simulate.plan import shard, simulations
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--config", type=json_argument, required=True, help="section simulate of the set")
+    arguments.add_argument(
+        "--config", type=json_argument, required=True, help="section simulate of the set"
+    )
     arguments.add_argument("--shard", type=int, required=True)
     arguments.add_argument("--shards", type=int, required=True)
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -29,8 +33,10 @@ def main() -> None:
     for seed, reason in failures.items():
         print(f"simulation with seed {seed} failed: {reason}", file=sys.stderr)
     print(
-        f"{len(mine)} of {len(everything)} simulations of {config['grid']}^3 cells, {len(failures)} failed: "
-        f"{time.perf_counter() - wall:.1f} s, {time.process_time() - core:.1f} s of CPU ({device or config['backend']})"
+        f"{len(mine)} of {len(everything)} simulations of {config['grid']}^3 cells, "
+        f"{len(failures)} failed: "
+        f"{time.perf_counter() - wall:.1f} s, {time.process_time() - core:.1f} s of CPU "
+        f"({device or config['backend']})"
     )
 
 

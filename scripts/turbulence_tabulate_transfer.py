@@ -1,8 +1,9 @@
-"""What is left of each model's scores on simulations and images of another kind than it was trained on.
+"""What is left of each model's scores on simulations and images of another kind than it was trained
+on.
 
-A row a model and set: the model's own set first, then the others. Scores are means over seeds, with the mean of their
-68 % intervals, which are bootstrapped by simulation. The first line goes by balanced accuracy, of which 0.5 is chance
-whatever share of the images is steep.
+A row a model and set: the model's own set first, then the others. Scores are means over seeds, with
+the mean of their 68 % intervals, which are bootstrapped by simulation. The first line goes by
+balanced accuracy, of which 0.5 is chance whatever share of the images is steep.
 """
 
 from pathlib import Path
@@ -12,13 +13,27 @@ import pandas as pd
 from skyloom import cli, metrics
 
 SCORES = ("accuracy", "balanced_accuracy", "auc", "mse", "bias", "coverage68")
-FIRST = ("model", "kind", "learns", "trained_on", "tested_on", "seeds", "images", "simulations", "data")
+FIRST = (
+    "model",
+    "kind",
+    "learns",
+    "trained_on",
+    "tested_on",
+    "seeds",
+    "images",
+    "simulations",
+    "data",
+)
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='{"trained_on": {model: set}}')
-    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="metrics.json of each model and set")
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='{"trained_on": {model: set}}'
+    )
+    parser.add_argument(
+        "--metrics", type=Path, nargs="+", required=True, help="metrics.json of each model and set"
+    )
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
 
@@ -32,24 +47,35 @@ def main() -> None:
 def transfers(records: pd.DataFrame, trained_on: dict[str, str]) -> pd.DataFrame:
     """A row a model and set; of the scores those that a model has.
 
-    records : `metrics.read`, of which those of all images together count; trained_on : model -> its own set
+    records : `metrics.read`, of which those of all images together count; trained_on : model -> its
+        own set
     """
     unknown = sorted(set(records.model) - trained_on.keys())
     if unknown:
-        raise cli.BadInput(f"--metrics: models {', '.join(unknown)} found, expected {', '.join(trained_on)}")
+        raise cli.BadInput(
+            f"--metrics: models {', '.join(unknown)} found, expected {', '.join(trained_on)}"
+        )
     rows = []
-    for (model, name), group in records[records.subset == "all"].groupby(["model", "set"], sort=False):
+    for (model, name), group in records[records.subset == "all"].groupby(
+        ["model", "set"], sort=False
+    ):
         row = {
             "model": model,
             "kind": group.kind.iloc[0],
             "learns": "index" if "mse" in set(group["name"]) else "class",
         }
         row |= {"trained_on": trained_on[model], "tested_on": name, "seeds": group.seed.nunique()}
-        row |= {"images": group.n.max(), "simulations": group.blocks.max(), "data": group.data.iloc[0]}
+        row |= {
+            "images": group.n.max(),
+            "simulations": group.blocks.max(),
+            "data": group.data.iloc[0],
+        }
         mean = group.groupby("name")[["value", "lo", "hi"]].mean()
         for score in SCORES:
             if score in mean.index:
-                row |= dict(zip((score, f"{score}_lo", f"{score}_hi"), mean.loc[score], strict=True))
+                row |= dict(
+                    zip((score, f"{score}_lo", f"{score}_hi"), mean.loc[score], strict=True)
+                )
         rows.append(row)
     table = pd.DataFrame(rows)
     own = table.trained_on == table.tested_on
@@ -71,9 +97,11 @@ def in_words(table: pd.DataFrame) -> str:
             for some in (others[known], others[~known])
         )
         parts = [f"is above chance on {', '.join(above)}"] * bool(above)
-        parts += [f"not on {', '.join(chance)}" if above else f"is nowhere above chance: {', '.join(chance)}"] * bool(
-            chance
-        )
+        parts += [
+            f"not on {', '.join(chance)}"
+            if above
+            else f"is nowhere above chance: {', '.join(chance)}"
+        ] * bool(chance)
         sentences.append(f"{model}, trained on {rows.trained_on.iloc[0]}, {', '.join(parts)}.")
     return " ".join(sentences) or "No model of the classes was tested on another set."
 

@@ -1,4 +1,6 @@
-"""Write results/<run>/summary.md: what was made, what failed and why in one sentence, and what to type next."""
+"""Write results/<run>/summary.md: what was made, what failed and why in one sentence, and what to
+type next.
+"""
 
 import csv
 import re
@@ -12,7 +14,9 @@ RULE_LOG = re.compile(r"^\s+log: (\S+)", re.M)
 
 
 def failures(snakemake_log: str) -> list[tuple[str, str, str]]:
-    """(rule, its log file, its reason in one line) of every rule that failed, the last failure of each log."""
+    """(rule, its log file, its reason in one line) of every rule that failed, the last failure of
+    each log.
+    """
     found = {}
     for block in re.split(r"(?m)^(?=Error in rule )", snakemake_log)[1:]:
         rule = FAILED.match(block)[1]
@@ -50,22 +54,34 @@ def main() -> None:
     arguments.add_argument("--studies", nargs="+", required=True)
     args = arguments.parse_args()
 
-    lines = [f"# Run {args.results.name}: {args.status}", "", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", ""]
+    lines = [
+        f"# Run {args.results.name}: {args.status}",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "",
+    ]
     for study in args.studies:
         folder = args.results / study
         figures = sorted(str(path) for path in folder.glob("figures/*.png"))
         lines += [f"## {study}", "", *(f"- {line}" for line in verdict(folder))]
         lines += [f"- {len(figures)} figures in `{folder / 'figures'}`"] * bool(figures) + [""]
     if args.status == "failed":
-        log = "\n".join(path.read_text(errors="replace") for path in args.snakemake_log if path.is_file())
+        log = "\n".join(
+            path.read_text(errors="replace") for path in args.snakemake_log if path.is_file()
+        )
         lines += ["## What failed", ""]
         lines += [f"- `{rule}`: {why} (log: `{path}`)" for rule, path, why in failures(log)] or [
             f"- Snakemake stopped before a rule failed: see `{args.snakemake_log[0]}`"
         ]
-        lines += ["", "Mend that, then type the same command again: what is finished is kept, training resumes."]
+        lines += [
+            "",
+            "Mend that, then type the same command again: what is finished is kept, training "
+            "resumes.",
+        ]
     else:
         lines += [
-            f"Next: `snakemake --profile profiles/local --report {args.results}/report.zip`, with the same config."
+            f"Next: `snakemake --profile profiles/local --report {args.results}/report.zip`, with "
+            "the same config."
         ]
     with atomic(args.results / "summary.md") as path:
         path.write_text("\n".join(lines) + "\n")

@@ -1,4 +1,6 @@
-"""Fixtures that all tests share: a copy of the repository, Snakemake on it, a finished run of test size."""
+"""Fixtures that all tests share: a copy of the repository, Snakemake on it, a finished run of test
+size.
+"""
 
 import importlib
 import os
@@ -28,7 +30,9 @@ def realdata() -> Path:
 
 @pytest.fixture
 def toy_study(monkeypatch):
-    """`toy_study(folder)` lets `skyloom` find the study `toy` in a folder; afterwards it is forgotten."""
+    """`toy_study(folder)` lets `skyloom` find the study `toy` in a folder; afterwards it is
+    forgotten.
+    """
     import skyloom
 
     def add(folder: Path) -> None:
@@ -42,7 +46,9 @@ def toy_study(monkeypatch):
 
 
 def copy_repository(target: Path) -> Path:
-    """A copy of what git tracks or would track, with links kept: a fresh clone of the working tree."""
+    """A copy of what git tracks or would track, with links kept: a fresh clone of the
+    working tree.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=REPOSITORY,
@@ -63,12 +69,18 @@ def clone(tmp_path) -> Path:
     return copy_repository(tmp_path / "skyloom")
 
 
-def snakemake(folder: Path, *arguments: str, environment: dict | None = None) -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str, environment: dict | None = None
+) -> subprocess.CompletedProcess:
     """Run Snakemake in `folder`; its output is `.stdout`, both streams together."""
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **(environment or {})},
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            **(environment or {}),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -80,7 +92,9 @@ TEST_RUN = ("--profile", "profiles/local", "--cores", "2", "--config", "size=tes
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """A clone in which the test-size run of every study has finished; treat it as read-only, dry runs aside."""
+    """A clone in which the test-size run of every study has finished; treat it as read-only, dry
+    runs aside.
+    """
     folder = copy_repository(tmp_path_factory.mktemp("finished") / "skyloom")
     done = snakemake(folder, *TEST_RUN)
     assert done.returncode == 0, done.stdout[-6000:]

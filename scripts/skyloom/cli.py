@@ -12,22 +12,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-LEAST_FREE = 1 << 20  # bytes; a failed write on a device with less than this failed for want of space
+LEAST_FREE = (
+    1 << 20
+)  # bytes; a failed write on a device with less than this failed for want of space
 
 
 class BadInput(ValueError):
-    """Input that a person can mend; the message names file, column or key, what was found and what was expected."""
+    """Input that a person can mend; the message names file, column or key, what was found and what
+    was expected.
+    """
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
     """An argument parser with the module's docstring as its help."""
-    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2, without a traceback.
+    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2, without a
+    traceback.
 
-    A SIGTERM (`scancel`, a cluster's time limit) ends it as an exception does: no half-written file is left behind.
+    A SIGTERM (`scancel`, a cluster's time limit) ends it as an exception does: no half-written file
+    is left behind.
     """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -37,7 +45,12 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        sys.exit(_fail(f"{error.filename or 'output'}: no space left on the device; what was finished before is kept"))
+        sys.exit(
+            _fail(
+                f"{error.filename or 'output'}: no space left on the device; what was finished "
+                "before is kept"
+            )
+        )
 
 
 def _fail(message: str) -> int:
@@ -46,7 +59,9 @@ def _fail(message: str) -> int:
 
 
 def json_argument(text: str) -> dict:
-    """A `--config` value: JSON text, as the rules pass it (Snakemake's `-p` prints the command to run by hand)."""
+    """A `--config` value: JSON text, as the rules pass it (Snakemake's `-p` prints the command to
+    run by hand).
+    """
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -55,7 +70,9 @@ def json_argument(text: str) -> dict:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it into place, else remove it."""
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it into place,
+    else remove it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

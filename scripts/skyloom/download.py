@@ -1,9 +1,11 @@
-"""Fetch large survey files over HTTP: a cut connection costs nothing, a wrong file never passes for the right one.
+"""Fetch large survey files over HTTP: a cut connection costs nothing, a wrong file never passes for
+the right one.
 
-A transfer goes to `NAME.part`, with the server's validator (RFC 9110: ETag, else Last-Modified) in `NAME.part.json`.
-It goes on from there by Range with If-Range, so that a file that changed on the server starts anew. A finished file
-has passed, in this order: format by its first bytes, size, expected md5, sha256 of the first download. Only then does
-it take its name, read-only, with its sha256 beside it (`NAME.sha256`, for `sha256sum -c`).
+A transfer goes to `NAME.part`, with the server's validator (RFC 9110: ETag, else Last-Modified) in
+`NAME.part.json`. It goes on from there by Range with If-Range, so that a file that changed on the
+server starts anew. A finished file has passed, in this order: format by its first bytes, size,
+expected md5, sha256 of the first download. Only then does it take its name, read-only, with its
+sha256 beside it (`NAME.sha256`, for `sha256sum -c`).
 """
 
 import errno
@@ -28,12 +30,19 @@ from skyloom.cli import BadInput
 
 CHUNK_BYTES = 1 << 16  # what a cut connection can lose of the bytes that came through
 TIMEOUT_SECONDS = (15, 60)  # to connect, and between two pieces of the body
-ATTEMPTS = 8  # without a single new byte; an attempt that got on with the file starts the count again
+ATTEMPTS = (
+    8  # without a single new byte; an attempt that got on with the file starts the count again
+)
 BACKOFF_SECONDS = 2.0  # before the second attempt; doubled each time, up to the next line
 LONGEST_WAIT_SECONDS = 120.0
 SPARE_BYTES = 16 << 20  # left free on the disk
 SPARSE_SECONDS = 60.0  # between two progress lines where stderr is no terminal
-MAGIC = {".fits": b"SIMPLE  =", ".gz": b"\x1f\x8b", ".hdf5": b"\x89HDF\r\n\x1a\n", ".h5": b"\x89HDF\r\n\x1a\n"}
+MAGIC = {
+    ".fits": b"SIMPLE  =",
+    ".gz": b"\x1f\x8b",
+    ".hdf5": b"\x89HDF\r\n\x1a\n",
+    ".h5": b"\x89HDF\r\n\x1a\n",
+}
 PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}  # worth another attempt
 
 
@@ -57,16 +66,16 @@ def fetch(
 ) -> str:
     """Bring `file` to `output`, verified and read-only; return its sha256.
 
-    Parameters
-    ----------
+    Parameters ----------
     mirror : base URL of a mirror, tried first, as `mirror/NAME`
-    local : a copy on this machine, hard-linked (else copied) in place of a download and verified in the same way; a
+    local : a copy on this machine, hard-linked (else copied) in place of a download and verified in
+        the same way; a
         linked file keeps its own mode
     wait : called with the seconds between two attempts
 
-    Raises
-    ------
-    BadInput : no source gave the file, or what it gave is not the file; the faulty bytes are kept as `NAME.bad`
+    Raises ------
+    BadInput : no source gave the file, or what it gave is not the file; the faulty bytes are kept
+        as `NAME.bad`
     """
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +87,9 @@ def fetch(
         _link_or_copy(Path(local), link, file)
         return _accept(link, output, file)
     urls = ([f"{mirror.rstrip('/')}/{file.name}"] if mirror else []) + list(file.urls)
-    urls.sort(key=lambda url: not _resume_point(url, part)[0])  # the source that a part is from comes first
+    urls.sort(
+        key=lambda url: not _resume_point(url, part)[0]
+    )  # the source that a part is from comes first
     failures = []
     for url in urls:
         try:
@@ -88,11 +99,16 @@ def fetch(
             raise  # another source needs the same room
         except BadInput as error:
             failures.append(str(error))
-    raise BadInput(f"{output}: no source gave {file.name}: " + "; ".join(failures or ["data.yaml lists no urls"]))
+    raise BadInput(
+        f"{output}: no source gave {file.name}: "
+        + "; ".join(failures or ["data.yaml lists no urls"])
+    )
 
 
 def read_manifest(path: Path, name: str) -> RawFile:
-    """The entry `name` of a data.yaml: `files: {name: {urls: [...], size: bytes or null, md5: hex or null}}`."""
+    """The entry `name` of a data.yaml: `files: {name: {urls: [...], size: bytes or null, md5: hex
+    or null}}`.
+    """
     entries = (yaml.safe_load(Path(path).read_text()) or {}).get("files", {})
     if name not in entries:
         raise BadInput(f"{path}: no file {name!r} (files: {', '.join(entries)})")
@@ -147,7 +163,9 @@ def _accept(found: Path, output: Path, file: RawFile) -> str:
 
 
 def _download(url: str, part: Path, file: RawFile, wait: Callable[[float], None]) -> None:
-    """Attempt after attempt until `part` is whole; gives up after `ATTEMPTS` in a row without a new byte."""
+    """Attempt after attempt until `part` is whole; gives up after `ATTEMPTS` in a row without a new
+    byte.
+    """
     barren = 0
     while True:
         before = _length(part)
@@ -157,7 +175,9 @@ def _download(url: str, part: Path, file: RawFile, wait: Callable[[float], None]
         except (_Passing, requests.ConnectionError, requests.Timeout) as error:
             barren = 0 if _length(part) > before else barren + 1
             if barren >= ATTEMPTS:
-                raise BadInput(f"{url}: given up after {ATTEMPTS} attempts ({error}); {part} is kept") from None
+                raise BadInput(
+                    f"{url}: given up after {ATTEMPTS} attempts ({error}); {part} is kept"
+                ) from None
             pause = min(BACKOFF_SECONDS * 2 ** max(barren - 1, 0), LONGEST_WAIT_SECONDS)
             print(f"{file.name}: {error}; next attempt in {pause:.0f} s", file=sys.stderr)
             wait(pause)
@@ -166,7 +186,9 @@ def _download(url: str, part: Path, file: RawFile, wait: Callable[[float], None]
 
 
 def _attempt(url: str, part: Path, file: RawFile) -> None:
-    """One request: go on from the end of `part` if the server still has the same file, else write it from the start."""
+    """One request: go on from the end of `part` if the server still has the same file, else write
+    it from the start.
+    """
     have, validator = _resume_point(url, part)
     headers = {"Accept-Encoding": "identity"}  # else lengths are those of the compressed transfer
     if have:
@@ -184,19 +206,26 @@ def _attempt(url: str, part: Path, file: RawFile) -> None:
         if status not in (200, 206):
             raise BadInput(f"{url}: the server answers {status} {response.reason}")
         start = have if status == 206 else 0
-        if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        if status == 206 and not response.headers.get("Content-Range", "").startswith(
+            f"bytes {start}-"
+        ):
             _forget(part)
             raise _Passing(
-                f"the server sent {response.headers.get('Content-Range')!r} for bytes {start}-, starting anew"
+                f"the server sent {response.headers.get('Content-Range')!r} for bytes {start}-, "
+                "starting anew"
             )
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdigit() else file.size
         if total is None and "chunked" not in response.headers.get("Transfer-Encoding", ""):
-            raise BadInput(f"{url}: neither server nor data.yaml gives a size: a file cut short would go unnoticed")
+            raise BadInput(
+                f"{url}: neither server nor data.yaml gives a size: a file cut short would go "
+                "unnoticed"
+            )
         if total is not None and file.size is not None and total != file.size:
             raise BadInput(f"{url}: the server offers {total} bytes, expected {file.size}")
         _require_space(part, (total or 0) - start, file)
-        # undecoded: servers send NAME.gz with Content-Encoding gzip, and it would lie here unpacked under that name
+        # undecoded: servers send NAME.gz with Content-Encoding gzip, and it would lie here unpacked
+        # under that name
         pieces = response.raw.stream(CHUNK_BYTES, decode_content=False)
         try:
             if start == 0:
@@ -220,13 +249,16 @@ def _write(part: Path, start: int, pieces: Iterator[bytes], total: int | None) -
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise _NoSpace(
-            f"{part}: no space left on the device at {_length(part)} of {total or 'an unknown number of'} bytes; "
+            f"{part}: no space left on the device at {_length(part)} of "
+            f"{total or 'an unknown number of'} bytes; "
             "they are kept: make room and run again to go on from there"
         ) from None
 
 
 def _checked(pieces: Iterator[bytes], url: str, file: RawFile) -> Iterator[bytes]:
-    """The same pieces, after a look at the first: an error page must not overwrite what was fetched before."""
+    """The same pieces, after a look at the first: an error page must not overwrite what was fetched
+    before.
+    """
     first = next(pieces, b"")
     if problem := _format_problem(first, file.name):
         raise BadInput(f"{url}: {file.name} {problem}")
@@ -237,14 +269,20 @@ def _reported(pieces: Iterator[bytes], name: str, start: int, total: int | None)
     """The same pieces with a progress bar on a terminal, else a line a minute."""
     terminal = sys.stderr.isatty()
     done, said = start, time.monotonic()
-    with tqdm(desc=name, initial=start, total=total, unit="B", unit_scale=True, disable=not terminal) as bar:
+    with tqdm(
+        desc=name, initial=start, total=total, unit="B", unit_scale=True, disable=not terminal
+    ) as bar:
         for piece in pieces:
             yield piece
             done += len(piece)
             bar.update(len(piece))
             if not terminal and time.monotonic() - said > SPARSE_SECONDS:
                 said = time.monotonic()
-                print(f"{name}: {done / 1e6:.0f} of {(total or 0) / 1e6:.0f} MB", file=sys.stderr, flush=True)
+                print(
+                    f"{name}: {done / 1e6:.0f} of {(total or 0) / 1e6:.0f} MB",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
 
 def _format_problem(head: bytes, name: str) -> str | None:
@@ -258,7 +296,9 @@ def _format_problem(head: bytes, name: str) -> str | None:
 
 
 def _resume_point(url: str, part: Path) -> tuple[int, str]:
-    """Bytes that can be kept and the validator to go on with; (0, "") where the server gave none for this URL."""
+    """Bytes that can be kept and the validator to go on with; (0, "") where the server gave none
+    for this URL.
+    """
     try:
         note = json.loads(_beside(part, ".json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -271,7 +311,9 @@ def _resume_point(url: str, part: Path) -> tuple[int, str]:
 def _remember(part: Path, url: str, response: requests.Response) -> None:
     part.unlink(missing_ok=True)  # its bytes are of another validator
     etag = response.headers.get("ETag", "")
-    strong = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
+    strong = (
+        etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
+    )
     _beside(part, ".json").write_text(json.dumps({"url": url, "validator": strong}))
 
 
@@ -279,7 +321,8 @@ def _require_space(part: Path, needed: int, file: RawFile) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < needed + SPARE_BYTES:
         raise _NoSpace(
-            f"{part.parent}: no space left for {file.name}: {needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free"
+            f"{part.parent}: no space left for {file.name}: {needed / 1e6:.0f} MB needed, "
+            f"{free / 1e6:.0f} MB free"
         )
 
 

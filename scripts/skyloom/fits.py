@@ -1,8 +1,9 @@
-"""HEALPix maps from FITS tables, by column name, with every keyword that matters checked before the pixels are read.
+"""HEALPix maps from FITS tables, by column name, with every keyword that matters checked before the
+pixels are read.
 
-The layout is that of "FITS file format specifications for HEALPix products" (Hivon et al., v0.6). Columns are taken by
-name and never by number: healpy.read_map(field=4) of the HI4PI release gives N(HI) or the Galactic latitude, depending
-on the keyword INDXSCHM.
+The layout is that of "FITS file format specifications for HEALPix products" (Hivon et al., v0.6).
+Columns are taken by name and never by number: healpy.read_map(field=4) of the HI4PI release gives
+N(HI) or the Galactic latitude, depending on the keyword INDXSCHM.
 """
 
 import gzip
@@ -22,9 +23,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from skyloom.cli import BadInput
 
-UNSEEN_LIMIT = 1e29  # HEALPix marks a missing pixel by -1.6375e30; no map in physical units comes near
+UNSEEN_LIMIT = (
+    1e29  # HEALPix marks a missing pixel by -1.6375e30; no map in physical units comes near
+)
 CHUNK_PIXELS = 1 << 22  # pixels reordered at a time: 32 MiB of indices
-COARSE_NSIDE = 64  # pixels of 0.9 deg: noise averaged down, yet an ordering slip scrambles them beyond recognition
+# pixels of 0.9 deg: noise averaged down, yet an ordering slip scrambles them beyond recognition
+COARSE_NSIDE = 64
 SLIP_MARGIN = 0.1  # see check_ordering
 
 # Spellings of a unit after `_plain_unit`. Upper and lower case differ on purpose: mJy is not MJy.
@@ -36,12 +40,17 @@ SPELLINGS = {
     "K": {"K"},
     "mag": {"mag"},
 }
-FRAMES = {"galactic": {"G", "GAL", "GALACTIC"}, "celestial": {"C", "Q", "EQ", "EQUATORIAL", "CELESTIAL"}}
+FRAMES = {
+    "galactic": {"G", "GAL", "GALACTIC"},
+    "celestial": {"C", "Q", "EQ", "EQUATORIAL", "CELESTIAL"},
+}
 
 
 @dataclass(frozen=True)
 class HealpixTable:
-    """Full-sky maps of one file: `maps` (n_column, n_pixel) float32 in RING order, NaN where the file has no value."""
+    """Full-sky maps of one file: `maps` (n_column, n_pixel) float32 in RING order, NaN where the
+    file has no value.
+    """
 
     path: Path
     columns: tuple[str, ...]
@@ -65,26 +74,31 @@ def read_healpix(
 ) -> HealpixTable:
     """Read full-sky columns of a HEALPix table.
 
-    Parameters
-    ----------
+    Parameters ----------
     columns : column name -> unit as in `SPELLINGS`, or None for a column without unit (a mask)
-    index : name of the column that holds the pixel number of each row; without it rows must be in pixel order
+    index : name of the column that holds the pixel number of each row; without it rows must be in
+        pixel order
     frame : expected COORDSYS (or SKYCOORD), a key of `FRAMES`
-    lenient : accept a header that lacks TUNIT or COORDSYS, as small copies of survey maps do; a wrong one never
+    lenient : accept a header that lacks TUNIT or COORDSYS, as small copies of survey maps do; a
+        wrong one never
 
-    Raises
-    ------
-    BadInput : file missing or cut short, column not there, unit, ordering, NSIDE, frame or number of rows other than
+    Raises ------
+    BadInput : file missing or cut short, column not there, unit, ordering, NSIDE, frame or number
+        of rows other than
         expected, or a column without any valid pixel
     """
     path = Path(path)
     with _open(path) as hdus:
         hdu = next((h for h in hdus if isinstance(h, fits.BinTableHDU)), None)
         if hdu is None:
-            raise BadInput(f"{path}: no binary table; expected a HEALPix map with columns {', '.join(columns)}")
+            raise BadInput(
+                f"{path}: no binary table; expected a HEALPix map with columns {', '.join(columns)}"
+            )
         _check_length(path, hdu)
         header = hdu.header.copy()
-        header.extend(hdus[0].header, unique=True)  # LAMBDA writes the HEALPix keywords to the primary header
+        header.extend(
+            hdus[0].header, unique=True
+        )  # LAMBDA writes the HEALPix keywords to the primary header
         _check_columns(path, hdu.columns, [*columns, *([index] if index else [])])
         _check_units(path, hdu.columns, columns, lenient)
         _check_frame(path, header, frame, lenient)
@@ -97,19 +111,24 @@ def read_healpix(
             _read_column(hdu.data[name], row, rows, nside, ordering)
             _mark_missing(row, header.get("BAD_DATA"))
             if not np.isfinite(row).any():
-                raise BadInput(f"{path}: column {name} has no valid pixel (all NaN or UNSEEN); expected a full-sky map")
+                raise BadInput(
+                    f"{path}: column {name} has no valid pixel (all NaN or UNSEEN); expected a "
+                    "full-sky map"
+                )
     kind = str(header.get("SKYKIND", "survey")).strip()
     return HealpixTable(path, tuple(columns), maps, nside, ordering, kind, header)
 
 
 def check_ordering(table: HealpixTable, reference: HealpixTable, minimum: float = -1.0) -> float:
-    """Refuse a map whose pixels are not in the order that its header claims; return the correlation as labelled.
+    """Refuse a map whose pixels are not in the order that its header claims; return the correlation
+    as labelled.
 
-    Two tracers of the same gas correlate on the sky; a RING map read as NESTED, or the reverse, keeps only what its
-    hemispheres and its bright few pixels have in common with the other. Two questions find the slip: does the first
-    column of `table` follow that of the trusted `reference` better in the other order, by more than `SLIP_MARGIN`, and
-    is the correlation below `minimum` as it is? Measured at NSIDE 64, right and wrong: real dust with real N(HI) 0.97
-    and 0.48; CO made from the excess of that dust, with the noise of Type 2, with dust 0.8 and 0.3.
+    Two tracers of the same gas correlate on the sky; a RING map read as NESTED, or the reverse,
+    keeps only what its hemispheres and its bright few pixels have in common with the other. Two
+    questions find the slip: does the first column of `table` follow that of the trusted `reference`
+    better in the other order, by more than `SLIP_MARGIN`, and is the correlation below `minimum` as
+    it is? Measured at NSIDE 64, right and wrong: real dust with real N(HI) 0.97 and 0.48; CO made
+    from the excess of that dust, with the noise of Type 2, with dust 0.8 and 0.3.
     """
     nside = min(COARSE_NSIDE, table.nside, reference.nside)
     trusted = _coarse(reference.maps[0], nside)
@@ -120,18 +139,22 @@ def check_ordering(table: HealpixTable, reference: HealpixTable, minimum: float 
     column = f"{table.path}: column {table.columns[0]}"
     if swapped > correlation + SLIP_MARGIN:
         raise BadInput(
-            f"{column} is not in {table.ordering} order as ORDERING says: its correlation with {reference.path} "
+            f"{column} is not in {table.ordering} order as ORDERING says: its correlation with "
+            f"{reference.path} "
             f"is {correlation:.2f}, and {swapped:.2f} when it is read as {other}"
         )
     if correlation < minimum:
         raise BadInput(
-            f"{column} has correlation {correlation:.2f} with {reference.path}, expected at least {minimum}: they "
+            f"{column} has correlation {correlation:.2f} with {reference.path}, expected at least "
+            f"{minimum}: they "
             "do not show the same sky (ORDERING or COORDSYS wrong?)"
         )
     return correlation
 
 
-def require_unit(path: str | Path, what: str, found: str | None, expected: str, lenient: bool = False) -> None:
+def require_unit(
+    path: str | Path, what: str, found: str | None, expected: str, lenient: bool = False
+) -> None:
     """Refuse a unit that is no spelling of `expected`; an absent one passes only if `lenient`."""
     if not (found or "").strip():
         if lenient:
@@ -147,7 +170,9 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
         raise BadInput(f"{path}: no such file; expected a FITS file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyUserWarning)  # "may have been truncated": _check_length says it
+            warnings.simplefilter(
+                "ignore", AstropyUserWarning
+            )  # "may have been truncated": _check_length says it
             source = _decompressed(path) if path.suffix == ".gz" else path
             with fits.open(source, memmap=source is path) as hdus:
                 yield hdus
@@ -158,11 +183,15 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
     except (OSError, fits.VerifyError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise BadInput(f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?") from None
+        raise BadInput(
+            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
+        ) from None
 
 
 def _decompressed(path: Path) -> io.BytesIO:
-    """All of a gzip file at once: astropy takes one that is cut short for a file with fewer extensions."""
+    """All of a gzip file at once: astropy takes one that is cut short for a file with fewer
+    extensions.
+    """
     with gzip.open(path) as stream:
         return io.BytesIO(stream.read())
 
@@ -173,16 +202,22 @@ def _check_length(path: Path, hdu: fits.BinTableHDU) -> None:
     expected = hdu.fileinfo()["datLoc"] + hdu.size
     found = path.stat().st_size
     if found < expected:
-        raise BadInput(f"{path}: cut short: {found} bytes, but its header announces {expected}; fetch it again")
+        raise BadInput(
+            f"{path}: cut short: {found} bytes, but its header announces {expected}; fetch it again"
+        )
 
 
 def _check_columns(path: Path, there: fits.ColDefs, wanted: list[str]) -> None:
     missing = [name for name in wanted if name not in there.names]
     if missing:
-        raise BadInput(f"{path}: column {', '.join(missing)} not found (columns: {', '.join(there.names)})")
+        raise BadInput(
+            f"{path}: column {', '.join(missing)} not found (columns: {', '.join(there.names)})"
+        )
 
 
-def _check_units(path: Path, there: fits.ColDefs, columns: Mapping[str, str | None], lenient: bool) -> None:
+def _check_units(
+    path: Path, there: fits.ColDefs, columns: Mapping[str, str | None], lenient: bool
+) -> None:
     for name, unit in columns.items():
         if unit is not None:
             require_unit(path, f"column {name}", there[name].unit, unit, lenient)
@@ -212,25 +247,36 @@ def _nside(path: Path, header: fits.Header) -> int:
         nside = 0
     if nside < 1 or nside & (nside - 1):
         raise BadInput(
-            f"{path}: NSIDE is {'not in the header' if found is None else repr(found)}; expected a power of 2"
+            f"{path}: NSIDE is {'not in the header' if found is None else repr(found)}; expected "
+            "a power of 2"
         )
     return nside
 
 
-def _check_full_sky(path: Path, data: fits.FITS_rec, columns: Mapping[str, str | None], nside: int) -> None:
+def _check_full_sky(
+    path: Path, data: fits.FITS_rec, columns: Mapping[str, str | None], nside: int
+) -> None:
     n_pixel = healpy.nside2npix(nside)
     for name in columns:
         if data[name].size != n_pixel:
             raise BadInput(
-                f"{path}: {data[name].size} pixels in column {name}; NSIDE {nside} needs {n_pixel} (full sky)"
+                f"{path}: {data[name].size} pixels in column {name}; NSIDE {nside} needs "
+                f"{n_pixel} (full sky)"
             )
 
 
-def _row_pixels(path: Path, data: fits.FITS_rec, header: fits.Header, nside: int, index: str | None):
-    """Pixel number of each row (n_pixel,) where the table has an index column, else None: rows in pixel order."""
+def _row_pixels(
+    path: Path, data: fits.FITS_rec, header: fits.Header, nside: int, index: str | None
+):
+    """Pixel number of each row (n_pixel,) where the table has an index column, else None: rows in
+    pixel order.
+    """
     if index is None:
         if str(header.get("INDXSCHM", "IMPLICIT")).strip().upper() == "EXPLICIT":
-            raise BadInput(f"{path}: INDXSCHM is EXPLICIT (a pixel number in each row); expected IMPLICIT, a full sky")
+            raise BadInput(
+                f"{path}: INDXSCHM is EXPLICIT (a pixel number in each row); expected IMPLICIT, a "
+                "full sky"
+            )
         return None
     n_pixel = healpy.nside2npix(nside)
     rows = np.asarray(data[index], dtype=np.int64).ravel()
@@ -242,8 +288,12 @@ def _row_pixels(path: Path, data: fits.FITS_rec, header: fits.Header, nside: int
     return rows
 
 
-def _read_column(column: np.ndarray, out: np.ndarray, rows: np.ndarray | None, nside: int, ordering: str) -> None:
-    """Fill `out` (n_pixel,) in RING order from a table column of any row length, a chunk at a time."""
+def _read_column(
+    column: np.ndarray, out: np.ndarray, rows: np.ndarray | None, nside: int, ordering: str
+) -> None:
+    """Fill `out` (n_pixel,) in RING order from a table column of any row length, a chunk
+    at a time.
+    """
     repeat = out.size // len(column)
     step = max(CHUNK_PIXELS // repeat, 1)
     for start in range(0, len(column), step):
@@ -268,13 +318,19 @@ def _mark_missing(values: np.ndarray, bad: float | None) -> None:
 def _coarse(values: np.ndarray, nside: int) -> np.ndarray:
     filled = np.where(np.isfinite(values), values, healpy.UNSEEN)
     coarse = healpy.ud_grade(filled, nside, dtype=np.float64)
-    return np.where(coarse > -UNSEEN_LIMIT, coarse, np.nan)  # not == UNSEEN, which float32 has rounded
+    return np.where(
+        coarse > -UNSEEN_LIMIT, coarse, np.nan
+    )  # not == UNSEEN, which float32 has rounded
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson correlation of asinh(map / median): a logarithm where a map is bright, linear through zero and noise."""
+    """Pearson correlation of asinh(map / median): a logarithm where a map is bright, linear through
+    zero and noise.
+    """
     valid = np.isfinite(first) & np.isfinite(second)
-    scaled = [np.arcsinh(values[valid] / np.median(np.abs(values[valid]))) for values in (first, second)]
+    scaled = [
+        np.arcsinh(values[valid] / np.median(np.abs(values[valid]))) for values in (first, second)
+    ]
     return float(np.corrcoef(*scaled)[0, 1])
 
 

@@ -1,8 +1,10 @@
-"""The container that passes from stage to stage: netCDF-4 for people and xarray, a plain numpy map for training.
+"""The container that passes from stage to stage: netCDF-4 for people and xarray, a plain numpy map
+for training.
 
-A netCDF-4 file is an HDF5 file, and HDF5 stores an array that is neither chunked nor compressed as one run of bytes.
-`PatchSet` asks HDF5 where that run begins and maps it, which is as fast as a `.npy` file. An array of another layout
-(an archived, compressed copy) is read whole into memory instead: slower, the same values.
+A netCDF-4 file is an HDF5 file, and HDF5 stores an array that is neither chunked nor compressed as
+one run of bytes. `PatchSet` asks HDF5 where that run begins and maps it, which is as fast as a
+`.npy` file. An array of another layout (an archived, compressed copy) is read whole into memory
+instead: slower, the same values.
 """
 
 from __future__ import annotations
@@ -28,15 +30,20 @@ ALIGN_FROM_BYTES = 65536  # smaller arrays are packed behind one another
 
 
 def write(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a patch set atomically, each numeric array contiguous, page-aligned and in native byte order.
+    """Write a patch set atomically, each numeric array contiguous, page-aligned and in native byte
+    order.
 
     The dimension `example`, where a variable has it, must come first.
     """
     for name, variable in dataset.variables.items():
         if "example" in variable.dims[1:]:
-            raise BadInput(f"{path}: variable {name} has dimensions {variable.dims}; expected 'example' first")
+            raise BadInput(
+                f"{path}: variable {name} has dimensions {variable.dims}; expected 'example' first"
+            )
     dataset = dataset.drop_encoding()  # a chunked or compressed source must not pass its layout on
-    dataset = dataset.map(_native, keep_attrs=True).assign_coords({k: _native(v) for k, v in dataset.coords.items()})
+    dataset = dataset.map(_native, keep_attrs=True).assign_coords(
+        {k: _native(v) for k, v in dataset.coords.items()}
+    )
     encoding = {
         name: {"contiguous": True, "_FillValue": None}
         for name, v in dataset.variables.items()
@@ -49,7 +56,8 @@ def write(dataset: xr.Dataset, path: str | Path) -> None:
 def merge(shards: list[str | Path], path: str | Path, dim: str = "example") -> None:
     """Join shards along their first dimension `dim`, one after the other: memory for one shard.
 
-    Attributes, and variables without `dim`, are the first shard's. Raises `BadInput` where a shard's variables differ.
+    Attributes, and variables without `dim`, are the first shard's. Raises `BadInput` where a
+    shard's variables differ.
     """
     sizes = [_check_against(shards[0], shard, dim) for shard in shards]
     with atomic(path) as part, aligned(), netCDF4.Dataset(part, "w") as out:
@@ -76,7 +84,9 @@ def aligned() -> Iterator[None]:
     try:
         yield
     finally:
-        netCDF4.set_alignment(before[0], max(before[1], 1))  # untouched it reads (0, 0), and 0 fails every later open
+        netCDF4.set_alignment(
+            before[0], max(before[1], 1)
+        )  # untouched it reads (0, 0), and 0 fails every later open
 
 
 def flag_names(variable: xr.DataArray) -> dict[int, str]:
@@ -88,8 +98,9 @@ def flag_names(variable: xr.DataArray) -> dict[int, str]:
 class PatchSet:
     """A patch set, opened for reading.
 
-    `attrs`: attributes of the file. `coords`: what is known of each example, {name: (example,) array}: tile, split,
-    position. `len()`: the number of examples. Raises `BadInput` for files that this container cannot be.
+    `attrs`: attributes of the file. `coords`: what is known of each example, {name: (example,)
+    array}: tile, split, position. `len()`: the number of examples. Raises `BadInput` for files that
+    this container cannot be.
     """
 
     def __init__(self, path: str | Path):
@@ -98,7 +109,9 @@ class PatchSet:
         with netCDF4.Dataset(self.path) as file:
             file.set_auto_mask(False)
             self.attrs = _plain(file)
-            self.coords = {name: v[:] for name, v in file.variables.items() if v.dimensions == ("example",)}
+            self.coords = {
+                name: v[:] for name, v in file.variables.items() if v.dimensions == ("example",)
+            }
             self.variables = list(file.variables)
             self._length = len(file.dimensions["example"]) if "example" in file.dimensions else 0
             self._attrs_of = {name: _plain(variable) for name, variable in file.variables.items()}
@@ -113,7 +126,9 @@ class PatchSet:
         return self._attrs_of[name]
 
     def array(self, name: str) -> np.ndarray:
-        """The whole variable as a read-only map of the file; index it with an array to read a batch."""
+        """The whole variable as a read-only map of the file; index it with an array to read a
+        batch.
+        """
         self._must_have(name)
         if name not in self._arrays:  # mapped at first use: each worker process maps for itself
             self._arrays[name] = self._map(name)
@@ -124,11 +139,16 @@ class PatchSet:
 
     def _must_have(self, name: str) -> None:
         if name not in self.variables:
-            raise BadInput(f"{self.path}: variable {name} not found (variables: {', '.join(self.variables)})")
+            raise BadInput(
+                f"{self.path}: variable {name} not found (variables: {', '.join(self.variables)})"
+            )
 
     def _map(self, name: str) -> np.ndarray:
         if {"scale_factor", "add_offset"} & set(self._attrs_of[name]):
-            raise BadInput(f"{self.path}: variable {name} is packed (scale_factor, add_offset); expected plain floats")
+            raise BadInput(
+                f"{self.path}: variable {name} is packed (scale_factor, add_offset); expected "
+                "plain floats"
+            )
         with h5py.File(self.path, "r") as file:
             variable = file[name]
             start = variable.id.get_offset()  # None: chunked, compressed, empty or never written
@@ -150,7 +170,8 @@ def _check_against(first: str | Path, shard: str | Path, dim: str) -> int:
     for name in expected.keys() | found.keys():
         if found.get(name) != expected.get(name):
             raise BadInput(
-                f"{shard}: variable {name} is {found.get(name, 'missing')}; expected {expected.get(name, 'none')}, "
+                f"{shard}: variable {name} is {found.get(name, 'missing')}; expected "
+                f"{expected.get(name, 'none')}, "
                 f"as in {first}"
             )
     with netCDF4.Dataset(shard) as file:
@@ -160,8 +181,13 @@ def _check_against(first: str | Path, shard: str | Path, dim: str) -> int:
 def _layout(path: str | Path, dim: str) -> dict[str, tuple]:
     with netCDF4.Dataset(path) as file:
         if dim not in file.dimensions:
-            raise BadInput(f"{path}: dimension {dim} not found (dimensions: {', '.join(file.dimensions)})")
-        sizes = {name: None if name == dim else len(dimension) for name, dimension in file.dimensions.items()}
+            raise BadInput(
+                f"{path}: dimension {dim} not found (dimensions: {', '.join(file.dimensions)})"
+            )
+        sizes = {
+            name: None if name == dim else len(dimension)
+            for name, dimension in file.dimensions.items()
+        }
         return {
             name: (str(variable.dtype), tuple((d, sizes[d]) for d in variable.dimensions))
             for name, variable in file.variables.items()
@@ -173,7 +199,9 @@ def _define_like(out: netCDF4.Dataset, file: netCDF4.Dataset, dim: str, length: 
     for name, dimension in file.dimensions.items():
         out.createDimension(name, length if name == dim else len(dimension))
     for name, variable in file.variables.items():
-        new = out.createVariable(name, variable.dtype, variable.dimensions, contiguous=variable.dtype is not str)
+        new = out.createVariable(
+            name, variable.dtype, variable.dimensions, contiguous=variable.dtype is not str
+        )
         new.setncatts({key: variable.getncattr(key) for key in variable.ncattrs()})
     out.set_auto_maskandscale(False)
 
@@ -185,21 +213,28 @@ def _check_file(path: Path) -> None:
     with open(path, "rb") as file:
         head = file.read(48)
     if head[:3] == b"CDF":
-        raise BadInput(f"{path}: this is netCDF-3; expected netCDF-4 (convert it: nccopy -k nc4 OLD NEW)")
+        raise BadInput(
+            f"{path}: this is netCDF-3; expected netCDF-4 (convert it: nccopy -k nc4 OLD NEW)"
+        )
     if head[:8] != b"\x89HDF\r\n\x1a\n":
         raise BadInput(f"{path}: begins with {head[:8]!r}; expected a netCDF-4 file")
-    # The end of the file as HDF5's superblock states it: its place depends on the superblock's version.
+    # The end of the file as HDF5's superblock states it: its place depends on the superblock's
+    # version.
     place = slice(40, 48) if head[8] < 2 else slice(28, 36)
     expected, found = int.from_bytes(head[place], "little"), path.stat().st_size
     if found < expected:
-        raise BadInput(f"{path}: cut short, {found} bytes found, {expected} bytes expected; make or fetch it again")
+        raise BadInput(
+            f"{path}: cut short, {found} bytes found, {expected} bytes expected; make or fetch "
+            "it again"
+        )
 
 
 def _plain(item: netCDF4.Dataset | netCDF4.Variable) -> dict:
     """Attributes as plain Python, which a checkpoint may hold."""
     values = {name: item.getncattr(name) for name in item.ncattrs()}
     return {
-        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value for name, value in values.items()
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in values.items()
     }
 
 

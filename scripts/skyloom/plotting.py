@@ -1,7 +1,9 @@
-"""One style for every figure: colours that survive greyscale and colour blindness, the data kind on the sheet.
+"""One style for every figure: colours that survive greyscale and colour blindness, the data kind on
+the sheet.
 
-Colours of lines: Okabe & Ito (2008), "Color universal design". `cividis` runs evenly in lightness for every kind of
-colour vision; `RdBu_r` is diverging without red against green, always centred on zero.
+Colours of lines: Okabe & Ito (2008), "Color universal design". `cividis` runs evenly in lightness
+for every kind of colour vision; `RdBu_r` is diverging without red against green, always centred on
+zero.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,7 +50,9 @@ def style():
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict]:
-    """A colour and a dash pattern for each name, in the order given; a new pattern when the colours are used up."""
+    """A colour and a dash pattern for each name, in the order given; a new pattern when the colours
+    are used up.
+    """
     names = list(dict.fromkeys(names))
     return {
         name: {"color": LINES[i % len(LINES)], "linestyle": DASHES[i // len(LINES) % len(DASHES)]}
@@ -57,12 +61,20 @@ def line_styles(names: Iterable[str]) -> dict[str, dict]:
 
 
 def band(ax, x: np.ndarray, bracket: Sequence[np.ndarray], look: dict, alpha: float = 0.15) -> None:
-    """A line with the band of its interval, `bracket` being value, lower and upper end; grey lines have none."""
+    """A line with the band of its interval, `bracket` being value, lower and upper end; grey lines
+    have none.
+    """
     value, lo, hi = bracket
-    line = {key: look[key] for key in ("color", "linestyle", "linewidth", "zorder", "label") if key in look}
+    line = {
+        key: look[key]
+        for key in ("color", "linestyle", "linewidth", "zorder", "label")
+        if key in look
+    }
     ax.plot(x, value, **line)
     if alpha and look["color"] != GREY["color"]:
-        ax.fill_between(x, lo, hi, color=look["color"], alpha=alpha, linewidth=0, zorder=look.get("zorder", 1))
+        ax.fill_between(
+            x, lo, hi, color=look["color"], alpha=alpha, linewidth=0, zorder=look.get("zorder", 1)
+        )
 
 
 def legend_beside(figure: Figure, *axes) -> None:
@@ -75,9 +87,13 @@ def legend_beside(figure: Figure, *axes) -> None:
 
 
 def save(figure: Figure, path: str | Path, data_kind: str) -> None:
-    """Write `path` (.png, at most 1600 pixels on its longer side) and its .pdf twin, with a note of the data kind."""
+    """Write `path` (.png, at most 1600 pixels on its longer side) and its .pdf twin, with a note of
+    the data kind.
+    """
     path = Path(path)
-    figure.text(0.995, 0.003, f"data: {data_kind}", ha="right", va="bottom", fontsize=7, color="0.4")
+    figure.text(
+        0.995, 0.003, f"data: {data_kind}", ha="right", va="bottom", fontsize=7, color="0.4"
+    )
     engine = figure.get_layout_engine()
     if engine is not None and "rect" in engine.get():  # constrained: the lowest strip is the note's
         strip = 0.16 / figure.get_figheight()

@@ -10,20 +10,38 @@ import h5py
 import numpy as np
 
 # What a number can depend on; absent ones are left out.
-PACKAGES = "torch", "numpy", "scipy", "astropy", "healpy", "xarray", "netCDF4", "h5py", "scikit-image", "scikit-learn"
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "astropy",
+    "healpy",
+    "xarray",
+    "netCDF4",
+    "h5py",
+    "scikit-image",
+    "scikit-learn",
+)
 
 WHOLE_BYTES = 256 << 20  # files up to this size are hashed whole, at some 1 GB/s
 BLOCK_BYTES, N_BLOCKS, EDGE_BYTES = 64 << 10, 256, 1 << 20  # of larger ones, what is read: 18 MiB
 
 
 def git_state(folder: Path = Path(__file__).parent) -> dict:
-    """{"commit", "dirty"} of the clone that holds `folder`; None for both where there is no git or no clone."""
+    """{"commit", "dirty"} of the clone that holds `folder`; None for both where there is no git or
+    no clone.
+    """
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", folder, *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
 
@@ -40,11 +58,13 @@ def package_versions() -> dict[str, str]:
 
 
 def file_checksum(path: str | Path) -> str:
-    """`sha256:...` of the whole file, or, above 256 MiB, `sampled-sha256:...`, which takes well under a second.
+    """`sha256:...` of the whole file, or, above 256 MiB, `sampled-sha256:...`, which takes well
+    under a second.
 
-    Sampled are: the size, the first and last MiB, 256 blocks of 64 KiB at even distances, and of a netCDF-4 or HDF5
-    file all names, shapes, types, attributes and arrays of up to 1 MiB (split, coordinates, normalisation). A training
-    set that was made anew from other input or by other code differs there; a few values edited by hand may not.
+    Sampled are: the size, the first and last MiB, 256 blocks of 64 KiB at even distances, and of a
+    netCDF-4 or HDF5 file all names, shapes, types, attributes and arrays of up to 1 MiB (split,
+    coordinates, normalisation). A training set that was made anew from other input or by other code
+    differs there; a few values edited by hand may not.
     """
     path = Path(path)
     size = path.stat().st_size
@@ -66,7 +86,11 @@ def file_checksum(path: str | Path) -> str:
 
 def _hash_header(content: h5py.File, digest) -> None:
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        digest.update(repr((name, {key: np.asarray(item.attrs[key]).tolist() for key in sorted(item.attrs)})).encode())
+        digest.update(
+            repr(
+                (name, {key: np.asarray(item.attrs[key]).tolist() for key in sorted(item.attrs)})
+            ).encode()
+        )
         if isinstance(item, h5py.Dataset):
             digest.update(repr((item.shape, item.dtype.str)).encode())
             if item.nbytes <= EDGE_BYTES:

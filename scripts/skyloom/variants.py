@@ -4,9 +4,13 @@ from skyloom import checkpoint
 
 
 def changes(entry: dict, base: dict) -> str:
-    """The keys in which an entry differs from the base, as "key base -> entry"; empty for the base itself."""
+    """The keys in which an entry differs from the base, as "key base -> entry"; empty for the base
+    itself.
+    """
     found = checkpoint.differences(base, entry, "")
-    return "; ".join(f"{key.removeprefix('.')} {_plain(old)} -> {_plain(new)}" for key, old, new in found)
+    return "; ".join(
+        f"{key.removeprefix('.')} {_plain(old)} -> {_plain(new)}" for key, old, new in found
+    )
 
 
 def _plain(value) -> str:

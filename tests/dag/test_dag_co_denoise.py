@@ -13,18 +13,29 @@ R = "results/demo/co"
 def planned(tmp_path_factory):
     """The dry run's text of each job, by rule and set, for one set of each kind."""
     folder = copy_repository(tmp_path_factory.mktemp("denoise") / "skyloom")
-    sets = {"sphere": {"denoiser": "nlm_sphere"}, "cut_after": {"denoiser": "nlm_sphere", "snr_from": "denoised"}}
+    sets = {
+        "sphere": {"denoiser": "nlm_sphere"},
+        "cut_after": {"denoiser": "nlm_sphere", "snr_from": "denoised"},
+    }
     sets["other_line"] = {"line": "21", "denoiser": "nlm_sphere"}
-    models = {"one": {"module": "constant", "set": "sphere"}, "two": {"module": "constant", "set": "other_line"}}
+    models = {
+        "one": {"module": "constant", "set": "sphere"},
+        "two": {"module": "constant", "set": "other_line"},
+    }
     mine = {"sets": sets, "models": models, "run_models": [*models]}
     (folder / "mine.yaml").write_text(yaml.safe_dump({"co": mine}))
     targets = [f"{R}/sets/{name}/denoised.nc" for name in [*sets, "co10"]]
-    done = snakemake(folder, *targets, f"{R}/patch_counts.csv", "-n", "-p", "--configfile", "mine.yaml")
+    done = snakemake(
+        folder, *targets, f"{R}/patch_counts.csv", "-n", "-p", "--configfile", "mine.yaml"
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     jobs = {}
     for block in re.split(r"\n(?=(?:local)?rule \w+:)", done.stdout)[1:]:
         wildcards = dict(re.findall(r"(set|line)=(\w+)", block))
-        jobs[re.match(r"(?:local)?rule (\w+):", block)[1], wildcards.get("set", wildcards.get("line"))] = block
+        jobs[
+            re.match(r"(?:local)?rule (\w+):", block)[1],
+            wildcards.get("set", wildcards.get("line")),
+        ] = block
     return jobs
 
 
@@ -33,11 +44,15 @@ def test_map_of_each_line_that_runs_is_denoised_once_and_counted_without_any_mod
     assert not {rule for rule, _ in planned} & {"train_model", "predict_test"}
 
 
-@pytest.mark.parametrize(("name", "from_sphere"), [("sphere", True), ("cut_after", True), ("co10", False)])
+@pytest.mark.parametrize(
+    ("name", "from_sphere"), [("sphere", True), ("cut_after", True), ("co10", False)]
+)
 def test_patches_are_cut_from_the_denoised_map_where_the_set_says_so(planned, name, from_sphere):
     wanted = f"--maps {R}/maps.nc --denoised-map {R}/denoised/co10_nlm_sphere.nc"
     assert (wanted in planned["co_denoise_patches", name]) == from_sphere
-    assert f"--maps {R}/maps.nc" in planned["co_cut_patches", name]  # the raw target is cut from the raw map
+    assert (
+        f"--maps {R}/maps.nc" in planned["co_cut_patches", name]
+    )  # the raw target is cut from the raw map
 
 
 def test_tiles_are_chosen_on_the_map_that_the_set_names(planned):

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY, snakemake
 
-# A network of each study, and the examples that three seeds of it see: 2000 epochs of 3 views of the published
-# selection's tiles; 60 epochs of the quarters of three views of 800 + 800 simulations.
+# A network of each study, and the examples that three seeds of it see: 2000 epochs of 3 views of
+# the published selection's tiles; 60 epochs of the quarters of three views of 800 + 800
+# simulations.
 SEEN = {
     "co": ("cyclegan_as_presented", 3 * 2000 * 3 * 3496),
     "turbulence": ("residual", 3 * 60 * 4 * 3 * 1600),
@@ -17,9 +18,13 @@ SEEN = {
 
 @pytest.mark.parametrize("study", SEEN)
 def test_survey_dry_run_prints_gpu_hours_of_each_network_and_their_sum(study):
-    dry_run = snakemake(REPOSITORY, "-n", "--config", "size=survey", "run=estimate", f"studies=[{study}]")
+    dry_run = snakemake(
+        REPOSITORY, "-n", "--config", "size=survey", "run=estimate", f"studies=[{study}]"
+    )
     lines = dry_run.stdout.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"Estimate: {study}, networks"))
+    start = next(
+        i for i, line in enumerate(lines) if line.startswith(f"Estimate: {study}, networks")
+    )
     stop = next(i for i, line in enumerate(lines) if i > start and line.split()[0] == "sum")
     rows = {line.split()[0]: line.split() for line in lines[start + 1 : stop + 1]}
     cost = yaml.safe_load((REPOSITORY / f"config/{study}/costs.yaml").read_text())["gflop"]

@@ -30,7 +30,12 @@ def house(finished, tmp_path_factory):
 def test_command_of_the_readme_runs(house, words):
     words = [word.replace("results/demo", "results/test") for word in words]
     changes_nothing = {"-n", "--rulegraph", "--report", "--unlock"} & set(words)
-    done = snakemake(house, *([] if changes_nothing else ["-n"]), *words, environment={"SKYLOOM_ACCOUNT": "toy_0"})
+    done = snakemake(
+        house,
+        *([] if changes_nothing else ["-n"]),
+        *words,
+        environment={"SKYLOOM_ACCOUNT": "toy_0"},
+    )
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -40,7 +45,9 @@ def test_readme_names_both_commands_of_the_makefile():
         assert ["make", command] in LINES and f"\n{command}:" in targets
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md"))]
+)
 def test_links_to_files_lead_somewhere(page):
     path = REPOSITORY / page
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):

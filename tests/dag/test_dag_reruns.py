@@ -23,7 +23,9 @@ def planned(folder) -> list[tuple[str, str, str]]:
     for block in re.split(r"\n(?=(?:local)?rule \w+:)", output)[1:]:
         rule = re.match(r"(?:local)?rule (\w+):", block)[1]
         wildcards = re.search(r"wildcards: (.*)", block)
-        found.append((rule, wildcards[1] if wildcards else "", re.search(r"reason: (.*)", block)[1]))
+        found.append(
+            (rule, wildcards[1] if wildcards else "", re.search(r"reason: (.*)", block)[1])
+        )
     return found
 
 
@@ -69,7 +71,8 @@ def test_edit_of_a_shared_module_reruns_exactly_the_rules_that_import_it(done, e
 
 
 @pytest.mark.parametrize(
-    ("module", "models"), [("cyclegan", {"cyclegan"}), ("res_unet", {"res_unet", "res_unet_excess", "flow_matching"})]
+    ("module", "models"),
+    [("cyclegan", {"cyclegan"}), ("res_unet", {"res_unet", "res_unet_excess", "flow_matching"})],
 )
 def test_edit_of_one_network_retrains_what_is_built_on_it_only(done, edit, module, models):
     edit(f"skyloom/co/models/{module}.py")
@@ -94,7 +97,9 @@ def test_revert_of_an_edit_reruns_nothing(done, edit):
 
 def test_gpu_count_and_run_time_retrain_nothing(done):
     overlay = done / "mine.yaml"
-    overlay.write_text("co: {models: {res_unet: {gpus: 4, runtime: 240, mem_mb: 64000, threads: 1}}}\n")
+    overlay.write_text(
+        "co: {models: {res_unet: {gpus: 4, runtime: 240, mem_mb: 64000, threads: 1}}}\n"
+    )
     output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
     assert "Nothing to be done" in output, output[-2000:]
 
@@ -103,5 +108,9 @@ def test_other_denoiser_cuts_no_patch_again(done):
     overlay = done / "mine.yaml"
     overlay.write_text("co: {denoisers: {nlm_sphere: {alpha: [0.1]}}}\n")
     output = snakemake(done, "-n", *TEST_RUN, "--configfile", str(overlay)).stdout
-    assert "rule co_denoise_patches:" in output and "rule co_cut_patches:" not in output, output[-2000:]
-    assert re.findall(r"rule train_model:.*?wildcards: (.*?)\n", output, re.S) == ["study=co, model=cyclegan, seed=0"]
+    assert "rule co_denoise_patches:" in output and "rule co_cut_patches:" not in output, output[
+        -2000:
+    ]
+    assert re.findall(r"rule train_model:.*?wildcards: (.*?)\n", output, re.S) == [
+        "study=co, model=cyclegan, seed=0"
+    ]

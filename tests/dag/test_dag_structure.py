@@ -38,7 +38,9 @@ def demo(tmp_path_factory):
 def test_every_profile_plans_the_demo(demo, profile):
     done = snakemake(demo, "-n", "--profile", f"profiles/{profile}", environment=ACCOUNT)
     assert done.returncode == 0, done.stdout[-3000:]
-    studies = [yaml.safe_load((demo / f"config/{study}/demo.yaml").read_text()) for study in STUDIES]
+    studies = [
+        yaml.safe_load((demo / f"config/{study}/demo.yaml").read_text()) for study in STUDIES
+    ]
     models = [model for study in studies for model in study["run_models"]]
     assert counts(done.stdout)["train_model"] == counts(done.stdout)["predict_test"] == len(models)
 
@@ -70,18 +72,34 @@ def test_one_study_and_one_file_are_targets(demo):
 
 def test_rulegraph_names_the_path_from_raw_maps_to_figures(demo):
     done = snakemake(demo, "--rulegraph", "mermaid-js")
-    for rule in ("co_simulate_sky", "co_prepare_maps", "train_model", "predict_test", "compare_models"):
+    for rule in (
+        "co_simulate_sky",
+        "co_prepare_maps",
+        "train_model",
+        "predict_test",
+        "compare_models",
+    ):
         assert rule in done.stdout
 
 
 def test_overlay_replaces_lists_and_merges_tables(demo, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(
-        yaml.safe_dump({"co": {"run_models": ["res_unet"], "seeds": [3, 4], "models": {"res_unet": {"epochs": 7}}}})
+        yaml.safe_dump(
+            {
+                "co": {
+                    "run_models": ["res_unet"],
+                    "seeds": [3, 4],
+                    "models": {"res_unet": {"epochs": 7}},
+                }
+            }
+        )
     )
     output = dry_run(demo, "co", "--configfile", str(mine), "-p")
     assert counts(output)["train_model"] == 2
-    section = json.loads(re.search(r"train_model.py --study co --model res_unet .*?--config '(.*?)'", output)[1])
+    section = json.loads(
+        re.search(r"train_model.py --study co --model res_unet .*?--config '(.*?)'", output)[1]
+    )
     assert section["epochs"] == 7 and section["set"] == "co10"
 
 
@@ -91,7 +109,9 @@ def test_second_co_map_is_compared_where_the_user_has_one(demo, tmp_path):
     second = {"path": str(tmp_path / "type1.fits"), "kind": "type1"}
     mine.write_text(yaml.safe_dump({"co": {"second_map": second}}))
     assert counts(dry_run(demo, "--configfile", str(mine)))["co_compare_second_map"] == 1
-    mine.write_text(yaml.safe_dump({"co": {"second_map": second | {"line": "21"}}}))  # the demo's only set is 1-0
+    mine.write_text(
+        yaml.safe_dump({"co": {"second_map": second | {"line": "21"}}})
+    )  # the demo's only set is 1-0
     assert "co_compare_second_map" not in dry_run(demo, "--configfile", str(mine))
     assert "co_compare_second_map" not in dry_run(demo)
 
@@ -100,18 +120,27 @@ def test_figures_of_scores_are_drawn_set_by_set(demo, tmp_path):
     mine = tmp_path / "mine.yaml"
     sets = {"co21": {"line": "21", "selection": "weighted"}}
     models = {"excess21": {"module": "excess", "set": "co21"}}
-    mine.write_text(yaml.safe_dump({"co": {"sets": sets, "models": models, "run_models": ["excess", "excess21"]}}))
+    mine.write_text(
+        yaml.safe_dump(
+            {"co": {"sets": sets, "models": models, "run_models": ["excess", "excess21"]}}
+        )
+    )
     output = dry_run(demo, "--configfile", str(mine), "-p")
     assert counts(output)["co_plot_spectra"] == 2 and counts(output)["co_plot_scores"] == 10
     drawn = re.findall(r"co_plot_scores.py --figure plane .*?--curves (.*?) --published", output)
-    assert sorted(re.findall(r"test/(\w+)/", files) for files in drawn) == [["excess"], ["excess21"]]
+    assert sorted(re.findall(r"test/(\w+)/", files) for files in drawn) == [
+        ["excess"],
+        ["excess21"],
+    ]
 
 
 def test_run_of_baselines_alone_plans_no_loss_curves(demo, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump({"co": {"run_models": ["excess"]}}))
     planned = counts(dry_run(demo, "co", "--configfile", str(mine)))
-    assert planned["train_model"] == planned["compare_models"] == 1 and "plot_history" not in planned
+    assert (
+        planned["train_model"] == planned["compare_models"] == 1 and "plot_history" not in planned
+    )
 
 
 def test_each_rule_has_a_script_and_a_log_of_its_name(demo):
@@ -137,8 +166,10 @@ def test_no_snakemake_process_imports_torch_or_healpy(demo):
 
 
 def test_parsing_the_snakefile_is_little_work(demo):
-    """Function calls of a parse less those of an empty Snakefile: a bound on what each Slurm job does again, twice what
-    it takes. Not seconds, which other work on the machine stretches; those prints benchmarks/workflow_start.py."""
+    """Function calls of a parse less those of an empty Snakefile: a bound on what each Slurm job
+    does again, twice what it takes. Not seconds, which other work on the machine stretches; those
+    prints benchmarks/workflow_start.py.
+    """
 
     def calls(*arguments):
         command = [sys.executable, "-m", "cProfile", "-m", "snakemake", "--list-rules", *arguments]
@@ -154,7 +185,8 @@ def test_toy_study_comes_by_new_files_and_one_list_entry(clone):
     """The house promises that nothing else has to be edited."""
     before = {p: p.read_bytes() for p in clone.rglob("*") if p.is_file() and not p.is_symlink()}
     files = {
-        "config/toy/demo.yaml": "run_models: [mean]\nmodels: {mean: {module: mean, set: base}}\nsets: {base: {}}\n",
+        "config/toy/demo.yaml": "run_models: [mean]\nmodels: {mean: {module: mean, set: "
+        "base}}\nsets: {base: {}}\n",
         "config/toy/published.yaml": "scalars: []\n",
         "workflow/schemas/toy.schema.yaml": """
 title: config/toy
@@ -213,4 +245,6 @@ rule toy_make_patches:
 def test_every_size_has_a_valid_config(demo, size):
     if size != "demo":
         assert all((REPOSITORY / "config" / study / f"{size}.yaml").exists() for study in STUDIES)
-    assert counts(dry_run(demo, "--config", f"size={size}", f"run={size}"))["compare_models"] == len(STUDIES)
+    assert counts(dry_run(demo, "--config", f"size={size}", f"run={size}"))[
+        "compare_models"
+    ] == len(STUDIES)

@@ -15,7 +15,9 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_formatter_is_content(name):
-    done = subprocess.run([sys.executable, *COMMANDS[name]], cwd=REPOSITORY, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *COMMANDS[name]], cwd=REPOSITORY, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -15,7 +15,10 @@ from conftest import TEST_RUN, copy_repository, snakemake
 pytestmark = pytest.mark.faults
 HISTORY = "results/test/co/models/res_unet/seed0/history.csv"
 STATE = "results/test/state/co/res_unet/seed0"
-SLOW = "co: {run_models: [res_unet], models: {res_unet: {steps: 400, valid_every: 100, save_minutes: 0.005}}}\n"
+SLOW = (
+    "co: {run_models: [res_unet], models: {res_unet: {steps: 400, valid_every: 100,"
+    " save_minutes: 0.005}}}\n"
+)
 
 
 @pytest.fixture
@@ -78,7 +81,10 @@ def test_training_killed_in_mid_epoch_goes_on_to_the_same_history(prepared, tmp_
     assert not (prepared / HISTORY).exists()
     done = snakemake(prepared, *arguments())
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "going on from step" in (prepared / "results/test/co/logs/train_model/res_unet_seed0.log").read_text()
+    assert (
+        "going on from step"
+        in (prepared / "results/test/co/logs/train_model/res_unet_seed0.log").read_text()
+    )
     assert (prepared / HISTORY).read_text() == expected
 
 
@@ -87,7 +93,9 @@ def test_second_driver_on_the_same_folder_is_refused(prepared):
     driver = start(prepared)
     trainer(prepared)
     second = snakemake(prepared, *arguments())
-    assert second.returncode != 0 and "LockException" in second.stdout and "--unlock" in second.stdout
+    assert (
+        second.returncode != 0 and "LockException" in second.stdout and "--unlock" in second.stdout
+    )
     driver.send_signal(signal.SIGINT)
     driver.wait(120)
 
@@ -101,7 +109,10 @@ def test_interrupt_saves_and_the_same_command_finishes(prepared):
     assert any((prepared / STATE).glob("state*.pt"))
     done = snakemake(prepared, *arguments())
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "going on from step" in (prepared / "results/test/co/logs/train_model/res_unet_seed0.log").read_text()
+    assert (
+        "going on from step"
+        in (prepared / "results/test/co/logs/train_model/res_unet_seed0.log").read_text()
+    )
 
 
 def test_killed_driver_leaves_a_lock_that_unlock_removes(prepared):
@@ -126,7 +137,9 @@ def test_truncated_raw_map_is_refused_by_name_before_anything_is_trained(finishe
         file.truncate(file.seek(0, 2) // 2)
     (folder / "mine.yaml").write_text("co: {train: {source: survey}}\n")
     done = snakemake(folder, "co", *TEST_RUN, "--configfile", "mine.yaml")
-    assert done.returncode != 0 and "train_model" not in re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout)
+    assert done.returncode != 0 and "train_model" not in re.findall(
+        r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout
+    )
     assert re.search(r"error: \S*NHI_HPX.fits: ", (folder / "results/test/summary.md").read_text())
 
 
@@ -141,7 +154,8 @@ def test_full_disk_is_said_in_one_line_and_keeps_what_was_finished(prepared, tmp
         done = snakemake(prepared, "co", *TEST_RUN, "--configfile", "mine.yaml")
         assert done.returncode != 0
         assert re.search(
-            r"error: \S+\.fits: no space left on the device; what was finished before is kept", done.stdout
+            r"error: \S+\.fits: no space left on the device; what was finished before is kept",
+            done.stdout,
         )
         assert "no space left" in (small / "test/summary.md").read_text()
     finally:

@@ -31,18 +31,35 @@ def test_comparison_has_every_model_with_its_interval_and_the_verdict_first(fini
     rows = {row["model"]: row for row in csv.DictReader(rest)}
     assert set(MODELS) <= rows.keys() and {"dust", "ceiling"} <= rows.keys()
     for model in MODELS:
-        low, value, high = (float(rows[model][f"rmse_over_noise_bright{end}"]) for end in ("_lo", "", "_hi"))
+        low, value, high = (
+            float(rows[model][f"rmse_over_noise_bright{end}"]) for end in ("_lo", "", "_hi")
+        )
         assert low < value < high
         assert rows[model]["data"] == "simulated"
 
 
 def test_figures_anchors_and_costs_are_there(finished):
-    scores = ("spectra", "minkowski", "plane", "pdf", "latitude", "calibration", "panels", "selection")
+    scores = (
+        "spectra",
+        "minkowski",
+        "plane",
+        "pdf",
+        "latitude",
+        "calibration",
+        "panels",
+        "selection",
+    )
     for name in ("history", *(f"{figure}_co10" for figure in scores)):
         for ending in ("png", "pdf"):
             assert (finished / RUN / f"co/figures/{name}.{ending}").stat().st_size > 10_000
-    costs = {row["model"]: row for row in csv.DictReader((finished / RUN / "co/training.csv").open())}
-    assert set(costs) == set(MODELS) and costs["res_unet"]["steps"] == "24" and costs["constant"]["steps"] == ""
+    costs = {
+        row["model"]: row for row in csv.DictReader((finished / RUN / "co/training.csv").open())
+    }
+    assert (
+        set(costs) == set(MODELS)
+        and costs["res_unet"]["steps"] == "24"
+        and costs["constant"]["steps"] == ""
+    )
     anchors = list(csv.DictReader((finished / RUN / "co/raw/anchors.csv").open()))
     assert {"anchor", "model", "target", "ok", "source"} <= anchors[0].keys()
 
@@ -60,7 +77,10 @@ def test_run_json_tells_what_made_a_checkpoint(finished):
 
 def test_patches_are_self_describing(finished):
     with xr.open_dataset(finished / RUN / "co/sets/co10/patches.nc") as patches:
-        assert patches["target"].attrs["units"] == "K km/s" and patches["dust"].attrs["units"] == "MJy/sr"
+        assert (
+            patches["target"].attrs["units"] == "K km/s"
+            and patches["dust"].attrs["units"] == "MJy/sr"
+        )
         assert patches.attrs["data_kind"] == "simulated"
         assert {"asinh_scale", "asinh_mean", "asinh_std"} <= patches["target"].attrs.keys()
         assert set(patches["split"].values.tolist()) == {0, 1, 2}
@@ -81,7 +101,9 @@ def test_second_run_does_nothing(finished):
 
 def test_summary_says_what_was_made_and_what_to_type_next(finished):
     summary = (finished / RUN / "summary.md").read_text()
-    assert "# Run test: finished" in summary and "every baseline" in summary and "--report" in summary
+    assert (
+        "# Run test: finished" in summary and "every baseline" in summary and "--report" in summary
+    )
 
 
 def test_report_has_the_study_its_captions_and_the_front_page(mine):
@@ -104,7 +126,16 @@ def test_checkpoint_from_another_config_is_refused_by_key(finished, tmp_path):
     folder = finished / RUN / "co"
     entry = json.loads((folder / "models/res_unet/seed0/run.json").read_text())["entry"]
     config = json.dumps({"entry": entry | {"width": 8}, "evaluate": {}})
-    command = [sys.executable, "scripts/predict_test.py", "--study", "co", "--model", "res_unet", "--seed", "0"]
+    command = [
+        sys.executable,
+        "scripts/predict_test.py",
+        "--study",
+        "co",
+        "--model",
+        "res_unet",
+        "--seed",
+        "0",
+    ]
     command += ["--config", config, "--data", str(folder / "sets/co10/patches.nc")]
     command += ["--checkpoint", str(folder / "models/res_unet/seed0/best.ckpt")]
     for name in ("predictions", "metrics", "curves"):
@@ -123,13 +154,17 @@ def test_failed_run_says_why_in_its_summary_and_keeps_what_was_made(tmp_path, fi
     summary = (folder / RUN / "summary.md").read_text()
     assert "# Run test: failed" in summary
     assert re.search(
-        r"`co_select_tiles`: error: config: co.split.train: no tile reaches SNR > 1e\+09|1000000000", summary
+        r"`co_select_tiles`: error: config: co.split.train: no tile reaches SNR > "
+        r"1e\+09|1000000000",
+        summary,
     )
     assert (folder / RUN / "co/maps.nc").exists()
 
 
 def test_study_runs_from_user_files_in_resources(tmp_path, finished):
-    """Files brought along in the products' format take the place of the simulated ones; nothing downstream knows."""
+    """Files brought along in the products' format take the place of the simulated ones; nothing
+    downstream knows.
+    """
     folder = copy_repository(tmp_path / "skyloom")
     raw = folder / "resources/raw/co"
     raw.mkdir(parents=True)
@@ -140,4 +175,6 @@ def test_study_runs_from_user_files_in_resources(tmp_path, finished):
     done = snakemake(folder, target, *TEST_RUN, "--configfile", "mine.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "co_simulate_sky" not in done.stdout and "download_raw" not in done.stdout
-    assert json.loads((folder / target).read_text())["data"] == "simulated"  # read from the files, not from the config
+    assert (
+        json.loads((folder / target).read_text())["data"] == "simulated"
+    )  # read from the files, not from the config

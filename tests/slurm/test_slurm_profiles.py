@@ -42,8 +42,14 @@ def test_no_default_profile_overrides_the_chosen_one():
 def test_cluster_profile_without_an_account_is_refused_in_one_line(monkeypatch, account):
     monkeypatch.delenv("SKYLOOM_ACCOUNT", raising=False)
     done = snakemake(
-        REPOSITORY, "-n", "--profile", "slurm", environment={} if account is None else {"SKYLOOM_ACCOUNT": ""}
+        REPOSITORY,
+        "-n",
+        "--profile",
+        "slurm",
+        environment={} if account is None else {"SKYLOOM_ACCOUNT": ""},
     )
     assert done.returncode != 0
-    assert [line for line in done.stdout.splitlines() if "SKYLOOM_ACCOUNT" in line and "export" in line]
+    assert [
+        line for line in done.stdout.splitlines() if "SKYLOOM_ACCOUNT" in line and "export" in line
+    ]
     assert "Traceback" not in done.stdout

@@ -37,18 +37,27 @@ os.execv({sbatch!r}, ["sbatch", *sys.argv[1:]])
 
 @pytest.fixture(scope="module")
 def slurm_environment() -> dict[str, str]:
-    """The environment of a login node of the one-machine Slurm; installed and started here, stopped at the end."""
+    """The environment of a login node of the one-machine Slurm; installed and started here, stopped
+    at the end.
+    """
     if os.environ.get("SKYLOOM_TEST_SLURM") != "1":
         pytest.skip(
-            "SKYLOOM_TEST_SLURM is not 1: it lets the tests install Debian's Slurm packages and run its daemons"
+            "SKYLOOM_TEST_SLURM is not 1: it lets the tests install Debian's Slurm packages and "
+            "run its daemons"
         )
     if os.getuid() != 0:
-        pytest.fail("SKYLOOM_TEST_SLURM=1 needs root: tests/slurm/box.sh installs packages and starts daemons")
+        pytest.fail(
+            "SKYLOOM_TEST_SLURM=1 needs root: tests/slurm/box.sh installs packages and "
+            "starts daemons"
+        )
     subprocess.run([BOX, "install"], check=True, timeout=300)
     try:
         subprocess.run([BOX, "start"], check=True, timeout=120)
         shown = subprocess.run(
-            ["bash", "-c", f"eval $({BOX} env) && env -0"], capture_output=True, text=True, check=True
+            ["bash", "-c", f"eval $({BOX} env) && env -0"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         yield dict(line.split("=", 1) for line in shown.stdout.split("\0") if line)
     finally:
@@ -65,7 +74,12 @@ def check_site(slurm_environment):
     def run(*arguments, **environment):
         command = [sys.executable, "scripts/check_site.py", *arguments]
         return subprocess.run(
-            command, cwd=REPOSITORY, env=slurm_environment | environment, capture_output=True, text=True, timeout=60
+            command,
+            cwd=REPOSITORY,
+            env=slurm_environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     return run
@@ -88,7 +102,10 @@ def test_account_that_slurm_does_not_know_is_refused_with_its_name(check_site):
 def test_unset_account_is_refused_with_the_line_to_type(check_site):
     done = check_site(SKYLOOM_ACCOUNT="")
     assert done.returncode == 2
-    assert done.stderr == "error: SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<account to charge>\n"
+    assert (
+        done.stderr
+        == "error: SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<account to charge>\n"
+    )
 
 
 def test_more_gpus_than_a_node_has_are_refused(check_site):
@@ -99,7 +116,9 @@ def test_more_gpus_than_a_node_has_are_refused(check_site):
 
 def test_short_min_job_age_is_refused_with_the_value_to_set(check_site, tmp_path):
     text = (REPOSITORY / "profiles/slurm/config.yaml").read_text()
-    patient = text.replace("before-status-checks: 40", "before-status-checks: 150")  # asks for 450 s of the box's 300 s
+    patient = text.replace(
+        "before-status-checks: 40", "before-status-checks: 150"
+    )  # asks for 450 s of the box's 300 s
     (tmp_path / "config.yaml").write_text(patient)
     done = check_site("--profile", str(tmp_path))
     assert done.returncode == 2
@@ -110,30 +129,66 @@ def test_short_min_job_age_is_refused_with_the_value_to_set(check_site, tmp_path
 
 
 class Login:
-    """A copy of the repository with a user's config, and an sbatch before the real one that notes what it is asked."""
+    """A copy of the repository with a user's config, and an sbatch before the real one that notes
+    what it is asked.
+    """
 
     def __init__(self, folder: Path, environment: dict[str, str]):
         self.top, self.log = copy_repository(folder / "skyloom"), folder / "sbatch.log"
         sets = yaml.safe_load((self.top / "config/co/demo.yaml").read_text())["sets"]
-        common = {"set": next(iter(sets)), "runtime": RUNTIME_MINUTES, "mem_mb": MEMORY_MB, "threads": 1}
-        network = common | {"kind": "network", "module": "res_unet", "width": 4, "batch": 8, "gpus": GPUS}
+        common = {
+            "set": next(iter(sets)),
+            "runtime": RUNTIME_MINUTES,
+            "mem_mb": MEMORY_MB,
+            "threads": 1,
+        }
+        network = common | {
+            "kind": "network",
+            "module": "res_unet",
+            "width": 4,
+            "batch": 8,
+            "gpus": GPUS,
+        }
         network |= {"steps": 800, "valid_every": 200}  # long enough to be cancelled on the way
-        models = {"network": network, "baseline": common | {"kind": "baseline", "module": "constant"}}
-        co = {"run_models": [*models], "models": models, "seeds": [0], "shards": 2, "run_products": []}
+        models = {
+            "network": network,
+            "baseline": common | {"kind": "baseline", "module": "constant"},
+        }
+        co = {
+            "run_models": [*models],
+            "models": models,
+            "seeds": [0],
+            "shards": 2,
+            "run_products": [],
+        }
         (self.top / "mine.yaml").write_text(
             yaml.safe_dump({"run": "test", "size": "test", "studies": ["co"], "co": co})
         )
         recorder = folder / "bin" / "sbatch"
         recorder.parent.mkdir()
         sbatch = shutil.which("sbatch", path=environment["PATH"])
-        recorder.write_text(RECORDER.format(python=sys.executable, log=str(self.log), sbatch=sbatch))
+        recorder.write_text(
+            RECORDER.format(python=sys.executable, log=str(self.log), sbatch=sbatch)
+        )
         recorder.chmod(0o755)
-        self.environment = environment | {"PATH": f"{recorder.parent}:{environment['PATH']}", "OMP_NUM_THREADS": "1"}
+        self.environment = environment | {
+            "PATH": f"{recorder.parent}:{environment['PATH']}",
+            "OMP_NUM_THREADS": "1",
+        }
 
     def start(self, *arguments: str, profile: str = "slurm") -> subprocess.Popen:
         """Start Snakemake, as a user does on a login node."""
         self.log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "snakemake", "--profile", profile, "--configfile", "mine.yaml", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            profile,
+            "--configfile",
+            "mine.yaml",
+            *arguments,
+        ]
         if "-n" not in arguments:
             command += IMPATIENT
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -154,10 +209,20 @@ class Login:
         parser = argparse.ArgumentParser(allow_abbrev=False)
         for name in ("comment", "job-name", "mem", "nodes", "gres", "qos"):
             parser.add_argument(f"--{name}")
-        for letter, name in {"A": "account", "p": "partition", "t": "time", "C": "constraint"}.items():
+        for letter, name in {
+            "A": "account",
+            "p": "partition",
+            "t": "time",
+            "C": "constraint",
+        }.items():
             parser.add_argument(f"-{letter}", dest=name)
-        lines = [parser.parse_known_args(json.loads(line))[0] for line in self.log.read_text().splitlines()]
-        return [(line.comment.removeprefix("rule_").split("_wildcards_")[0], line) for line in lines]
+        lines = [
+            parser.parse_known_args(json.loads(line))[0]
+            for line in self.log.read_text().splitlines()
+        ]
+        return [
+            (line.comment.removeprefix("rule_").split("_wildcards_")[0], line) for line in lines
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -167,25 +232,41 @@ def login(slurm_environment, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def submitted(login):
-    """The study, run once: resources of each rule as a dry run prints them, and what was submitted."""
+    """The study, run once: resources of each rule as a dry run prints them, and what was
+    submitted.
+    """
     printed = login.run("-n")
     wanted = {}
-    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", printed, re.MULTILINE):
+    for rule, block in re.findall(
+        r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", printed, re.MULTILINE
+    ):
         resources = re.search(r"resources: (.*)", block)
-        wanted.setdefault(rule, []).append(dict(item.split("=", 1) for item in resources.group(1).split(", ")))
+        wanted.setdefault(rule, []).append(
+            dict(item.split("=", 1) for item in resources.group(1).split(", "))
+        )
     login.run()
     return wanted, login.submissions()
 
 
 def test_study_of_test_size_finishes_on_slurm_with_its_tables_and_figures(login, submitted):
-    for product in ("comparison.csv", "metrics.csv", "figures/history.png", "figures/spectra_co10.png"):
+    for product in (
+        "comparison.csv",
+        "metrics.csv",
+        "figures/history.png",
+        "figures/spectra_co10.png",
+    ):
         assert (login.top / "results/test/co" / product).stat().st_size > 0
     assert "network" in (login.top / "results/test/co/comparison.csv").read_text()
 
 
 def test_every_job_names_account_partition_time_and_memory_of_its_rule(submitted):
     wanted, jobs = submitted
-    assert {rule for rule, _ in jobs} >= {"co_simulate_sky", "co_cut_patches", "train_model", "predict_test"}
+    assert {rule for rule, _ in jobs} >= {
+        "co_simulate_sky",
+        "co_cut_patches",
+        "train_model",
+        "predict_test",
+    }
     for rule, line in jobs:
         assert line.account == "skyloom_test"
         assert line.partition == "boost_usr_prod"  # the box's default
@@ -214,12 +295,18 @@ def history(login) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
 
 
-def test_cancelled_training_is_retried_and_ends_with_the_history_of_an_undisturbed_one(login, submitted):
+def test_cancelled_training_is_retried_and_ends_with_the_history_of_an_undisturbed_one(
+    login, submitted
+):
     undisturbed = history(login)
     assert len(undisturbed) > 1
     process = login.start("--force", CHECKPOINT)
     end = time.monotonic() + 120
-    while not (login.top / STATE / "lock").exists() and time.monotonic() < end and process.poll() is None:
+    while (
+        not (login.top / STATE / "lock").exists()
+        and time.monotonic() < end
+        and process.poll() is None
+    ):
         time.sleep(0.1)
     time.sleep(1)  # some steps
     subprocess.run(["scancel", "--me"], env=login.environment, check=True)

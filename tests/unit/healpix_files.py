@@ -7,14 +7,26 @@ import numpy as np
 from astropy.io import fits
 
 
-def write_table(path: Path, columns: dict, keywords: dict, per_row: int = 1, primary: dict | None = None) -> Path:
-    """`columns`: name -> (values in file order, unit or None); a keyword of None removes that of the default."""
-    cards = {"PIXTYPE": "HEALPIX", "ORDERING": "NESTED", "COORDSYS": "GALACTIC", "INDXSCHM": "IMPLICIT", **keywords}
+def write_table(
+    path: Path, columns: dict, keywords: dict, per_row: int = 1, primary: dict | None = None
+) -> Path:
+    """`columns`: name -> (values in file order, unit or None); a keyword of None removes that of
+    the default.
+    """
+    cards = {
+        "PIXTYPE": "HEALPIX",
+        "ORDERING": "NESTED",
+        "COORDSYS": "GALACTIC",
+        "INDXSCHM": "IMPLICIT",
+        **keywords,
+    }
     letter = {"f": "E", "i": "J", "u": "B"}
     fields = []
     for name, (values, unit) in columns.items():
         rows = values if per_row == 1 else values.reshape(-1, per_row)
-        fields.append(fits.Column(name, f"{per_row}{letter[values.dtype.kind]}", unit=unit, array=rows))
+        fields.append(
+            fits.Column(name, f"{per_row}{letter[values.dtype.kind]}", unit=unit, array=rows)
+        )
     table = fits.BinTableHDU.from_columns(fields)
     table.header.update({name: value for name, value in cards.items() if value is not None})
     head = fits.PrimaryHDU()
@@ -29,7 +41,9 @@ def to_nested(ring: np.ndarray) -> np.ndarray:
 
 
 def galactic_sky(nside: int, seed: int = 1) -> dict[str, np.ndarray]:
-    """Dust [MJy/sr], HI [cm-2] and CO [K km/s] (n_pixel,) RING: a plane-parallel disc times a lognormal texture."""
+    """Dust [MJy/sr], HI [cm-2] and CO [K km/s] (n_pixel,) RING: a plane-parallel disc times a
+    lognormal texture.
+    """
     rng = np.random.default_rng(seed)
     n_pixel = healpy.nside2npix(nside)
     lat = np.radians(healpy.pix2ang(nside, np.arange(n_pixel), lonlat=True)[1])
@@ -37,27 +51,45 @@ def galactic_sky(nside: int, seed: int = 1) -> dict[str, np.ndarray]:
     texture = healpy.synfast((np.arange(3 * nside) + 10.0) ** -2.7, nside)
     hi = 2.0 / (np.abs(np.sin(lat)) + 0.03) * np.exp(0.8 * texture / texture.std())
     co = np.maximum(0, hi * np.exp(0.3 * rng.standard_normal(n_pixel)) / 4 - 4)
-    return {"hi": hi * 1e20, "dust": 0.4 * (hi + 4 * co) + 0.64, "co": co + 0.1 * rng.standard_normal(n_pixel)}
+    return {
+        "hi": hi * 1e20,
+        "dust": 0.4 * (hi + 4 * co) + 0.64,
+        "co": co + 0.1 * rng.standard_normal(n_pixel),
+    }
 
 
-def write_co(path: Path, co: np.ndarray, keywords: dict | None = None, mask=None, unit="K_RJ km/s") -> Path:
-    """A Type 2 file: NESTED, 8 columns; `co` (n_pixel,) RING is the 1-0 map, 2-1 is 0.7 of it, errors 0.45 and 0.12."""
+def write_co(
+    path: Path, co: np.ndarray, keywords: dict | None = None, mask=None, unit="K_RJ km/s"
+) -> Path:
+    """A Type 2 file: NESTED, 8 columns; `co` (n_pixel,) RING is the 1-0 map, 2-1 is 0.7 of it,
+    errors 0.45 and 0.12.
+    """
     good = np.ones(co.size, np.uint8) if mask is None else mask.astype(np.uint8)
     columns = {}
     for suffix, scale, error in (("10", 1.0, 0.45), ("21", 0.7, 0.12)):
-        for letter, values in (("I", scale * co), ("E", np.full(co.size, error)), ("N", 0.1 * scale * co[::-1])):
+        for letter, values in (
+            ("I", scale * co),
+            ("E", np.full(co.size, error)),
+            ("N", 0.1 * scale * co[::-1]),
+        ):
             columns[letter + suffix] = (to_nested(np.float32(values)), unit)
         columns["M" + suffix] = (to_nested(good), None)
     return write_table(path, columns, {"NSIDE": healpy.npix2nside(co.size), **(keywords or {})})
 
 
-def write_dust(path: Path, dust: np.ndarray, keywords: dict | None = None, unit: str | None = "MJy/sr") -> Path:
+def write_dust(
+    path: Path, dust: np.ndarray, keywords: dict | None = None, unit: str | None = "MJy/sr"
+) -> Path:
     header = {"NSIDE": healpy.npix2nside(dust.size), **(keywords or {})}
     return write_table(path, {"I": (to_nested(np.float32(dust)), unit)}, header, per_row=4)
 
 
-def write_hi4pi(path: Path, hi: np.ndarray, keywords: dict | None = None, order: np.ndarray | None = None) -> Path:
-    """HPXINDEX, RA2000, DEC2000, GLON, GLAT, NHI in this sequence, RING; `order` permutes the rows."""
+def write_hi4pi(
+    path: Path, hi: np.ndarray, keywords: dict | None = None, order: np.ndarray | None = None
+) -> Path:
+    """HPXINDEX, RA2000, DEC2000, GLON, GLAT, NHI in this sequence, RING; `order` permutes
+    the rows.
+    """
     nside = healpy.npix2nside(hi.size)
     pixel = np.arange(hi.size) if order is None else order
     lon, lat = healpy.pix2ang(nside, pixel, lonlat=True)
@@ -70,4 +102,8 @@ def write_hi4pi(path: Path, hi: np.ndarray, keywords: dict | None = None, order:
         "GLAT": (np.float32(lat), "deg"),
         "NHI": (np.float32(hi[pixel]), "cm-2"),
     }
-    return write_table(path, columns, {"ORDERING": "RING", "INDXSCHM": "EXPLICIT", "NSIDE": nside, **(keywords or {})})
+    return write_table(
+        path,
+        columns,
+        {"ORDERING": "RING", "INDXSCHM": "EXPLICIT", "NSIDE": nside, **(keywords or {})},
+    )

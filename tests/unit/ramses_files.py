@@ -1,19 +1,30 @@
-"""Small RAMSES outputs, written record by record as RAMSES' own output routines do, and octrees to put into them."""
+"""Small RAMSES outputs, written record by record as RAMSES' own output routines do, and octrees to
+put into them.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
 NAMES = ["density", "velocity_x", "velocity_y", "velocity_z", "pressure"]
-GARBAGE = -1e30  # in copies of other processes' grids and in grids of the boundary, which a reader must leave alone
-UNITS = {"unit_l": 3.0856775814913674e19, "unit_d": 6.77e-22, "unit_t": 3.15576e13}  # 10 pc, mean density, 1 Myr
+# in copies of other processes' grids and in grids of the boundary, which a reader must leave alone
+GARBAGE = -1e30
+UNITS = {
+    "unit_l": 3.0856775814913674e19,
+    "unit_d": 6.77e-22,
+    "unit_t": 3.15576e13,
+}  # 10 pc, mean density, 1 Myr
 
 
-def octree(levels: int, dimensions: int = 3, seed: int = 0, variables: int = 5) -> tuple[list, list]:
-    """(refined, values) of the cells of each level l = 0 ... levels: bool (2^l, ...) and float (variable, 2^l, ...).
+def octree(
+    levels: int, dimensions: int = 3, seed: int = 0, variables: int = 5
+) -> tuple[list, list]:
+    """(refined, values) of the cells of each level l = 0 ... levels: bool (2^l, ...) and float
+    (variable, 2^l, ...).
 
-    The first level is refined everywhere, the last nowhere, those between at random. Index order is x, y, z. The
-    velocity is of order 1; the pressure is that of a sound speed of 0.2 in code units, isothermal.
+    The first level is refined everywhere, the last nowhere, those between at random. Index order is
+    x, y, z. The velocity is of order 1; the pressure is that of a sound speed of 0.2 in code units,
+    isothermal.
     """
     rng = np.random.default_rng(seed)
     refined, values = [], []
@@ -30,7 +41,9 @@ def octree(levels: int, dimensions: int = 3, seed: int = 0, variables: int = 5) 
 
 
 def uniform_grid(refined: list, values: list, variable: int) -> np.ndarray:
-    """The variable on the grid of the finest level (x, y, z): each leaf's value in all of the cells that it covers."""
+    """The variable on the grid of the finest level (x, y, z): each leaf's value in all of the cells
+    that it covers.
+    """
     grid, exists = values[0][variable], np.ones_like(refined[0])
     for level in range(1, len(refined)):
         grid, exists = _enlarge(grid), _enlarge(refined[level - 1] & exists)
@@ -67,7 +80,13 @@ def write_output(
     names = names + [f"scalar_{k:02d}" for k in range(variables - len(names))]
     output = folder / "output_00007"
     output.mkdir(parents=True)
-    facts = {"ncpu": processes, "ndim": dimensions, "levelmin": 1, "levelmax": levels, "nstep_coarse": 42}
+    facts = {
+        "ncpu": processes,
+        "ndim": dimensions,
+        "levelmin": 1,
+        "levelmax": levels,
+        "nstep_coarse": 42,
+    }
     facts |= {"boxlen": 1.0, "time": 0.5, **UNITS, **(info or {})}
     lines = [
         f"{key:<12}={value:>11d}" if isinstance(value, int) else f"{key:<12}={value:23.15E}"
@@ -82,7 +101,8 @@ def write_output(
             + [f"{k:3d}, {name}, d" for k, name in enumerate(names, 1)]
         ),
         "old": "\n".join(
-            [f"nvar        ={variables:11d}"] + [f"variable #{k:2d}: {name}" for k, name in enumerate(names, 1)]
+            [f"nvar        ={variables:11d}"]
+            + [f"variable #{k:2d}: {name}" for k, name in enumerate(names, 1)]
         ),
     }
     if descriptor is not None:
@@ -94,7 +114,9 @@ def write_output(
     return output
 
 
-def _files_of_process(tree, process, processes, boundaries, ordering, real, levels) -> tuple[bytes, bytes]:
+def _files_of_process(
+    tree, process, processes, boundaries, ordering, real, levels
+) -> tuple[bytes, bytes]:
     refined, values = tree
     dimensions, variables = refined[0].ndim, len(values[0])
     walls = 2 * dimensions if boundaries else 0
@@ -111,16 +133,47 @@ def _files_of_process(tree, process, processes, boundaries, ordering, real, leve
     def reals(number: int) -> bytes:
         return _record(np.zeros(number))
 
-    amr = [ints(processes), ints(dimensions), ints(*coarse), ints(levels), ints(1000), ints(walls), ints(count.sum())]
-    amr += [reals(1), ints(2, 1, 1), reals(2), reals(2), reals(1), reals(levels), reals(levels), ints(42, 42)]
+    amr = [
+        ints(processes),
+        ints(dimensions),
+        ints(*coarse),
+        ints(levels),
+        ints(1000),
+        ints(walls),
+        ints(count.sum()),
+    ]
+    amr += [
+        reals(1),
+        ints(2, 1, 1),
+        reals(2),
+        reals(2),
+        reals(1),
+        reals(levels),
+        reals(levels),
+        ints(42, 42),
+    ]
     amr += [reals(3), reals(7), reals(5), reals(1)]
-    amr += [_record(count[:, :processes] * 0)] * 2 + [_record(count[:, :processes]), ints(*[0] * 10 * levels)]
+    amr += [_record(count[:, :processes] * 0)] * 2 + [
+        _record(count[:, :processes]),
+        ints(*[0] * 10 * levels),
+    ]
     if walls:
         amr += [_record(count[:, processes:] * 0)] * 2 + [_record(count[:, processes:])]
     amr += [ints(*[0] * 5), _record(np.frombuffer(f"{ordering:<128}".encode(), np.uint8))]
-    amr += [reals(3), ints(1, 2), ints(1), reals(3), reals(3)] if ordering == "bisection" else [reals(processes + 1)]
+    amr += (
+        [reals(3), ints(1, 2), ints(1), reals(3), reals(3)]
+        if ordering == "bisection"
+        else [reals(processes + 1)]
+    )
     amr += [ints(*[1] * int(np.prod(coarse)))] * 3
-    hydro = [ints(processes), ints(variables), ints(dimensions), ints(levels), ints(walls), reals(1)]
+    hydro = [
+        ints(processes),
+        ints(variables),
+        ints(dimensions),
+        ints(levels),
+        ints(walls),
+        reals(1),
+    ]
     for level, row in enumerate(grids, start=1):
         for domain, parents in enumerate(row):
             hydro += [ints(level), ints(len(parents))]
@@ -128,15 +181,30 @@ def _files_of_process(tree, process, processes, boundaries, ordering, real, leve
                 continue
             own = domain == process
             amr += [_record(np.arange(len(parents), dtype="<i4"))] * 3
-            amr += [_record(x.astype(real)) for x in ((parents + 0.5) / 2 ** (level - 1) + coarse[0] // 2).T]
+            amr += [
+                _record(x.astype(real))
+                for x in ((parents + 0.5) / 2 ** (level - 1) + coarse[0] // 2).T
+            ]
             amr += [_record(np.zeros(len(parents), "<i4"))] * (1 + 2 * dimensions)
             sons, cells = [], []
             for corner in range(2**dimensions):
                 bits = [corner >> axis & 1 for axis in range(dimensions)]
                 where = tuple((2 * parents + bits).T)
-                sons.append(_record(refined[level][where].astype("<i4") if own else np.zeros(len(parents), "<i4")))
+                sons.append(
+                    _record(
+                        refined[level][where].astype("<i4")
+                        if own
+                        else np.zeros(len(parents), "<i4")
+                    )
+                )
                 for variable in values[level]:
-                    cells.append(_record((variable[where] if own else np.full(len(parents), GARBAGE)).astype(real)))
+                    cells.append(
+                        _record(
+                            (variable[where] if own else np.full(len(parents), GARBAGE)).astype(
+                                real
+                            )
+                        )
+                    )
             amr += sons + [_record(np.zeros(len(parents), "<i4"))] * 2 * 2**dimensions
             hydro += cells
     return b"".join(amr), b"".join(hydro)

@@ -18,18 +18,29 @@ PROFILE = {
     [
         ({"executor": "local"}, "executor is local, expected slurm"),
         ({"executor": None}, "executor is None, expected slurm"),
-        ({"slurm-init-seconds-before-status-checks": None}, "status-checks is None, expected a number of seconds"),
-        ({"default-resources": None}, "default-resources has no slurm_account, expected .SKYLOOM_ACCOUNT"),
+        (
+            {"slurm-init-seconds-before-status-checks": None},
+            "status-checks is None, expected a number of seconds",
+        ),
+        (
+            {"default-resources": None},
+            "default-resources has no slurm_account, expected .SKYLOOM_ACCOUNT",
+        ),
         ({"default-resources": {"mem_mb": 1}}, "default-resources has no slurm_account"),
     ],
 )
 def test_incomplete_profile_is_refused_by_the_missing_key(tmp_path, changes, message):
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in (PROFILE | changes).items() if value}))
+    path.write_text(
+        yaml.safe_dump({key: value for key, value in (PROFILE | changes).items() if value})
+    )
     with pytest.raises(BadInput, match=f"config.yaml: .*{message}"):
         check_site.read_profile(path)
 
 
 @pytest.mark.parametrize("name", ["slurm", "leonardo", "perlmutter"])
 def test_profiles_of_the_house_are_complete(repository, name):
-    assert check_site.read_profile(repository / "profiles" / name / "config.yaml")["executor"] == "slurm"
+    assert (
+        check_site.read_profile(repository / "profiles" / name / "config.yaml")["executor"]
+        == "slurm"
+    )

@@ -1,4 +1,6 @@
-"""The patch denoiser on noise of known rms: white, and correlated over the 15' beam as in the Type 2 map."""
+"""The patch denoiser on noise of known rms: white, and correlated over the 15' beam as in the Type
+2 map.
+"""
 
 import json
 import subprocess
@@ -21,7 +23,9 @@ BEAM_SIGMA = 15 / 1.40625 / 2.3548  # pixels of a 3-degree patch of 128
 
 @pytest.fixture(scope="module")
 def clouds():
-    """Two patches of lognormal clouds of slope -2.75 at the resolution of the beam, (2, 128, 128) [K km/s]."""
+    """Two patches of lognormal clouds of slope -2.75 at the resolution of the beam, (2, 128, 128)
+    [K km/s].
+    """
     random = np.random.default_rng(3)
     k = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.rfftfreq(128)[None])
     k[0, 0] = np.inf
@@ -34,19 +38,26 @@ def gain_db(clouds, noise):
     noisy = clouds + NOISE * noise / noise.std()
     smooth = denoise(noisy, np.full_like(noisy, NOISE), SETTINGS)
     span = np.ptp(clouds)
-    before, after = (peak_signal_noise_ratio(clouds, x.astype(float), data_range=span) for x in (noisy, smooth))
+    before, after = (
+        peak_signal_noise_ratio(clouds, x.astype(float), data_range=span) for x in (noisy, smooth)
+    )
     return after - before
 
 
 def test_white_noise_falls_by_more_than_five_decibel(clouds):
-    # 7.8 dB were measured on other clouds of the same resolution and noise; 5 leaves room for the clouds' texture
+    # 7.8 dB were measured on other clouds of the same resolution and noise; 5 leaves room for the
+    # clouds' texture
     assert gain_db(clouds, np.random.default_rng(0).standard_normal(clouds.shape)) > 5
 
 
 def test_noise_correlated_over_the_beam_hardly_changes(clouds):
-    # white noise smoothed to the beam has the clouds' own scale: 0.1-0.6 dB were measured; above 0.7 the filter cheats
+    # white noise smoothed to the beam has the clouds' own scale: 0.1-0.6 dB were measured; above
+    # 0.7 the filter cheats
     white = np.random.default_rng(0).standard_normal(clouds.shape)
-    assert abs(gain_db(clouds, gaussian_filter(white, (0, BEAM_SIGMA, BEAM_SIGMA), mode="wrap"))) <= 0.7
+    assert (
+        abs(gain_db(clouds, gaussian_filter(white, (0, BEAM_SIGMA, BEAM_SIGMA), mode="wrap")))
+        <= 0.7
+    )
 
 
 def test_masked_pixels_stay_masked_and_leave_their_neighbours_alone(clouds):
@@ -57,7 +68,8 @@ def test_masked_pixels_stay_masked_and_leave_their_neighbours_alone(clouds):
     full, part = denoise(noisy, error, SETTINGS), denoise(holed, error, SETTINGS)
     assert np.array_equal(np.isnan(part), np.isnan(holed))
     np.testing.assert_array_equal(part[1], full[1])
-    # neighbours are compared within patch_distance + patch_size / 2: two hundred pixels of sky still vote beside a hole
+    # neighbours are compared within patch_distance + patch_size / 2: two hundred pixels of sky
+    # still vote beside a hole
     assert np.nanstd(part[0] - full[0]) < 0.1 * NOISE
 
 
@@ -77,16 +89,28 @@ def test_unknown_denoiser_is_refused_with_the_known_ones(clouds):
 def test_script_writes_the_same_examples_in_the_same_order(clouds, tmp_path, repository):
     target = clouds.astype(np.float32)
     dims = "example", "y", "x"
-    dataset = xr.Dataset({"target": (dims, target, {"units": "K km/s"}), "error": (dims, np.full_like(target, NOISE))})
+    dataset = xr.Dataset(
+        {
+            "target": (dims, target, {"units": "K km/s"}),
+            "error": (dims, np.full_like(target, NOISE)),
+        }
+    )
     dataset["tile"] = "example", np.arange(len(target), dtype=np.int32)[::-1].copy()
     dataset["view"] = "example", np.zeros(len(target), np.int8)
     dataset.attrs["data_kind"] = "simulated"
     patchset.write(dataset, tmp_path / "patches.nc")
-    command = [sys.executable, repository / "scripts/co_denoise_patches.py", "--config", json.dumps(SETTINGS)]
+    command = [
+        sys.executable,
+        repository / "scripts/co_denoise_patches.py",
+        "--config",
+        json.dumps(SETTINGS),
+    ]
     command += ["--patches", tmp_path / "patches.nc", "--output", tmp_path / "denoised.nc"]
     subprocess.run(command, check=True)
     with xr.open_dataset(tmp_path / "denoised.nc") as out:
-        np.testing.assert_array_equal(out["target"], denoise(target, np.full_like(target, NOISE), SETTINGS))
+        np.testing.assert_array_equal(
+            out["target"], denoise(target, np.full_like(target, NOISE), SETTINGS)
+        )
         assert out["target"].attrs["units"] == "K km/s" and out.attrs["data_kind"] == "simulated"
         np.testing.assert_array_equal(out["tile"], dataset["tile"])
         np.testing.assert_array_equal(out["view"], dataset["view"])

@@ -40,17 +40,25 @@ NAMES = ["none", "orion", "taurus"]
 
 
 def smooth_fields(n, size, slope, rng, beam_arcmin=15.0):
-    """Gaussian fields of unit variance with a spectrum l^slope under a Gaussian beam, cut from a wider plane."""
+    """Gaussian fields of unit variance with a spectrum l^slope under a Gaussian beam, cut from a
+    wider plane.
+    """
     wide, pixel = 2 * size, np.radians(3) / size
-    ell = np.hypot(2 * np.pi * np.fft.fftfreq(wide, pixel)[:, None], 2 * np.pi * np.fft.rfftfreq(wide, pixel))
+    ell = np.hypot(
+        2 * np.pi * np.fft.fftfreq(wide, pixel)[:, None], 2 * np.pi * np.fft.rfftfreq(wide, pixel)
+    )
     sigma = np.radians(beam_arcmin / 60) / 2.3548
     amplitude = np.maximum(ell, 1) ** (slope / 2) * np.exp(-((ell * sigma) ** 2) / 2) * (ell > 0)
-    fields = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((n, wide, wide))) * amplitude, s=(wide, wide))
+    fields = np.fft.irfft2(
+        np.fft.rfft2(rng.standard_normal((n, wide, wide))) * amplitude, s=(wide, wide)
+    )
     return (fields / fields.std())[:, :size, :size].astype(np.float32)
 
 
 def fake_patches(n=60, size=32, seed=0):
-    """A patch set as cut from a sky where CO follows dust with scatter, and the noise-free CO of its tiles."""
+    """A patch set as cut from a sky where CO follows dust with scatter, and the noise-free CO of
+    its tiles.
+    """
     rng = np.random.default_rng(seed)
     shared, own = smooth_fields(n, size, -2.6, rng), smooth_fields(n, size, -2.6, rng)
     brightness = np.exp(rng.normal(0, 1, n))[:, None, None]
@@ -60,8 +68,12 @@ def fake_patches(n=60, size=32, seed=0):
     noise, null = (smooth_fields(n, size, 0, rng) * error for _ in range(2))
     weight = np.ones_like(co)
     weight[-1, :4, :7] = 0
-    split = np.where(np.arange(n) < n // 4, 0, np.where(np.arange(n) < n // 3, 1, 2)).astype(np.int8)
-    held_out = np.where((np.arange(n) % 7 == 0) & (split == 2), 1 + np.arange(n) // 7 % 2, 0).astype(np.int8)
+    split = np.where(np.arange(n) < n // 4, 0, np.where(np.arange(n) < n // 3, 1, 2)).astype(
+        np.int8
+    )
+    held_out = np.where(
+        (np.arange(n) % 7 == 0) & (split == 2), 1 + np.arange(n) // 7 % 2, 0
+    ).astype(np.int8)
 
     def maps(values, units):
         return ("example", "y", "x"), np.asarray(values, np.float32), {"units": units}
@@ -89,7 +101,12 @@ def fake_patches(n=60, size=32, seed=0):
             "bright_fraction": ("example", (co > 3.6).mean((1, 2)).astype(np.float32)),
             "sampling_weight": ("example", np.ones(n, np.float32)),
         },
-        attrs={"data_kind": "simulated", "pixel_arcmin": 180 / size, "beam_arcmin": 15.0, "bright_fraction": 0.5}
+        attrs={
+            "data_kind": "simulated",
+            "pixel_arcmin": 180 / size,
+            "beam_arcmin": 15.0,
+            "bright_fraction": 0.5,
+        }
         | {"block_deg": 120.0, "line": "CO J=1-0"},
     )
     return patches, co
@@ -113,13 +130,16 @@ def tiles():
     return patches.isel(example=rows), co[rows]
 
 
-# --- metrics of known predictions ------------------------------------------------------------------------------------
+# --- metrics of known predictions
+# ------------------------------------------------------------------------------------
 
 
 def test_noise_free_truth_scores_one_in_noise_and_reaches_the_ceiling(tiles):
     records, _ = measured(tiles[1], tiles[0])
     rmse, bias = (records[name, "model", "bright"] for name in ("rmse_over_noise", "bias"))
-    assert rmse["value"] == pytest.approx(1, abs=0.05)  # the noise that was added has the error's own size
+    assert rmse["value"] == pytest.approx(
+        1, abs=0.05
+    )  # the noise that was added has the error's own size
     assert bias["ci68"][0] - 0.03 < 0 < bias["ci68"][1] + 0.03
     ceiling = records["rho_l_beam", "ceiling", "bright"]["value"]
     assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(ceiling, abs=0.01)
@@ -133,8 +153,12 @@ def test_dust_stands_beside_every_model_and_does_not_depend_on_it(tiles):
     second, _ = measured(np.ones_like(co), patches)
     key = ("rho_l_beam", "dust", "bright")
     assert first[key] == second[key] and 0.4 < first[key]["value"] < 0.98
-    as_prediction, _ = measured(3 * patches.dust.values - 7, patches)  # rho has neither unit nor zero point
-    assert as_prediction["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first[key]["value"], abs=1e-6)
+    as_prediction, _ = measured(
+        3 * patches.dust.values - 7, patches
+    )  # rho has neither unit nor zero point
+    assert as_prediction["rho_l_beam", "model", "bright"]["value"] == pytest.approx(
+        first[key]["value"], abs=1e-6
+    )
     assert as_prediction["mf_overlap", "model", "bright"]["value"] == pytest.approx(
         first["mf_overlap", "dust", "bright"]["value"], abs=1e-3
     )
@@ -151,7 +175,10 @@ def test_wrong_amplitude_costs_in_kelvin_and_not_in_rho(tiles):
         0.25 * right["cl_ratio_beam", "model", "bright"]["value"], rel=1e-4
     )
     rows = (patches["complex"].values == 0) & (patches.bright_fraction.values >= 0.5)
-    mean = np.average(0.5 * co[rows] - np.nan_to_num(patches.target.values[rows]), weights=patches.weight.values[rows])
+    mean = np.average(
+        0.5 * co[rows] - np.nan_to_num(patches.target.values[rows]),
+        weights=patches.weight.values[rows],
+    )
     assert half["bias", "model", "bright"]["value"] == pytest.approx(mean, rel=1e-4)
     assert half["rmse_over_noise", "model", "bright"]["value"] > 5
 
@@ -183,11 +210,15 @@ def test_subsets_part_bright_from_faint_and_keep_held_out_complexes_out_of_both(
         ("snr_below_4", "snr_4_8", "snr_above_8"),
         ("b_below_5", "b_5_10", "b_above_10"),
     ):
-        assert sum(count.get(name, 0) for name in names) + held_out == patches.sizes["example"], names
+        assert sum(count.get(name, 0) for name in names) + held_out == patches.sizes["example"], (
+            names
+        )
     outside = patches.isel(example=patches["complex"].values == 0)
     assert count["block_1"] == ((outside.glon >= 120) & (outside.glon < 240)).sum()
     assert count["b_5_10"] == ((abs(outside.glat) >= 5) & (abs(outside.glat) < 10)).sum()
-    assert count["extrapolation"] == ((outside.bright_fraction < 0.5) | (abs(outside.glat) > 15)).sum()
+    assert (
+        count["extrapolation"] == ((outside.bright_fraction < 0.5) | (abs(outside.glat) > 15)).sum()
+    )
 
 
 def test_subsets_of_one_tile_have_values_without_intervals(tiles):
@@ -213,7 +244,11 @@ def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
     _, curves = measured(tiles[1], tiles[0])
     np.testing.assert_allclose(curves.l.values[:3], [398, 632, 866])
     model = curves.sel(of="model")
-    assert ((model.rho_l_lo <= model.rho_l) & (model.rho_l <= model.rho_l_hi)).sel(subset="bright").all()
+    assert (
+        ((model.rho_l_lo <= model.rho_l) & (model.rho_l <= model.rho_l_hi))
+        .sel(subset="bright")
+        .all()
+    )
     assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
 
 
@@ -221,22 +256,41 @@ def test_each_band_within_the_beam_has_its_record_and_its_paired_difference_to_t
     patches, co = tiles
     records, curves = measured(co, patches)
     bright = curves.sel(subset="bright")
-    bands = [key[0] for key in records if key[1:] == ("model", "bright") and key[0].startswith("rho_l_minus_dust_")]
+    bands = [
+        key[0]
+        for key in records
+        if key[1:] == ("model", "bright") and key[0].startswith("rho_l_minus_dust_")
+    ]
     assert bands == ["rho_l_minus_dust_398", "rho_l_minus_dust_632", "rho_l_minus_dust_866"]
     for k, ell in enumerate((398, 632, 866)):
         for of in ("model", "dust", "ceiling"):
             record = records[f"rho_l_{ell}", of, "bright"]
             assert record["value"] == bright.rho_l.sel(of=of).values[k]
-            assert record["ci68"] == [bright[f"rho_l_{end}"].sel(of=of).values[k] for end in ("lo", "hi")]
+            assert record["ci68"] == [
+                bright[f"rho_l_{end}"].sel(of=of).values[k] for end in ("lo", "hi")
+            ]
         model, dust, difference = (
             records[name, of, "bright"]
-            for name, of in ((f"rho_l_{ell}", "model"), (f"rho_l_{ell}", "dust"), (f"rho_l_minus_dust_{ell}", "model"))
+            for name, of in (
+                (f"rho_l_{ell}", "model"),
+                (f"rho_l_{ell}", "dust"),
+                (f"rho_l_minus_dust_{ell}", "model"),
+            )
         )
         assert difference["value"] == pytest.approx(model["value"] - dust["value"], rel=1e-12)
         assert difference["ci68"][0] < difference["value"] < difference["ci68"][1]
-        assert records[f"cl_ratio_{ell}", "model", "bright"]["value"] == bright.cl_ratio.sel(of="model").values[k]
-    assert ("cl_ratio_398", "dust", "bright") not in records and ("rho_l_398", "model", "faint") not in records
-    itself, _ = measured(patches.dust.values, patches)  # the same tiles on both sides: no scatter is left
+        assert (
+            records[f"cl_ratio_{ell}", "model", "bright"]["value"]
+            == bright.cl_ratio.sel(of="model").values[k]
+        )
+    assert ("cl_ratio_398", "dust", "bright") not in records and (
+        "rho_l_398",
+        "model",
+        "faint",
+    ) not in records
+    itself, _ = measured(
+        patches.dust.values, patches
+    )  # the same tiles on both sides: no scatter is left
     assert np.abs(itself["rho_l_minus_dust_398", "model", "bright"]["ci68"]).max() < 1e-6
 
 
@@ -246,12 +300,16 @@ def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
     (_, sharp), (records, blurred) = measured(co, patches), measured(co, wide)
     np.testing.assert_allclose(blurred.beam, sharp.beam**4, rtol=1e-12)  # a Gaussian twice as wide
     assert blurred.attrs["beam_arcmin"] == 30
-    first = blurred.rho_l.sel(of="model", subset="bright").values[0]  # l = 398 alone is left within 30'
+    first = blurred.rho_l.sel(of="model", subset="bright").values[
+        0
+    ]  # l = 398 alone is left within 30'
     assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first, rel=1e-12)
 
 
 def test_tile_of_weight_three_counts_as_three_tiles_in_mixed_subsets(tiles):
-    """Scores of the whole sky, whose chosen faint tiles stand for more, are those of a sky with copies of them."""
+    """Scores of the whole sky, whose chosen faint tiles stand for more, are those of a sky with
+    copies of them.
+    """
     patches, co = tiles
     rng = np.random.default_rng(8)
     bright = patches.bright_fraction.values >= 0.5
@@ -259,20 +317,39 @@ def test_tile_of_weight_three_counts_as_three_tiles_in_mixed_subsets(tiles):
     copies = np.repeat(np.arange(len(co)), weights.astype(int))
     prediction = (1.2 * co + smooth_fields(len(co), co.shape[-1], -2, rng)).astype(np.float32)
     samples = np.repeat((prediction + 1)[:, None], 2, axis=1)
-    weighted, curves = measured(prediction, patches.assign(sampling_weight=("example", weights)), samples=samples)
-    copied, full = measured(prediction[copies], patches.isel(example=copies), samples=samples[copies])
+    weighted, curves = measured(
+        prediction, patches.assign(sampling_weight=("example", weights)), samples=samples
+    )
+    copied, full = measured(
+        prediction[copies], patches.isel(example=copies), samples=samples[copies]
+    )
     mixed = [key for key in copied if key[2] in ("b_5_10", "block_1", "snr_4_8", "extrapolation")]
-    drawn_at_random = ("coverage_68", "crps", "pull")  # noise is drawn onto each copy; the halves of the ceiling too
-    compared = [key for key in mixed if key[0] not in drawn_at_random and key[1] != "ceiling" and "norm" not in key[0]]
+    drawn_at_random = (
+        "coverage_68",
+        "crps",
+        "pull",
+    )  # noise is drawn onto each copy; the halves of the ceiling too
+    compared = [
+        key
+        for key in mixed
+        if key[0] not in drawn_at_random and key[1] != "ceiling" and "norm" not in key[0]
+    ]
     assert len(compared) > 60
     for key in compared:
-        assert weighted[key]["value"] == pytest.approx(copied[key]["value"], rel=1e-6, abs=1e-9, nan_ok=True), key
-        assert weighted[key]["ci68"] == pytest.approx(copied[key]["ci68"], rel=1e-6, abs=1e-9, nan_ok=True), key
+        assert weighted[key]["value"] == pytest.approx(
+            copied[key]["value"], rel=1e-6, abs=1e-9, nan_ok=True
+        ), key
+        assert weighted[key]["ci68"] == pytest.approx(
+            copied[key]["ci68"], rel=1e-6, abs=1e-9, nan_ok=True
+        ), key
     alone, _ = measured(prediction, patches, samples=samples)
     for key in alone:
         if key[2] in ("bright", "faint"):
             assert weighted[key] == alone[key], key
-    assert weighted["rmse", "model", "extrapolation"]["value"] != alone["rmse", "model", "extrapolation"]["value"]
+    assert (
+        weighted["rmse", "model", "extrapolation"]["value"]
+        != alone["rmse", "model", "extrapolation"]["value"]
+    )
     for name in ("latitude_rms", "v0", "v1_sigma", "pdf"):
         xr.testing.assert_allclose(curves[name], full[name], rtol=1e-6)
 
@@ -298,7 +375,8 @@ def test_prediction_that_is_not_finite_is_refused(tiles):
         measured(broken, patches)
 
 
-# --- the entry point -------------------------------------------------------------------------------------------------
+# --- the entry point
+# -------------------------------------------------------------------------------------------------
 
 STUDY = {
     "data/examples.py": """
@@ -310,7 +388,9 @@ class Split:
         self.dust = file.dust.values[file.split.values == code]
     def __len__(self): return len(self.dust)
     def __getitem__(self, index): return {"dust": torch.from_numpy(self.dust[index])[:, None]}
-def load(paths, entry): return SimpleNamespace(valid=Split(paths[0], 1), test=Split(paths[0], 2), meta={})
+def load(paths, entry):
+    valid, test = Split(paths[0], 1), Split(paths[0], 2)
+    return SimpleNamespace(valid=valid, test=test, meta={})
 """,
     "models/scale.py": """
 import torch
@@ -321,14 +401,17 @@ class Scale(torch.nn.Module):
 def make_task(entry, meta): return Scale()
 def predict(task, batch): return {"prediction": task.factor * batch["dust"]}
 """,
-    "baselines.py": "def predict(state, batch, meta): return {'prediction': state['factor'] * batch['dust'][:, 0]}\n",
+    "baselines.py": "def predict(state, batch, meta): return {'prediction': state['factor'] * "
+    "batch['dust'][:, 0]}\n",
     "evaluate.py": "from skyloom.co.evaluate import evaluate, validate, validation_rows\n",
 }
 
 
 @pytest.fixture
 def toy(tmp_path, toy_study, monkeypatch):
-    """A study `toy` with a one-weight network and the same as a baseline; returns the arguments of predict_test."""
+    """A study `toy` with a one-weight network and the same as a baseline; returns the arguments of
+    predict_test.
+    """
     for name, text in STUDY.items():
         file = tmp_path / "library" / "toy" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -338,14 +421,26 @@ def toy(tmp_path, toy_study, monkeypatch):
     patches.to_netcdf(tmp_path / "patches.nc")
 
     def arguments(kind, entry, model="toy_model", meta=None):
-        checkpoint = {"study": "toy", "model": "toy_model", "kind": kind, "module": "scale", "digest": ""}
+        checkpoint = {
+            "study": "toy",
+            "model": "toy_model",
+            "kind": kind,
+            "module": "scale",
+            "digest": "",
+        }
         checkpoint["meta"] = meta or {}
         state = {"factor": torch.tensor(0.25)}
         saved = {"kind": kind, "module": "scale", "set": "bright", "batch": 4, "widths": [8, 16]}
         torch.save(checkpoint | {"entry": saved, "state": state}, tmp_path / "best.ckpt")
         config = json.dumps({"entry": saved | entry, "evaluate": SETTINGS})
-        outputs = [f"--{name}={tmp_path}/{name}.out" for name in ("predictions", "metrics", "curves")]
-        inputs = [f"--data={tmp_path}/patches.nc", f"--checkpoint={tmp_path}/best.ckpt", f"--config={config}"]
+        outputs = [
+            f"--{name}={tmp_path}/{name}.out" for name in ("predictions", "metrics", "curves")
+        ]
+        inputs = [
+            f"--data={tmp_path}/patches.nc",
+            f"--checkpoint={tmp_path}/best.ckpt",
+            f"--config={config}",
+        ]
         return ["predict_test", "--study=toy", f"--model={model}", "--seed=3", *inputs, *outputs]
 
     def run(*args, **kwargs):
@@ -359,11 +454,17 @@ def toy(tmp_path, toy_study, monkeypatch):
 @pytest.mark.parametrize("kind", ["network", "baseline"])
 def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
     folder = toy(kind, {})
-    with xr.open_dataset(folder / "patches.nc") as patches, xr.open_dataset(folder / "predictions.out") as found:
+    with (
+        xr.open_dataset(folder / "patches.nc") as patches,
+        xr.open_dataset(folder / "predictions.out") as found,
+    ):
         rows = patches.split.values == 2
         np.testing.assert_allclose(found.prediction, 0.25 * patches.dust.values[rows], rtol=1e-6)
         np.testing.assert_array_equal(found.tile, patches.tile.values[rows])
-        assert found.attrs["data_kind"] == "simulated" and found.prediction.attrs["units"] == "K km s-1"
+        assert (
+            found.attrs["data_kind"] == "simulated"
+            and found.prediction.attrs["units"] == "K km s-1"
+        )
     content = json.loads((folder / "metrics.out").read_text())
     assert {k: content[k] for k in ("study", "model", "kind", "seed", "set", "data", "n_test")} == {
         "study": "toy",
@@ -375,14 +476,25 @@ def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
         "n_test": rows.sum(),
     }
     validation = {record["name"]: record for record in content["validation"]}
-    assert {"rho_l_beam", "rmse_over_noise", "mf_overlap", "mf_overlap_normalised"} == validation.keys()
+    assert {
+        "rho_l_beam",
+        "rmse_over_noise",
+        "mf_overlap",
+        "mf_overlap_normalised",
+    } == validation.keys()
     assert {record["split"] for record in content["metrics"]} == {"test"}
     with xr.open_dataset(folder / "patches.nc", decode_cf=False) as patches:
-        bright = patches.isel(example=(patches.split.values == 1) & (patches.bright_fraction.values >= 0.5)).load()
+        bright = patches.isel(
+            example=(patches.split.values == 1) & (patches.bright_fraction.values >= 0.5)
+        ).load()
     expected, _ = measured(0.25 * bright.dust.values, bright)  # as if these tiles were the test set
     for name, record in validation.items():
         reference = expected[name, "model", "bright"]
-        assert (record["split"], record["subset"], record["n"]) == ("valid", "bright", bright.sizes["example"])
+        assert (record["split"], record["subset"], record["n"]) == (
+            "valid",
+            "bright",
+            bright.sizes["example"],
+        )
         assert record["value"] == (
             None if np.isnan(reference["value"]) else pytest.approx(reference["value"], rel=1e-5)
         )
@@ -391,7 +503,9 @@ def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
 
 
 def test_checkpoint_of_another_config_or_model_is_refused_by_its_key(toy):
-    with pytest.raises(BadInput, match=r"best\.ckpt: entry\.batch is 4, expected 8 from the config"):
+    with pytest.raises(
+        BadInput, match=r"best\.ckpt: entry\.batch is 4, expected 8 from the config"
+    ):
         toy("network", {"batch": 8})
     with pytest.raises(BadInput, match=r"entry\.widths is \[8, 16\], expected \[8\]"):
         toy("network", {"widths": [8]})
@@ -399,7 +513,9 @@ def test_checkpoint_of_another_config_or_model_is_refused_by_its_key(toy):
         toy("network", {"depth": 2})
     with pytest.raises(BadInput, match=r"model is 'toy_model', expected 'other'"):
         toy("network", {}, model="other")
-    with pytest.raises(BadInput, match=r"meta\.scale is 2, expected 'nothing' from the training set"):
+    with pytest.raises(
+        BadInput, match=r"meta\.scale is 2, expected 'nothing' from the training set"
+    ):
         toy("network", {}, meta={"scale": 2})
 
 
@@ -409,7 +525,8 @@ def test_file_that_is_no_checkpoint_is_refused(tmp_path):
         skyloom.checkpoint.load(tmp_path / "best.ckpt", {})
 
 
-# --- the comparison --------------------------------------------------------------------------------------------------
+# --- the comparison
+# --------------------------------------------------------------------------------------------------
 
 
 def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch):
@@ -423,13 +540,17 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
         if entry["name"] == "rho_l_beam" and entry["of"] == "model":
             entry["value"] -= 0.1
     (folder / "worse.json").write_text(json.dumps(content | {"model": "<worse>"}))
-    baseline = json.loads((folder / "metrics.out").read_text()) | {"model": "linear", "kind": "baseline"}
+    baseline = json.loads((folder / "metrics.out").read_text()) | {
+        "model": "linear",
+        "kind": "baseline",
+    }
     (folder / "linear.json").write_text(json.dumps(baseline))
     config = json.dumps({"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"})
     files = [str(folder / name) for name in ("metrics.out", "worse.json", "linear.json")]
     published = str(REPOSITORY / "config/co/published.yaml")
     outputs = [
-        f"--output-{name}={folder}/table.{name}" for name in ("metrics", "comparison", "html", "bands", "subsets")
+        f"--output-{name}={folder}/table.{name}"
+        for name in ("metrics", "comparison", "html", "bands", "subsets")
     ]
     argv = [
         "compare_models",
@@ -445,14 +566,16 @@ def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch
     monkeypatch.setattr("sys.argv", argv)
     compare_models.main()
     first, header, *rows = (folder / "table.comparison").read_text().splitlines()
-    assert first.startswith("# toy_model, best of 2 networks by rmse_over_noise on validation (") and header.startswith(
-        "model,kind,flag"
-    )
+    assert first.startswith(
+        "# toy_model, best of 2 networks by rmse_over_noise on validation ("
+    ) and header.startswith("model,kind,flag")
     assert any(row.startswith("<worse>,network,rho_l below dust") for row in rows)
     page = (folder / "table.html").read_text()
     assert "&lt;worse&gt;" in page and "<worse>" not in page and "real sky" in page
     monkeypatch.setattr("sys.argv", [a.replace("rho_l_beam", "roh_l_beam") for a in argv])
-    with pytest.raises(BadInput, match="headline roh_l_beam is in no metrics.json; expected one of auc, bias"):
+    with pytest.raises(
+        BadInput, match="headline roh_l_beam is in no metrics.json; expected one of auc, bias"
+    ):
         compare_models.main()
 
 
@@ -461,7 +584,9 @@ def test_published_scalars_are_the_means_of_the_published_curves_within_the_beam
     ell = np.array(published["curves"]["l"])
     for scalar in published["scalars"]:
         curves = published["curves"]["rho_l"]
-        curve = next(c for c in curves if c["beside"] == scalar["beside"] and c["with"] == "CO J=1-0")
+        curve = next(
+            c for c in curves if c["beside"] == scalar["beside"] and c["with"] == "CO J=1-0"
+        )
         expected = np.mean(np.array(curve["values"])[ell <= 934])
         if (
             scalar["metric"] == "cl_ratio_beam"

@@ -1,4 +1,6 @@
-"""Training examples: normalisation fitted on train only, masks, weights, the denoised target's place."""
+"""Training examples: normalisation fitted on train only, masks, weights, the denoised target's
+place.
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ TILE, VIEW = np.arange(N, dtype=np.int32) // 2, np.arange(N, dtype=np.int8) % 2
 
 
 def make_patches(path, **changes):
-    """A patch set of random positive maps; `changes` replaces whole variables before the constants are fitted."""
+    """A patch set of random positive maps; `changes` replaces whole variables before the constants
+    are fitted.
+    """
     random = np.random.default_rng(0)
     shape = (N, SIDE, SIDE)
     maps = {
@@ -25,13 +29,20 @@ def make_patches(path, **changes):
         "error": np.full(shape, 0.45),
         "weight": np.ones(shape),
     }
-    dataset = xr.Dataset({k: (("example", "y", "x"), v.astype(np.float32)) for k, v in maps.items()})
+    dataset = xr.Dataset(
+        {k: (("example", "y", "x"), v.astype(np.float32)) for k, v in maps.items()}
+    )
     dataset["split"] = "example", SPLIT.copy()
     dataset["sampling_weight"] = "example", random.uniform(1, 20, N).astype(np.float32)
     dataset["tile"] = "example", TILE
     dataset["view"] = "example", VIEW
     dataset["glat"] = "example", np.linspace(-40, 40, N).astype(np.float32)
-    dataset.attrs = {"data_kind": "simulated", "pixel_arcmin": 2.8125, "beam_arcmin": 15.0, "line": "CO J=1-0"}
+    dataset.attrs = {
+        "data_kind": "simulated",
+        "pixel_arcmin": 2.8125,
+        "beam_arcmin": 15.0,
+        "line": "CO J=1-0",
+    }
     for name, values in changes.items():
         dataset[name].values[...] = values
     for name in ("dust", "hi", "target"):
@@ -50,7 +61,8 @@ def test_normalisation_is_undone_to_single_precision_in_numpy_and_torch():
     back = examples.to_physical(examples.to_normalised(x, constants), constants)
     np.testing.assert_allclose(back, x, rtol=1e-12, atol=1e-12)
     z = examples.to_normalised(torch.tensor(x, dtype=torch.float32), constants)
-    # sinh amplifies the rounding of its argument (up to 10 here) by as much: 20 roundings of 6e-8, and 1 more each way
+    # sinh amplifies the rounding of its argument (up to 10 here) by as much: 20 roundings of 6e-8,
+    # and 1 more each way
     np.testing.assert_allclose(examples.to_physical(z, constants).numpy(), x, rtol=3e-6, atol=1e-6)
 
 
@@ -78,7 +90,9 @@ def test_map_without_values_is_refused_by_the_normalisation():
 def test_test_rows_change_no_constant_and_no_training_batch(tmp_path):
     target = np.random.default_rng(0).lognormal(0, 1, (N, SIDE, SIDE)).astype(np.float32)
     other = np.where((SPLIT == 2)[:, None, None], 1e4, target)
-    first, second = (load(make_patches(tmp_path / f"{k}.nc", target=v)) for k, v in enumerate((target, other)))
+    first, second = (
+        load(make_patches(tmp_path / f"{k}.nc", target=v)) for k, v in enumerate((target, other))
+    )
     assert first.meta == second.meta
     for key, value in first.train[np.arange(6)].items():
         assert torch.equal(value, second.train[np.arange(6)][key]), key
@@ -92,9 +106,16 @@ def test_batch_holds_the_rows_asked_for_in_physical_and_normalised_form(tmp_path
         dust = dataset["dust"].values[[8, 6]]
         attributes = dataset["dust"].attrs
     np.testing.assert_array_equal(batch["dust"][:, 0].numpy(), dust)
-    expected = (np.arcsinh(dust / attributes["asinh_scale"]) - attributes["asinh_mean"]) / attributes["asinh_std"]
+    expected = (
+        np.arcsinh(dust / attributes["asinh_scale"]) - attributes["asinh_mean"]
+    ) / attributes["asinh_std"]
     np.testing.assert_allclose(batch["input"][:, 0].numpy(), expected, rtol=1e-5, atol=1e-5)
-    assert batch["input"].shape == (2, 2, SIDE, SIDE) and batch["target"].shape == (2, 1, SIDE, SIDE)
+    assert batch["input"].shape == (2, 2, SIDE, SIDE) and batch["target"].shape == (
+        2,
+        1,
+        SIDE,
+        SIDE,
+    )
     assert all(value.dtype == torch.float32 for value in batch.values())
 
 
@@ -126,7 +147,9 @@ def test_sampling_weights_are_capped_and_have_mean_one_on_train(tmp_path):
 def make_denoised(path, target, tile=TILE, view=VIEW):
     n = len(target)
     coords = {"tile": ("example", tile[:n]), "view": ("example", view[:n])}
-    patchset.write(xr.Dataset({"target": (("example", "y", "x"), target.astype(np.float32))}, coords), path)
+    patchset.write(
+        xr.Dataset({"target": (("example", "y", "x"), target.astype(np.float32))}, coords), path
+    )
     return path
 
 
@@ -149,15 +172,21 @@ def test_denoised_target_trains_but_validates_and_tests_nothing(tmp_path):
     raw, denoised = load(path), load(path, smooth)
     assert (denoised.train[np.arange(6)]["target_physical"] == 7).all()
     for split in ("valid", "test"):
-        mine, theirs = (getattr(each, split)[np.arange(3)]["target_physical"] for each in (denoised, raw))
+        mine, theirs = (
+            getattr(each, split)[np.arange(3)]["target_physical"] for each in (denoised, raw)
+        )
         assert torch.equal(mine, theirs), split
 
 
 def test_denoised_maps_of_other_examples_are_refused(tmp_path):
     path, target = make_patches(tmp_path / "patches.nc"), np.zeros((N, SIDE, SIDE))
-    with pytest.raises(BadInput, match=r"denoised.nc: target has shape \(11, 16, 16\); expected \(12, 16, 16\)"):
+    with pytest.raises(
+        BadInput, match=r"denoised.nc: target has shape \(11, 16, 16\); expected \(12, 16, 16\)"
+    ):
         load(path, make_denoised(tmp_path / "denoised.nc", target[:-1]))
-    with pytest.raises(BadInput, match=r"denoised.nc: tile of example 0 is 5; expected 0, as in .*patches.nc"):
+    with pytest.raises(
+        BadInput, match=r"denoised.nc: tile of example 0 is 5; expected 0, as in .*patches.nc"
+    ):
         load(path, make_denoised(tmp_path / "denoised.nc", target, tile=TILE[::-1].copy()))
     with pytest.raises(BadInput, match=r"denoised.nc: view of example 3 is 0; expected 1"):
         load(path, make_denoised(tmp_path / "denoised.nc", target, view=VIEW * (np.arange(N) < 3)))

@@ -30,7 +30,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with the files that the figures are made from: three models, one with two seeds, one with samples."""
+    """A folder with the files that the figures are made from: three models, one with two seeds, one
+    with samples.
+    """
     folder = tmp_path_factory.mktemp("results")
     patches, co = fake_patches(40)
     patches.to_netcdf(folder / "patches.nc")
@@ -45,7 +47,14 @@ def files(tmp_path_factory):
     ):
         here = folder / "test" / model / f"seed{seed}"
         here.mkdir(parents=True)
-        about = {"model": model, "kind": kind, "seed": seed, "data_kind": "simulated", "set": "a", "line": "CO J=1-0"}
+        about = {
+            "model": model,
+            "kind": kind,
+            "seed": seed,
+            "data_kind": "simulated",
+            "set": "a",
+            "line": "CO J=1-0",
+        }
         predictions = xr.Dataset(
             {"prediction": (("example", "y", "x"), factor * truth), "tile": tiles.tile}, attrs=about
         )
@@ -72,20 +81,43 @@ def test_panels_are_drawn(files, tmp_path, monkeypatch):
     predictions = [files / f"test/{name}/seed1/predictions.nc" for name in ("cyclegan", "fit")]
     config = '--config={"tiles": 2, "bright_fraction": 0.5}'
     maps = f"--patches={files}/patches.nc", f"--denoised={files}/denoised.nc"
-    draw(monkeypatch, co_plot_panels, tmp_path / "panels.png", config, *maps, "--predictions", *predictions)
+    draw(
+        monkeypatch,
+        co_plot_panels,
+        tmp_path / "panels.png",
+        config,
+        *maps,
+        "--predictions",
+        *predictions,
+    )
 
 
 def test_spectra_are_drawn_and_a_subset_without_tiles_is_refused(files, tmp_path, monkeypatch):
     curves = sorted(files.glob("test/*/seed*/curves.nc"))
     rest = f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves
-    draw(monkeypatch, co_plot_spectra, tmp_path / "spectra.png", '--config={"subset": "bright"}', *rest)
+    draw(
+        monkeypatch,
+        co_plot_spectra,
+        tmp_path / "spectra.png",
+        '--config={"subset": "bright"}',
+        *rest,
+    )
     with pytest.raises(BadInput, match=r"curves\.nc: subset ophiuchus not found \(subsets: bright"):
-        draw(monkeypatch, co_plot_spectra, tmp_path / "none.png", '--config={"subset": "ophiuchus"}', *rest)
+        draw(
+            monkeypatch,
+            co_plot_spectra,
+            tmp_path / "none.png",
+            '--config={"subset": "ophiuchus"}',
+            *rest,
+        )
 
 
 def test_published_points_take_the_colour_of_the_first_of_their_models_that_was_run():
     number = {"with": "CO J=1-0", "values": [0.7, 0.2]}
-    rho_l = [{"beside": name} | number for name in ("dust", "hi", ["cyclegan", "cyclegan_as_presented"], "other")]
+    rho_l = [
+        {"beside": name} | number
+        for name in ("dust", "hi", ["cyclegan", "cyclegan_as_presented"], "other")
+    ]
     rho_l.append({"beside": "dust", "with": "CO J=2-1", "values": [0, 0]})
     figure, ax = plt.subplots()
     published = {"l": [398, 632], "measured_on": "real sky", "rho_l": rho_l}
@@ -96,7 +128,9 @@ def test_published_points_take_the_colour_of_the_first_of_their_models_that_was_
     plt.close(figure)
     figure, ax = plt.subplots()
     score_figures._published_points(ax, published, styles, "CO J=2-1")
-    assert [line.get_ydata().tolist() for line in ax.lines] == [[0, 0]]  # a set of the other line has the other points
+    assert [line.get_ydata().tolist() for line in ax.lines] == [
+        [0, 0]
+    ]  # a set of the other line has the other points
     plt.close(figure)
 
 
@@ -133,7 +167,10 @@ def test_point_of_a_model_lies_at_its_scores_and_its_sample_is_joined_to_it(file
     figure = score_figures.plane(score_figures.read(paths, {"subset": "bright"}), [])
     with xr.open_dataset(paths[0]) as curves:
         where = curves.sel(subset="bright")
-        expected = [[float(where[n].sel(of=of)) for of in ("model", "sample")] for n in ("rho_l_beam", "cl_ratio_beam")]
+        expected = [
+            [float(where[n].sel(of=of)) for of in ("model", "sample")]
+            for n in ("rho_l_beam", "cl_ratio_beam")
+        ]
     joined = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     np.testing.assert_allclose(joined[0].get_data(), expected)
     plt.close(figure)
@@ -149,7 +186,11 @@ def test_numbers_on_the_plane_never_lie_on_one_another(files, low):
     figure = score_figures.plane(scores, [])
     figure.canvas.draw()
     axis = figure.axes[0].yaxis
-    labels = [label for label in axis.get_ticklabels(which="both") if label.get_text() and label.get_visible()]
+    labels = [
+        label
+        for label in axis.get_ticklabels(which="both")
+        if label.get_text() and label.get_visible()
+    ]
     view = figure.axes[0].get_window_extent()
     boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
     boxes = [box for box in boxes if view.y0 <= (box.y0 + box.y1) / 2 <= view.y1]
@@ -173,7 +214,9 @@ def test_selection_is_drawn(tmp_path, monkeypatch):
 
 
 def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path, monkeypatch):
-    good, bad, baseline = (tmp_path / name / "seed1" / "history.csv" for name in ("unet", "old", "fit"))
+    good, bad, baseline = (
+        tmp_path / name / "seed1" / "history.csv" for name in ("unet", "old", "fit")
+    )
     for path in (good, bad, baseline):
         path.parent.mkdir(parents=True)
     good.write_text("step,epoch,loss_net,train_nll,valid_nll\n1,1,5,3,3\n2,2,4,1,2\n")
@@ -181,7 +224,9 @@ def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path
     baseline.write_text("step\n")
     kind = "--data-kind=simulated"
     draw(monkeypatch, plot_history, tmp_path / "history.png", kind, "--history", good, baseline)
-    with pytest.raises(BadInput, match=r"history\.csv: column train_nll not found beside valid_nll"):
+    with pytest.raises(
+        BadInput, match=r"history\.csv: column train_nll not found beside valid_nll"
+    ):
         draw(monkeypatch, plot_history, tmp_path / "bad.png", kind, "--history", bad)
     with pytest.raises(BadInput, match="expected the history of at least one network"):
         draw(monkeypatch, plot_history, tmp_path / "bad.png", kind, "--history", baseline)
@@ -191,7 +236,11 @@ def test_residual_scale_is_centred_on_zero_and_co_maps_of_a_tile_share_theirs():
     patches, co = fake_patches(12)
     shown = patches.isel(example=[9, 10])
     figure = figures.panels(shown, {"a": 2 * co[[9, 10]], "b": 0.5 * co[[9, 10]]})
-    images = [ax.images[0] for ax in figure.axes if ax.images and ax.images[0].get_array().shape == (32, 32)]
+    images = [
+        ax.images[0]
+        for ax in figure.axes
+        if ax.images and ax.images[0].get_array().shape == (32, 32)
+    ]
     per_tile = len(images) // 2
     for tile in (images[:per_tile], images[per_tile:]):
         assert len({image.get_clim() for image in tile[2:5]}) == 1  # truth, a, b
@@ -206,13 +255,20 @@ def test_chosen_tiles_are_bright_outside_complexes_and_ordered_by_mean_co():
     rows = figures.chosen_rows(tiles, 3, 0.5)
     means = np.nanmean(tiles.target.values[rows], axis=(1, 2))
     assert len(rows) == 3 and (np.diff(means) < 0).all()
-    assert (tiles["complex"].values[rows] == 0).all() and (tiles.bright_fraction.values[rows] >= 0.5).all()
+    assert (tiles["complex"].values[rows] == 0).all() and (
+        tiles.bright_fraction.values[rows] >= 0.5
+    ).all()
 
 
 @pytest.mark.parametrize(("glon", "glat"), [(0, 0), (209.1, -19.4), (359.5, 60), (120, 85)])
 def test_lines_of_longitude_and_latitude_lie_where_the_wcs_standard_has_them(glon, glat):
     wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.cdelt, wcs.wcs.crpix = ["GLON-TAN", "GLAT-TAN"], [glon, glat], [1, 1], [1, 1]
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.cdelt, wcs.wcs.crpix = (
+        ["GLON-TAN", "GLAT-TAN"],
+        [glon, glat],
+        [1, 1],
+        [1, 1],
+    )
     figure, ax = plt.subplots()
     figures._graticule(ax, glon, glat, 1.5, label=False)
     longitudes, latitudes = ax.collections
@@ -228,10 +284,15 @@ def test_lines_of_longitude_and_latitude_lie_where_the_wcs_standard_has_them(glo
 def test_covered_sky_of_a_tile_is_nine_square_degrees():
     lon, lat = np.linspace(180, -180, 1441), np.linspace(-90, 90, 721)
     tiles = pd.DataFrame({"glon": [30.0], "glat": [40.0]})
-    area = (figures._covered(lon, lat, tiles, 3.0) * np.cos(np.radians(lat))[:, None]).sum() * 0.25**2
+    area = (
+        figures._covered(lon, lat, tiles, 3.0) * np.cos(np.radians(lat))[:, None]
+    ).sum() * 0.25**2
     assert area == pytest.approx(9, rel=0.05)  # a grid of 0.25 degrees
 
 
 def test_figures_import_no_torch():
-    code = "import sys; sys.path.insert(0, 'scripts'); import skyloom.co.figures; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; sys.path.insert(0, 'scripts'); import skyloom.co.figures;"
+        " assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)

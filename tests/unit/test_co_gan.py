@@ -1,4 +1,6 @@
-"""The adversarial CO networks: layouts beside the published ones, losses, gradient penalty, replay buffer, resuming."""
+"""The adversarial CO networks: layouts beside the published ones, losses, gradient penalty, replay
+buffer, resuming.
+"""
 
 import itertools
 import math
@@ -18,29 +20,60 @@ from skyloom.training import UNFINISHED, Plan, fit
 
 SIDE = 16
 SMALL = {
-    "generator": "unet", "generator_width": 4, "generator_depth": 2, "discriminator_width": 4, "discriminator_depth": 2,
-    "upsample": "nearest", "norm": "group", "r1": 0.0, "r1_every": 16, "decay": True,
-    "steps": 60, "batch": 4, "learning_rate": 2e-3, "ema": 0.9, "valid_every": 3,
-}  # fmt: skip
+    "generator": "unet",
+    "generator_width": 4,
+    "generator_depth": 2,
+    "discriminator_width": 4,
+    "discriminator_depth": 2,
+    "upsample": "nearest",
+    "norm": "group",
+    "r1": 0.0,
+    "r1_every": 16,
+    "decay": True,
+    "steps": 60,
+    "batch": 4,
+    "learning_rate": 2e-3,
+    "ema": 0.9,
+    "valid_every": 3,
+}
 CYCLE = {
-    "gan_loss": "bce", "lambda_cycle": 10, "lambda_identity": 5, "identity": "paired_l1", "paired": True,
-    "cycle_noise": 0.0, "buffer": 0,
-}  # fmt: skip
-MODELS = {"cyclegan": (cyclegan, SMALL | CYCLE), "pix2pix": (pix2pix, SMALL | {"gan_loss": "lsgan", "lambda_l1": 100})}
+    "gan_loss": "bce",
+    "lambda_cycle": 10,
+    "lambda_identity": 5,
+    "identity": "paired_l1",
+    "paired": True,
+    "cycle_noise": 0.0,
+    "buffer": 0,
+}
+MODELS = {
+    "cyclegan": (cyclegan, SMALL | CYCLE),
+    "pix2pix": (pix2pix, SMALL | {"gan_loss": "lsgan", "lambda_l1": 100}),
+}
 PUBLISHED = {
-    "generator": "resnet", "gan_loss": "lsgan", "identity": "zhu", "paired": False, "buffer": 6,
-    "upsample": "transpose", "norm": "instance", "decay": False, "ema": 0.0,
-}  # fmt: skip
+    "generator": "resnet",
+    "gan_loss": "lsgan",
+    "identity": "zhu",
+    "paired": False,
+    "buffer": 6,
+    "upsample": "transpose",
+    "norm": "instance",
+    "decay": False,
+    "ema": 0.0,
+}
 STABILISED = {"r1": 5.0, "r1_every": 2, "cycle_noise": 0.1, "buffer": 6}
 CONSTANTS = {"asinh_scale": 1.0, "asinh_mean": 1.0, "asinh_std": 1.0}
 META = {"normalisation": {"target": CONSTANTS}, "pixels": SIDE, "pixel_arcmin": 5.0}
 
 
 class Tiles:
-    """`n` tiles of correlated dust and HI, and CO that is a half of the one less a half of the other; a fixed draw."""
+    """`n` tiles of correlated dust and HI, and CO that is a half of the one less a half of the
+    other; a fixed draw.
+    """
 
     def __init__(self, n):
-        maps = gaussian_filter(np.random.default_rng(0).standard_normal((n, 2, SIDE, SIDE)), (0, 0, 2, 2), mode="wrap")
+        maps = gaussian_filter(
+            np.random.default_rng(0).standard_normal((n, 2, SIDE, SIDE)), (0, 0, 2, 2), mode="wrap"
+        )
         self.input = torch.tensor(maps / maps.std(), dtype=torch.float32)
 
     def __len__(self):
@@ -66,16 +99,21 @@ def weights_of_convolutions(network):
     return sum(p.numel() for layer in layers for p in layer.parameters()) / 1e6
 
 
-# --- networks --------------------------------------------------------------------------------------------------------
+# --- networks
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("upsample", gan.UPSAMPLINGS)
-@pytest.mark.parametrize("width, depth, millions", [(64, 6, 7.83), (32, 6, 1.96), (16, 6, 0.49), (64, 9, 11.4)])
+@pytest.mark.parametrize(
+    "width, depth, millions", [(64, 6, 7.83), (32, 6, 1.96), (16, 6, 0.49), (64, 9, 11.4)]
+)
 def test_resnet_has_the_published_number_of_weights(width, depth, millions, upsample):
     entry = MODELS["cyclegan"][1] | {"generator": "resnet", "upsample": upsample}
     entry |= {"generator_width": width, "generator_depth": depth}
     half_a_digit = 0.05 if millions > 10 else 0.005
-    assert weights_of_convolutions(gan.make_generator(entry, 2, 2)) == pytest.approx(millions, abs=half_a_digit)
+    assert weights_of_convolutions(gan.make_generator(entry, 2, 2)) == pytest.approx(
+        millions, abs=half_a_digit
+    )
 
 
 @pytest.mark.parametrize("width, millions", [(64, 2.76), (32, 0.69), (16, 0.17)])
@@ -85,7 +123,9 @@ def test_discriminator_of_four_halvings_has_the_published_number_of_weights(widt
 
 @pytest.mark.parametrize("depth, pixels", [(2, 22), (3, 46), (4, 94)])
 def test_each_logit_sees_the_published_part_of_the_tile(depth, pixels):
-    """From the gradient. Four halvings see 94 pixels, as published: 2.2 degrees of a tile of 3 in 128 pixels."""
+    """From the gradient. Four halvings see 94 pixels, as published: 2.2 degrees of a tile of 3 in
+    128 pixels.
+    """
     judge = gan.PatchGAN(1, 4, depth)
     for layer in judge:  # group norm sees the whole tile; without it the field is the convolutions'
         if isinstance(layer, nn.Sequential) and isinstance(layer[1], nn.GroupNorm):
@@ -100,7 +140,9 @@ def test_each_logit_sees_the_published_part_of_the_tile(depth, pixels):
 
 @pytest.mark.parametrize("upsample, uneven", [("nearest", False), ("transpose", True)])
 def test_transposed_convolution_leaves_a_checkerboard_on_a_constant(upsample, uneven):
-    """Equal weights on a constant: a kernel of three at a stride of two covers pixels by one or two taps an axis."""
+    """Equal weights on a constant: a kernel of three at a stride of two covers pixels by one or two
+    taps an axis.
+    """
     grow = gan.double(1, 1, upsample)[:-2]  # without norm and activation
     for module in grow:
         if hasattr(module, "weight"):
@@ -119,16 +161,20 @@ def test_instance_norm_is_that_of_torch_and_group_norm_is_not():
         assert torch.allclose(norm(first(x)), expected, atol=1e-5) == (kind == "instance")
 
 
-# --- losses ----------------------------------------------------------------------------------------------------------
+# --- losses
+# --------------------------------------------------------------------------------------------------
 
 
 def test_adversarial_losses_have_their_textbook_values():
     zero, two = torch.zeros(5), torch.full((5,), 2.0)
     for real, judge in itertools.product((True, False), repeat=2):
         assert gan.bce(zero, real, judge).item() == pytest.approx(math.log(2))
-    torch.testing.assert_close(gan.bce(two, True, True), binary_cross_entropy_with_logits(two, torch.ones(5)))
+    torch.testing.assert_close(
+        gan.bce(two, True, True), binary_cross_entropy_with_logits(two, torch.ones(5))
+    )
     assert gan.lsgan(two, True, True) == 1 and gan.lsgan(two, False, True) == 4
-    # hinge (Lim & Ye 2017): max(0, 1 - D) for real, max(0, 1 + D) for generated, -D for the generator
+    # hinge (Lim & Ye 2017): max(0, 1 - D) for real, max(0, 1 + D) for generated, -D for the
+    # generator
     assert gan.hinge(two, True, True) == 0 and gan.hinge(two, False, True) == 3
     assert gan.hinge(two, True, False) == -2
 
@@ -158,7 +204,9 @@ def test_penalty_acts_at_its_steps_only_and_its_gradient_is_the_analytic_one():
         torch.testing.assert_close(found, slope + strength * 3.0 * judge.weight)
 
 
-@pytest.mark.parametrize("gan_loss, identity", list(itertools.product(gan.GAN_LOSSES, cyclegan.IDENTITIES)))
+@pytest.mark.parametrize(
+    "gan_loss, identity", list(itertools.product(gan.GAN_LOSSES, cyclegan.IDENTITIES))
+)
 def test_every_loss_and_identity_yields_generators_then_discriminators(gan_loss, identity):
     task = make("cyclegan", gan_loss=gan_loss, identity=identity)
     steps = list(task.losses(Tiles(4)[:], 0))
@@ -166,7 +214,9 @@ def test_every_loss_and_identity_yields_generators_then_discriminators(gan_loss,
     assert all(torch.isfinite(loss) for _, loss in steps)
 
 
-@pytest.mark.parametrize("name, changes", [("cyclegan", PUBLISHED), ("cyclegan", STABILISED), ("pix2pix", {"r1": 5.0})])
+@pytest.mark.parametrize(
+    "name, changes", [("cyclegan", PUBLISHED), ("cyclegan", STABILISED), ("pix2pix", {"r1": 5.0})]
+)
 def test_every_weight_moves_and_stays_finite(name, changes):
     task = make(name, **changes)
     before = {key: value.clone() for key, value in task.named_parameters()}
@@ -174,9 +224,14 @@ def test_every_weight_moves_and_stays_finite(name, changes):
     for step in range(2):
         for key, loss in task.losses(Tiles(4)[:], step):
             optimisers[key].zero_grad()
-            loss.backward(inputs=[p for group in optimisers[key].param_groups for p in group["params"]])
+            loss.backward(
+                inputs=[p for group in optimisers[key].param_groups for p in group["params"]]
+            )
             optimisers[key].step()
-    assert all(value.isfinite().all() and not torch.equal(value, before[key]) for key, value in task.named_parameters())
+    assert all(
+        value.isfinite().all() and not torch.equal(value, before[key])
+        for key, value in task.named_parameters()
+    )
 
 
 def test_unpaired_training_never_sees_which_target_belongs_to_which_input():
@@ -195,8 +250,13 @@ def test_unpaired_training_never_sees_which_target_belongs_to_which_input():
 def test_discriminator_of_pix2pix_sees_which_input_belongs_to_which_output():
     task, batch = make("pix2pix", decay=False), Tiles(16)[:]
     optimiser = task.optimisers()["discriminator"]
-    for _ in range(150):  # true pairs against true targets of other tiles: only a conditional judge can tell
-        pairs = [torch.cat([batch["input"], target], 1) for target in (batch["target"], batch["target"].roll(1, 0))]
+    for _ in range(
+        150
+    ):  # true pairs against true targets of other tiles: only a conditional judge can tell
+        pairs = [
+            torch.cat([batch["input"], target], 1)
+            for target in (batch["target"], batch["target"].roll(1, 0))
+        ]
         loss = gan.discriminator_loss(task.discriminator, *pairs, task.entry, 1)
         optimiser.zero_grad()
         loss.backward()
@@ -212,7 +272,10 @@ def test_cycle_noise_lies_between_the_two_generators_and_nowhere_else():
     noisy = task.noisy(fake, mask)
     assert noisy[:, :, 4:].std().item() == pytest.approx(0.3, rel=0.02)  # 38,000 draws give 0.4 %
     assert (noisy[:, :, :4] == 0).all()
-    same = [cyclegan.predict(make("cyclegan", cycle_noise=noise), batch)["prediction"] for noise in (0.0, 0.3)]
+    same = [
+        cyclegan.predict(make("cyclegan", cycle_noise=noise), batch)["prediction"]
+        for noise in (0.0, 0.3)
+    ]
     assert torch.equal(*same)
 
 
@@ -222,7 +285,9 @@ def test_identity_that_the_domains_do_not_define_is_refused():
     with pytest.raises(BadInput, match="identity is 'l2'; expected one of zhu, paired_l1, none"):
         make("cyclegan", identity="l2")
     with pytest.raises(BadInput, match="undefined between images of 3 and 2 channels"):
-        cyclegan.copy_error(nn.Identity(), torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4))
+        cyclegan.copy_error(
+            nn.Identity(), torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)
+        )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -241,7 +306,9 @@ def test_unknown_choice_is_refused_by_its_key(name, key, value, known):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_tiles_that_the_unet_cannot_halve_so_often_are_refused(name):
-    with pytest.raises(BadInput, match=f"{name}: generator_depth ask for tiles of a multiple of 512 pixels"):
+    with pytest.raises(
+        BadInput, match=f"{name}: generator_depth ask for tiles of a multiple of 512 pixels"
+    ):
         make(name, generator_depth=9)
 
 
@@ -251,12 +318,17 @@ def test_copied_identity_vanishes_for_generators_that_copy():
     assert cyclegan.copy_error(lambda x: x.expand(-1, 2, -1, -1), co, dust_hi, mask) == 0
 
 
-# --- replay buffer ---------------------------------------------------------------------------------------------------
+# --- replay buffer
+# --------------------------------------------------------------------------------------------------
 
 
 def numbered(numbers):
     """Images that are told apart by their value."""
-    return torch.as_tensor(numbers, dtype=torch.float32)[:, None, None, None].expand(-1, 1, 2, 2).contiguous()
+    return (
+        torch.as_tensor(numbers, dtype=torch.float32)[:, None, None, None]
+        .expand(-1, 1, 2, 2)
+        .contiguous()
+    )
 
 
 def test_buffer_passes_what_fills_it_and_then_every_second_image_is_an_old_one():
@@ -274,7 +346,8 @@ def test_buffer_passes_what_fills_it_and_then_every_second_image_is_an_old_one()
         ages += (turn - out[replaced] // n).tolist()
     drawn = 396 * n + n - 2  # the first two of turn 3 still fill
     assert old / drawn == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(drawn))  # binomial, four sigma
-    # an image stays until one of 8 swaps a turn takes its place among 50: geometric, 50 / 8 turns in the mean
+    # an image stays until one of 8 swaps a turn takes its place among 50: geometric, 50 / 8 turns
+    # in the mean
     assert np.mean(ages) == pytest.approx(50 / 8, rel=0.1)
     assert len(replay.images) == 50 and len(replay.images.flatten(1).unique(dim=0)) == 50
 
@@ -283,14 +356,19 @@ def test_buffer_neither_loses_nor_doubles_an_image():
     replay, generator = gan.Replay(5), torch.Generator().manual_seed(1)
     seen = []
     for turn in range(30):  # batches larger than the buffer too
-        seen += replay.exchange(numbered(range(8 * turn, 8 * (turn + 1))), generator)[:, 0, 0, 0].tolist()
+        seen += replay.exchange(numbered(range(8 * turn, 8 * (turn + 1))), generator)[
+            :, 0, 0, 0
+        ].tolist()
     kept = replay.images[:, 0, 0, 0].tolist()
-    # the first five pass and are stored as well: they may come out twice, every other image is either out or kept
+    # the first five pass and are stored as well: they may come out twice, every other image is
+    # either out or kept
     assert sorted(v for v in seen + kept if v >= 5) == [float(v) for v in range(5, 240)]
 
 
 def test_processes_share_one_buffer_and_take_their_images_out_of_it(monkeypatch):
-    """Two processes with half of each batch are one with all of it; what they gather is put together by hand here."""
+    """Two processes with half of each batch are one with all of it; what they gather is put
+    together by hand here.
+    """
     alone, pair = gan.Replay(6), [gan.Replay(6), gan.Replay(6)]
     monkeypatch.setattr(gan.dist, "is_initialized", lambda: True)
     for turn in range(8):
@@ -301,8 +379,12 @@ def test_processes_share_one_buffer_and_take_their_images_out_of_it(monkeypatch)
         parts = []
         for rank, replay in enumerate(pair):
             monkeypatch.setattr(gan.dist, "get_rank", lambda rank=rank: rank)
-            parts.append(replay.exchange(images[2 * rank :][:2], torch.Generator().manual_seed(turn)))
-        assert torch.equal(pair[0].images, pair[1].images) and torch.equal(pair[0].images, alone.images)
+            parts.append(
+                replay.exchange(images[2 * rank :][:2], torch.Generator().manual_seed(turn))
+            )
+        assert torch.equal(pair[0].images, pair[1].images) and torch.equal(
+            pair[0].images, alone.images
+        )
         assert torch.equal(torch.cat(parts), whole)
 
 
@@ -341,7 +423,9 @@ class Interrupted(cyclegan.CycleGANTask):
 
 
 def train(folder, stop_at=None, stop=terminate, **changes):
-    """Train CycleGAN with all its stabilisers in the engine; history.csv and best.ckpt go to `folder`."""
+    """Train CycleGAN with all its stabilisers in the engine; history.csv and best.ckpt go to
+    `folder`.
+    """
     entry = MODELS["cyclegan"][1] | STABILISED | {"steps": 12, "norm": "group"} | changes
 
     def make_task():
@@ -357,7 +441,9 @@ def train(folder, stop_at=None, stop=terminate, **changes):
 
 
 @pytest.mark.parametrize("stop, ends", [(terminate, SystemExit), (kill, Killed)])
-def test_run_with_a_full_buffer_goes_on_from_a_stop_to_the_same_history_and_weights(stop, ends, tmp_path):
+def test_run_with_a_full_buffer_goes_on_from_a_stop_to_the_same_history_and_weights(
+    stop, ends, tmp_path
+):
     folders = {name: tmp_path / name for name in ("whole", "stopped", "forgetful")}
     for folder in folders.values():
         folder.mkdir()
@@ -372,5 +458,7 @@ def test_run_with_a_full_buffer_goes_on_from_a_stop_to_the_same_history_and_weig
     train(folders["forgetful"], buffer=0)
     whole, resumed, without = ((f / "history.csv").read_bytes() for f in folders.values())
     assert resumed == whole and without != whole  # the buffer matters, and is what it was
-    mine, theirs = (torch.load(folders[name] / "best.ckpt", weights_only=True) for name in ("whole", "stopped"))
+    mine, theirs = (
+        torch.load(folders[name] / "best.ckpt", weights_only=True) for name in ("whole", "stopped")
+    )
     assert all(torch.equal(mine[key], theirs[key]) for key in mine)

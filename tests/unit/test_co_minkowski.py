@@ -1,4 +1,6 @@
-"""Minkowski functionals against the theory of Gaussian fields, and the overlap of bands against hand-made ones."""
+"""Minkowski functionals against the theory of Gaussian fields, and the overlap of bands against
+hand-made ones.
+"""
 
 import time
 
@@ -9,7 +11,8 @@ from scipy.special import erfc
 
 from skyloom.co.evaluate import minkowski
 
-SMOOTHING = 3.0  # pixels: covariance exp(-r^2 / (4 s^2)), so that a gradient component has variance 1 / (2 s^2)
+# pixels: covariance exp(-r^2 / (4 s^2)), so that a gradient component has variance 1 / (2 s^2)
+SMOOTHING = 3.0
 PIXEL_DEG = 3 / 128
 THRESHOLDS = np.linspace(-3, 3, 25)
 
@@ -18,11 +21,17 @@ THRESHOLDS = np.linspace(-3, 3, 25)
 def gaussian_fields():
     noise = np.random.default_rng(0).standard_normal((50, 256, 256))
     # the variance of white noise smoothed by a Gaussian is 1 / (4 pi s^2)
-    return gaussian_filter(noise, (0, SMOOTHING, SMOOTHING), mode="wrap", truncate=6) * np.sqrt(4 * np.pi) * SMOOTHING
+    return (
+        gaussian_filter(noise, (0, SMOOTHING, SMOOTHING), mode="wrap", truncate=6)
+        * np.sqrt(4 * np.pi)
+        * SMOOTHING
+    )
 
 
 def gaussian_theory(u):
-    """Adler (1981), Tomita (1986): V0, V1, V2 per unit area for unit variance, gradient variance mu."""
+    """Adler (1981), Tomita (1986): V0, V1, V2 per unit area for unit variance, gradient variance
+    mu.
+    """
     mu = 1 / (2 * SMOOTHING**2 * PIXEL_DEG**2)
     v0 = erfc(u / np.sqrt(2)) / 2
     v1 = np.sqrt(mu) / 8 * np.exp(-(u**2) / 2)
@@ -34,15 +43,16 @@ def test_functionals_of_gaussian_fields_agree_with_theory(gaussian_fields):
     found = minkowski.functionals(gaussian_fields, THRESHOLDS, PIXEL_DEG).mean(0)
     theory = gaussian_theory(THRESHOLDS)
     worst = np.abs(found - theory).max(1) / np.abs(theory).max(1)
-    # the study's acceptance; discretisation alone is 0.2, 0.5, 0.8 % (400 fields), the rest is this sample's scatter
+    # the study's acceptance; discretisation alone is 0.2, 0.5, 0.8 % (400 fields), the rest is this
+    # sample's scatter
     assert worst[0] < 0.02 and worst[1] < 0.02 and worst[2] < 0.03
 
 
 def test_functionals_of_coarse_pixels_stay_within_a_few_percent():
     noise = np.random.default_rng(1).standard_normal((100, 128, 128))
-    sigma = (
-        1.14  # pixels: white noise under a 15 arcmin beam on 5.6 arcmin pixels, the worst case (second order: -17 %)
-    )
+    # pixels: white noise under a 15 arcmin beam on 5.6 arcmin pixels, the worst case (second order:
+    # -17 %)
+    sigma = 1.14
     fields = gaussian_filter(noise, (0, sigma, sigma), mode="wrap", truncate=6)
     fields /= fields.std()
     found = minkowski.functionals(fields, THRESHOLDS, PIXEL_DEG).mean(0)[1].max()
@@ -56,7 +66,9 @@ def test_a_disc_has_euler_characteristic_one_and_its_own_boundary():
     cone = (radius - np.hypot(x, y))[None] / 10  # crosses 0 on a circle of 30 pixels
     v = minkowski.functionals(cone, np.linspace(-1, 1, 9), 1.0)[0][:, 4] * (n - 4) ** 2
     assert v[0] == pytest.approx(np.pi * radius**2, rel=0.01)
-    assert v[1] == pytest.approx(2 * np.pi * radius / 4, rel=0.02)  # V1 is a quarter of the boundary
+    assert v[1] == pytest.approx(
+        2 * np.pi * radius / 4, rel=0.02
+    )  # V1 is a quarter of the boundary
     assert v[2] == pytest.approx(1, rel=0.02)  # V2 is the Euler characteristic
 
 
@@ -92,7 +104,9 @@ def test_overlap_of_equal_bands_is_one_of_disjoint_bands_zero_of_shifted_bands_a
     band = np.sin(u), np.sin(u) + 0.2
     assert minkowski.overlap(band, band, u) == pytest.approx(1)
     assert minkowski.overlap(band, (band[0] + 5, band[1] + 5), u) == 0
-    assert minkowski.overlap(band, (band[0] + 0.1, band[1] + 0.1), u) == pytest.approx(1 / 3)  # 0.1 of 0.3
+    assert minkowski.overlap(band, (band[0] + 0.1, band[1] + 0.1), u) == pytest.approx(
+        1 / 3
+    )  # 0.1 of 0.3
     assert np.isnan(minkowski.overlap((band[0], band[0]), (band[0], band[0]), u))
 
 

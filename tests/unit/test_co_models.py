@@ -12,31 +12,66 @@ from skyloom.training import Plan
 
 SIDE, NOISE = 32, 0.3
 RES_UNET = {
-    "width": 8, "depth": 2, "dropout": 0.1, "coarse": 2, "weight_decay": 1e-4, "linear_loss": 0.1,
-    "steps": 100, "batch": 4, "learning_rate": 3e-3,
-}  # fmt: skip
+    "width": 8,
+    "depth": 2,
+    "dropout": 0.1,
+    "coarse": 2,
+    "weight_decay": 1e-4,
+    "linear_loss": 0.1,
+    "steps": 100,
+    "batch": 4,
+    "learning_rate": 3e-3,
+}
 CYCLEGAN = {
-    "generator": "unet", "generator_width": 8, "generator_depth": 3, "discriminator_width": 8, "discriminator_depth": 2,
-    "gan_loss": "bce", "lambda_cycle": 10, "lambda_identity": 5, "identity": "zhu", "paired": True,
-    "cycle_noise": 0.0, "buffer": 0, "upsample": "nearest", "norm": "group", "r1": 0.0, "r1_every": 16, "decay": True,
-    "steps": 100, "batch": 4, "learning_rate": 2e-4,
-}  # fmt: skip
+    "generator": "unet",
+    "generator_width": 8,
+    "generator_depth": 3,
+    "discriminator_width": 8,
+    "discriminator_depth": 2,
+    "gan_loss": "bce",
+    "lambda_cycle": 10,
+    "lambda_identity": 5,
+    "identity": "zhu",
+    "paired": True,
+    "cycle_noise": 0.0,
+    "buffer": 0,
+    "upsample": "nearest",
+    "norm": "group",
+    "r1": 0.0,
+    "r1_every": 16,
+    "decay": True,
+    "steps": 100,
+    "batch": 4,
+    "learning_rate": 2e-4,
+}
 PIX2PIX = CYCLEGAN | {"gan_loss": "lsgan", "lambda_l1": 100}
-MODELS = {"res_unet": (res_unet, RES_UNET), "cyclegan": (cyclegan, CYCLEGAN), "pix2pix": (pix2pix, PIX2PIX)}
+MODELS = {
+    "res_unet": (res_unet, RES_UNET),
+    "cyclegan": (cyclegan, CYCLEGAN),
+    "pix2pix": (pix2pix, PIX2PIX),
+}
 
 
 @pytest.fixture(scope="module")
 def data():
-    """Four tiles of correlated fields in which CO is the dust that HI does not account for; (batch, meta)."""
+    """Four tiles of correlated fields in which CO is the dust that HI does not account for; (batch,
+    meta).
+    """
     random = np.random.default_rng(0)
 
     def field(width):
-        values = gaussian_filter(random.standard_normal((4, 1, SIDE, SIDE)), (0, 0, 2, 2), mode="wrap")
+        values = gaussian_filter(
+            random.standard_normal((4, 1, SIDE, SIDE)), (0, 0, 2, 2), mode="wrap"
+        )
         return np.exp(width * values / values.std())
 
     hi, h2 = 5 * field(0.5), 4 * field(1.0)
     truth = np.maximum(h2 - 2, 0)
-    maps = {"dust": 0.4 * (hi + 2 * h2), "hi": hi, "target": truth + NOISE * random.standard_normal(truth.shape)}
+    maps = {
+        "dust": 0.4 * (hi + 2 * h2),
+        "hi": hi,
+        "target": truth + NOISE * random.standard_normal(truth.shape),
+    }
     constants = {name: examples.fit_normalisation(values) for name, values in maps.items()}
     z = {name: examples.to_normalised(values, constants[name]) for name, values in maps.items()}
     batch = {
@@ -68,12 +103,15 @@ def train(task, batch, steps):
     for step in range(steps):
         for name, loss in task.losses(batch, step):
             optimisers[name].zero_grad()
-            loss.backward(inputs=[p for group in optimisers[name].param_groups for p in group["params"]])
+            loss.backward(
+                inputs=[p for group in optimisers[name].param_groups for p in group["params"]]
+            )
             optimisers[name].step()
             schedules[name].step()
 
 
-# --- symmetries ------------------------------------------------------------------------------------------------------
+# --- symmetries
+# --------------------------------------------------------------------------------------------------
 
 
 def test_eight_symmetries_are_those_of_the_square():
@@ -96,10 +134,13 @@ def test_random_symmetry_moves_all_planes_alike_and_draws_every_element(data):
     turned = blocks.random_symmetry({"x": x, "y": 3 * x[:, :1], "weight": torch.arange(200)})
     assert torch.equal(turned["y"], 3 * turned["x"][:, :1])
     assert torch.equal(turned["weight"], torch.arange(200))
-    assert len(turned["x"].flatten(1).unique(dim=0)) == 8  # 200 draws miss one of eight with probability 2e-11
+    assert (
+        len(turned["x"].flatten(1).unique(dim=0)) == 8
+    )  # 200 draws miss one of eight with probability 2e-11
 
 
-# --- likelihood ------------------------------------------------------------------------------------------------------
+# --- likelihood
+# --------------------------------------------------------------------------------------------------
 
 
 def test_mean_and_spread_of_the_asinh_normal_distribution_agree_with_drawing(data):
@@ -108,7 +149,9 @@ def test_mean_and_spread_of_the_asinh_normal_distribution_agree_with_drawing(dat
     for mean, spread in ((-0.5, 0.1), (0.5, 0.4), (1.5, 0.2)):
         drawn = examples.to_physical(mean + spread * z, constants)
         found = res_unet.asinh_normal(torch.tensor(mean), torch.tensor(spread), constants)
-        assert found[0].item() == pytest.approx(drawn.mean().item(), abs=5e-3 * drawn.std().item())  # five sigma
+        assert found[0].item() == pytest.approx(
+            drawn.mean().item(), abs=5e-3 * drawn.std().item()
+        )  # five sigma
         assert found[1].item() == pytest.approx(drawn.std().item(), rel=0.02)  # heavy tails
 
 
@@ -117,17 +160,27 @@ def test_error_carried_to_asinh_space_is_the_slope_of_the_normalisation(data):
     w = torch.tensor([-1.0, 0.0, 2.0, 50.0], dtype=torch.float64, requires_grad=True)
     z = examples.to_normalised(w, constants)
     (slope,) = torch.autograd.grad(z.sum(), w)
-    torch.testing.assert_close(res_unet.noise_in_asinh(torch.tensor(NOISE), z, constants), NOISE * slope)
+    torch.testing.assert_close(
+        res_unet.noise_in_asinh(torch.tensor(NOISE), z, constants), NOISE * slope
+    )
 
 
 def test_fitted_spread_is_the_intrinsic_one_with_the_noise_taken_out(data):
     constants, task = data[1]["normalisation"]["target"], make("res_unet", data)
     generator = torch.Generator().manual_seed(0)
     mean = torch.linspace(0, 1.5, 50_000)
-    intrinsic, error = 0.2, 0.2 * constants["asinh_scale"]  # the noise is as large as the spread at the faint end
-    w = examples.to_physical(mean + intrinsic * torch.randn(mean.shape, generator=generator), constants)
+    intrinsic, error = (
+        0.2,
+        0.2 * constants["asinh_scale"],
+    )  # the noise is as large as the spread at the faint end
+    w = examples.to_physical(
+        mean + intrinsic * torch.randn(mean.shape, generator=generator), constants
+    )
     noisy = w + error * torch.randn(mean.shape, generator=generator)
-    batch = {"target": examples.to_normalised(noisy, constants), "error": torch.full_like(mean, error)}
+    batch = {
+        "target": examples.to_normalised(noisy, constants),
+        "error": torch.full_like(mean, error),
+    }
     log_spread = torch.zeros((), requires_grad=True)
     optimiser = torch.optim.LBFGS([log_spread], max_iter=30)
 
@@ -138,7 +191,8 @@ def test_fitted_spread_is_the_intrinsic_one_with_the_noise_taken_out(data):
         return loss
 
     optimiser.step(closure)
-    # 50,000 pixels give 0.5 %; the noise is carried to first order, which leaves some percent at the faint end
+    # 50,000 pixels give 0.5 %; the noise is carried to first order, which leaves some percent at
+    # the faint end
     assert log_spread.exp().item() == pytest.approx(intrinsic, rel=0.05)
 
 
@@ -153,12 +207,19 @@ def test_spread_stays_within_its_bounds_for_any_input(data):
 
 def test_contrasts_know_no_scale_and_slope_of_an_exponential_ramp_is_its_rate(data):
     task = make("res_unet", data)
-    bright = torch.full((1, 2, SIDE, SIDE), 3.0) + 0.05 * torch.arange(SIDE)  # in asinh space, ln where it is bright
+    bright = torch.full((1, 2, SIDE, SIDE), 3.0) + 0.05 * torch.arange(
+        SIDE
+    )  # in asinh space, ln where it is bright
     seen, brighter = task.contrasts(bright), task.contrasts(bright + 1)
-    torch.testing.assert_close(seen[:, 2:], brighter[:, 2:], atol=1e-4, rtol=0)  # single precision of a sum over 32
+    torch.testing.assert_close(
+        seen[:, 2:], brighter[:, 2:], atol=1e-4, rtol=0
+    )  # single precision of a sum over 32
     std = data[1]["normalisation"]["dust"]["asinh_std"]
-    # a step of 0.05 std a pixel of 5 arcmin is 0.15 std a beam of 15; the 1e-8 under the root is nothing beside it
-    torch.testing.assert_close(seen[:, 8], torch.full_like(seen[:, 8], 0.15 * std), atol=1e-3, rtol=0)
+    # a step of 0.05 std a pixel of 5 arcmin is 0.15 std a beam of 15; the 1e-8 under the root is
+    # nothing beside it
+    torch.testing.assert_close(
+        seen[:, 8], torch.full_like(seen[:, 8], 0.15 * std), atol=1e-3, rtol=0
+    )
 
 
 def test_prediction_turns_with_the_tile(data):
@@ -166,13 +227,16 @@ def test_prediction_turns_with_the_tile(data):
     with torch.no_grad():
         task.net.head[-1].weight *= 30
     element = torch.full((4,), 5)
-    turned = res_unet.predict(task, {"input": blocks.symmetry({"x": data[0]["input"]}, element)["x"]})
+    turned = res_unet.predict(
+        task, {"input": blocks.symmetry({"x": data[0]["input"]}, element)["x"]}
+    )
     expected = blocks.symmetry(res_unet.predict(task, data[0]), element)
     for name, value in turned.items():  # sums of eight terms in another order
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-2)
 
 
-# --- masks and weights -----------------------------------------------------------------------------------------------
+# --- masks and weights
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -180,7 +244,10 @@ def test_what_stands_in_an_invalid_pixel_of_the_target_changes_no_loss(name, dat
     batch = dict(data[0])
     batch["valid"] = batch["valid"].clone()
     batch["valid"][:, :, 3:9, 3:9] = 0
-    other = batch | {key: torch.where(batch["valid"] > 0, batch[key], 99.0) for key in ("target", "target_physical")}
+    other = batch | {
+        key: torch.where(batch["valid"] > 0, batch[key], 99.0)
+        for key in ("target", "target_physical")
+    }
     task = make(name, data)
     losses = []
     for version in (batch, other):
@@ -196,13 +263,16 @@ def test_invalid_pixel_and_tile_without_weight_get_no_gradient(data):
     batch["sampling_weight"] = torch.tensor([1.0, 0.0, 2.0, 1.0])
     task = make("res_unet", data)
     mean = torch.randn(4, 1, SIDE, SIDE, requires_grad=True)
-    loss = task.nll(mean, torch.zeros_like(mean), batch) + task.linear_error(mean, torch.zeros_like(mean), batch)
+    loss = task.nll(mean, torch.zeros_like(mean), batch) + task.linear_error(
+        mean, torch.zeros_like(mean), batch
+    )
     res_unet.average(loss, batch).mean().backward()
     assert mean.grad[0, 0, 5, 6] == 0 and (mean.grad[1] == 0).all()
     assert (mean.grad[2:] != 0).all()
 
 
-# --- networks --------------------------------------------------------------------------------------------------------
+# --- networks
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,5 +341,7 @@ def test_network_predicts_the_same_after_a_weights_only_checkpoint(name, data, t
 
 
 def test_tiles_that_cannot_be_halved_so_often_are_refused_before_training(data):
-    with pytest.raises(BadInput, match=r"res_unet: coarse and depth ask for tiles of a multiple of 512 pixels"):
+    with pytest.raises(
+        BadInput, match=r"res_unet: coarse and depth ask for tiles of a multiple of 512 pixels"
+    ):
         make("res_unet", data, coarse=2, depth=8)

@@ -52,8 +52,15 @@ def maps(tmp_path_factory):
     dust = 10 * smooth_sky(NSIDE, BEAM, 300, seed=2)
     co = 0.3 * dust
     co[:100] = np.nan
-    planes = {"dust": dust, "co10": co, "co10_error": np.full_like(dust, 0.4), "co10_null": np.zeros_like(dust)}
-    dataset = xr.Dataset({name: ("pixel", values.astype(np.float32)) for name, values in planes.items()})
+    planes = {
+        "dust": dust,
+        "co10": co,
+        "co10_error": np.full_like(dust, 0.4),
+        "co10_null": np.zeros_like(dust),
+    }
+    dataset = xr.Dataset(
+        {name: ("pixel", values.astype(np.float32)) for name, values in planes.items()}
+    )
     dataset["hi"] = "hi_pixel", np.full(hp.nside2npix(64), 5, np.float32)
     dataset.attrs = {"nside": NSIDE, "hi_nside": 64, "beam_arcmin": BEAM, "data_kind": "simulated"}
     dataset.to_netcdf(path)
@@ -74,21 +81,37 @@ def checkpoint(tmp_path, toy_study):
         constants = {"asinh_scale": 1.0, "asinh_mean": 0.0, "asinh_std": 1.0}
         meta = {"normalisation": dict.fromkeys(("dust", "hi", "target"), constants), "pixels": 32}
         meta |= {"pixel_arcmin": 180 / 32, "beam_arcmin": BEAM, "line": "CO J=1-0"}
-        about = {"study": "toy", "model": "fake", "kind": "network", "module": "fake", "entry": {}, "digest": "abc"}
+        about = {
+            "study": "toy",
+            "model": "fake",
+            "kind": "network",
+            "module": "fake",
+            "entry": {},
+            "digest": "abc",
+        }
         return about | {"meta": meta, "state": {}}
 
     return make
 
 
-# --- what is asked for ----------------------------------------------------------------------------------------------
+# --- what is asked for
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("line", "CO J=2-1", "trained with line 'CO J=2-1'; expected 'CO J=1-0' from the product's line"),
+        (
+            "line",
+            "CO J=2-1",
+            "trained with line 'CO J=2-1'; expected 'CO J=1-0' from the product's line",
+        ),
         ("beam_arcmin", 15.0, r"trained with beam_arcmin 15\.0; expected 120\.0 from .*maps\.nc"),
-        ("pixel_arcmin", 1.40625, r"trained with pixel_arcmin 1\.40625; expected 5\.625 from co\.tiles"),
+        (
+            "pixel_arcmin",
+            1.40625,
+            r"trained with pixel_arcmin 1\.40625; expected 5\.625 from co\.tiles",
+        ),
         ("line", None, "trained with line 'nothing'"),
     ],
 )
@@ -101,15 +124,19 @@ def test_checkpoint_of_another_line_beam_or_pixel_is_refused(maps, key, value, m
 
 
 def test_tiles_that_do_not_cover_the_asked_sky_are_refused():
-    with pytest.raises(BadInput, match=r"3 deg, 32 pixels, on NSIDE 16 centres leave \d+ pixels .* uncovered"):
+    with pytest.raises(
+        BadInput, match=r"3 deg, 32 pixels, on NSIDE 16 centres leave \d+ pixels .* uncovered"
+    ):
         area.area_tiles(16, DISC, 3.0, 32, NSIDE)
     assert 100 < len(area.area_tiles(32, DISC, 3.0, 32, NSIDE)[0]) < 250
-    # between the centres of two pixels lie 1.5 x 1.5 square degrees, less than the 3.4 from one tile to the next
+    # between the centres of two pixels lie 1.5 x 1.5 square degrees, less than the 3.4 from one
+    # tile to the next
     with pytest.raises(BadInput, match="3 deg, 2 pixels"):
         area.area_tiles(32, DISC, 3.0, 2, NSIDE)
 
 
-# --- prediction -----------------------------------------------------------------------------------------------------
+# --- prediction
+# --------------------------------------------------------------------------------------------------
 
 
 def test_linear_model_gives_its_map_back_with_the_closure_it_states(maps, checkpoint):
@@ -127,58 +154,90 @@ def test_linear_model_gives_its_map_back_with_the_closure_it_states(maps, checkp
 
 
 def test_effective_beam_is_that_of_two_interpolations(maps, checkpoint):
-    found = sky.predict_sky(checkpoint(), maps, PRODUCT | {"area": DISC | {"radius_deg": 20.0}}, BANDS)
-    # square grids: at x from a node of pitch q linear interpolation spreads by x (q - x); between tile pixels p apart
-    # |x| is p / 3 on average and x^2 is p^2 / 6, as much as the second interpolation spreads: p q / 3 in all. HEALPix's
-    # next ring is shifted by half a pixel: up to q^2 / 4 more in the share p / 3 q of one axis
+    found = sky.predict_sky(
+        checkpoint(), maps, PRODUCT | {"area": DISC | {"radius_deg": 20.0}}, BANDS
+    )
+    # square grids: at x from a node of pitch q linear interpolation spreads by x (q - x); between
+    # tile pixels p apart |x| is p / 3 on average and x^2 is p^2 / 6, as much as the second
+    # interpolation spreads: p q / 3 in all. HEALPix's next ring is shifted by half a pixel: up to
+    # q^2 / 4 more in the share p / 3 q of one axis
     share = (found.attrs["beam_arcmin"] ** 2 - BEAM**2) / (8 * np.log(2))
     share /= (180 / 32) * hp.nside2resol(NSIDE, arcmin=True)
     assert 1 / 3 < share < 1 / 2
 
 
-def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_overlap(maps, checkpoint):
-    shared = sky.predict_sky(checkpoint(STOCHASTIC.replace("START", 'batch["noise"]')), maps, PRODUCT, BANDS)
+def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_overlap(
+    maps, checkpoint
+):
+    shared = sky.predict_sky(
+        checkpoint(STOCHASTIC.replace("START", 'batch["noise"]')), maps, PRODUCT, BANDS
+    )
     field = sky.noise_on_sphere(60.0, 2, 5)
     at = np.array(hp.pix2vec(NSIDE, shared.pixel.values))
     direct = sky.sample(field[:1], at)[0][0]
-    assert shared.attrs["seam_realisation"] < 0.1  # tiles that saw one field differ by its interpolation
+    assert (
+        shared.attrs["seam_realisation"] < 0.1
+    )  # tiles that saw one field differ by its interpolation
     # the field, through tiles of 5.6 arcmin: the interpolation's loss only
     assert np.corrcoef(shared.realisation, direct)[0, 1] > 0.999
     assert shared.realisation.std() == pytest.approx(direct.std(), rel=0.02)
-    assert shared.sample_std.mean() == pytest.approx(np.sqrt(2 / np.pi), abs=0.12)  # of two draws of unit variance
+    assert shared.sample_std.mean() == pytest.approx(
+        np.sqrt(2 / np.pi), abs=0.12
+    )  # of two draws of unit variance
 
 
 def test_network_that_draws_for_each_tile_loses_power_in_the_blend(maps, checkpoint):
     torch.manual_seed(0)
     own = STOCHASTIC.replace("START", 'torch.randn(len(dust), 2, 1, 1).expand_as(batch["noise"])')
     found = sky.predict_sky(checkpoint(own), maps, PRODUCT, BANDS)
-    # one number a tile: where w are its weights, blending leaves sum(w^2) of the variance, a third to two thirds here
+    # one number a tile: where w are its weights, blending leaves sum(w^2) of the variance, a third
+    # to two thirds here
     assert found.realisation.std() < 0.8
-    # and what it takes is the scatter between tiles: together they are the drawn variance of 1, known to 0.14 from some
-    # 130 tiles that overlap
-    assert (1 + found.attrs["seam_realisation"] ** 2) * float(found.realisation.var()) == pytest.approx(1, abs=0.4)
+    # and what it takes is the scatter between tiles: together they are the drawn variance of 1,
+    # known to 0.14 from some 130 tiles that overlap
+    assert (1 + found.attrs["seam_realisation"] ** 2) * float(
+        found.realisation.var()
+    ) == pytest.approx(1, abs=0.4)
 
 
 def test_field_on_the_sphere_has_unit_variance_and_the_spectrum_of_its_beam():
     first, second = sky.noise_on_sphere(120.0, 2, seed=1)
-    assert first.std() == pytest.approx(1, abs=0.05) and abs(np.corrcoef(first, second)[0, 1]) < 0.05
+    assert (
+        first.std() == pytest.approx(1, abs=0.05) and abs(np.corrcoef(first, second)[0, 1]) < 0.05
+    )
     np.testing.assert_array_equal(first, sky.noise_on_sphere(120.0, 1, seed=1)[0])
     ell, cl = power.banded(hp.anafast(first, lmax=151, iter=0))
     expected = np.exp(-ell * (ell + 1) * (np.radians(2) / 2.3548) ** 2)
     ratio = (cl / expected) / (cl / expected)[0]
-    np.testing.assert_allclose(ratio, 1, atol=0.15)  # cosmic variance: a band of 30 l holds 960 modes and more
+    np.testing.assert_allclose(
+        ratio, 1, atol=0.15
+    )  # cosmic variance: a band of 30 l holds 960 modes and more
     with pytest.raises(BadInput, match="starts from a field of 2 arcmin; expected at least 6.9"):
         sky.noise_on_sphere(2.0, 1, seed=1)
 
 
-# --- uncertainty, mask, files ---------------------------------------------------------------------------------------
+# --- uncertainty, mask, files
+# ---------------------------------------------------------------------------------------
 
 
 def member(seed=0, n=6, value=1.0, **extra) -> xr.Dataset:
     names = {"prediction": value, "disagreement": 0.2, "known": 1.0} | extra
     planes = {name: ("pixel", np.full(n, v, np.float32)) for name, v in names.items()}
-    attrs = {"nside": NSIDE, "model": "fake", "seed": seed, "digest": "0123456789abcdef", "line": "10", "tiles": 3}
-    attrs |= {"beam_arcmin": 16.0, "closure_rms": 0.003, "seam": 0.01, "samples": 0, "data_kind": "simulated"}
+    attrs = {
+        "nside": NSIDE,
+        "model": "fake",
+        "seed": seed,
+        "digest": "0123456789abcdef",
+        "line": "10",
+        "tiles": 3,
+    }
+    attrs |= {
+        "beam_arcmin": 16.0,
+        "closure_rms": 0.003,
+        "seam": 0.01,
+        "samples": 0,
+        "data_kind": "simulated",
+    }
     return xr.Dataset(planes, {"pixel": np.arange(n, dtype=np.int32)}, attrs)
 
 
@@ -189,11 +248,15 @@ def test_variances_of_model_tiles_and_seeds_add():
     assert error[0] ** 2 == pytest.approx((0.3**2 + 0.5**2) / 2 + 0.5 + 0.2**2, rel=1e-6)
     *_, error, _, made_of = write.join_seeds([member()], ["a"])
     assert np.isnan(error).all() and made_of == "none"
-    _, error, realisation, made_of = write.join_seeds([member(sample_std=9, spread=0.4, realisation=7)], ["a"])
+    _, error, realisation, made_of = write.join_seeds(
+        [member(sample_std=9, spread=0.4, realisation=7)], ["a"]
+    )
     assert error[0] ** 2 == pytest.approx(0.4**2 + 0.2**2, rel=1e-6) and realisation[0] == 7
     assert made_of == "spread+tiles"
     _, error, _, made_of = write.join_seeds([member(sample_std=0.3, realisation=7)], ["a"])
-    assert error[0] ** 2 == pytest.approx(0.3**2 + 0.2**2, rel=1e-6) and made_of == "sample_std+tiles"
+    assert (
+        error[0] ** 2 == pytest.approx(0.3**2 + 0.2**2, rel=1e-6) and made_of == "sample_std+tiles"
+    )
     with pytest.raises(BadInput, match="b: another area or NSIDE than a"):
         write.join_seeds([member(), member(n=5)], ["a", "b"])
 
@@ -205,7 +268,9 @@ def test_realisation_has_its_own_seam_and_mass_in_the_header():
     intensity, _, realisation, made_of = write.join_seeds(skies, ["a", "b"])
     facts = write.line_facts("10", skies, intensity, realisation, made_of)
     assert facts["SEAMR10"][0] == 0.3 and facts["MASSR10"][0] == 2.0 and facts["SEAM10"][0] == 0.01
-    assert not {"SEAMR10", "MASSR10"} & set(write.line_facts("10", [member()], intensity, None, "none"))
+    assert not {"SEAMR10", "MASSR10"} & set(
+        write.line_facts("10", [member()], intensity, None, "none")
+    )
 
 
 def test_mask_bits_stand_where_their_definition_has_them():
@@ -217,7 +282,13 @@ def test_mask_bits_stand_where_their_definition_has_them():
     noise[pixel[1]] = np.nan  # the median stands in
     views = pd.DataFrame({"glon": [120.0], "glat": [4.0], "angle": [30.0]})
     bits = write.mask_bits(found, np.array([10, 4.1, 10, 3.9, 10.0]), noise, 8.0, views, 3.0)
-    assert bits.tolist() == [write.MISSING, 0, write.EXTRAPOLATED, write.EXTRAPOLATED | write.TRAINED, 0]
+    assert bits.tolist() == [
+        write.MISSING,
+        0,
+        write.EXTRAPOLATED,
+        write.EXTRAPOLATED | write.TRAINED,
+        0,
+    ]
 
 
 @pytest.fixture
@@ -229,13 +300,31 @@ def product(maps, checkpoint, tmp_path, monkeypatch):
     config = {"entry": {}, "line": "10", "tiles": TILES, "product": PRODUCT, "bands": BANDS}
     skies = [tmp_path / f"seed{seed}.nc" for seed in (0, 1)]
     for seed, path in enumerate(skies):
-        call(monkeypatch, co_predict_sky, f"--model=fake --seed={seed} --maps={maps.path}", config, path, "best.ckpt")
+        call(
+            monkeypatch,
+            co_predict_sky,
+            f"--model=fake --seed={seed} --maps={maps.path}",
+            config,
+            path,
+            "best.ckpt",
+        )
     tiles = {"tile": [1], "glon": [300.0], "glat": [-50.0], "split": ["train"], "complex": [""]}
-    pd.DataFrame(tiles | {"bright_fraction": 1.0, "sampling_weight": 1.0}).to_csv(tmp_path / "tiles.csv", index=False)
+    pd.DataFrame(tiles | {"bright_fraction": 1.0, "sampling_weight": 1.0}).to_csv(
+        tmp_path / "tiles.csv", index=False
+    )
     config = {"name": "spot", "product": PRODUCT, "cnv": {"10": 1.42e-5, "21": 4.5e-5}}
-    config |= {"tiles": TILES | {"snr_threshold": 8.0, "seed": 0}, "sets": {"10": {"views": 1, "shift_deg": 0.5}}}
+    config |= {
+        "tiles": TILES | {"snr_threshold": 8.0, "seed": 0},
+        "sets": {"10": {"views": 1, "shift_deg": 0.5}},
+    }
     words = f"--maps={maps.path} --skies {skies[0]} {skies[1]} --tiles={tmp_path}/tiles.csv"
-    call(monkeypatch, co_write_product, f"{words} --output-pysm={tmp_path}/pysm.fits", config, tmp_path / "spot.fits")
+    call(
+        monkeypatch,
+        co_write_product,
+        f"{words} --output-pysm={tmp_path}/pysm.fits",
+        config,
+        tmp_path / "spot.fits",
+    )
     return tmp_path
 
 
@@ -258,14 +347,28 @@ def call(monkeypatch, script, words: str, config: dict, output, checkpoint: str 
 def test_product_is_read_by_healpy_and_says_what_it_is(product, maps):
     path = product / "spot.fits"
     header = fits.getheader(path, 1)
-    assert [header[f"TTYPE{i}"] for i in (1, 2, 3)] == ["I10", "E10", "M10"] and header["TUNIT1"] == "K_RJ km/s"
-    said = {"ORDERING": "RING", "COORDSYS": "GALACTIC", "SKYKIND": "simulated", "MODEL10": "fake", "SEEDS10": "0,1"}
+    assert [header[f"TTYPE{i}"] for i in (1, 2, 3)] == ["I10", "E10", "M10"] and header[
+        "TUNIT1"
+    ] == "K_RJ km/s"
+    said = {
+        "ORDERING": "RING",
+        "COORDSYS": "GALACTIC",
+        "SKYKIND": "simulated",
+        "MODEL10": "fake",
+        "SEEDS10": "0,1",
+    }
     assert {key: header[key] for key in said} == said
-    assert header["ERROR10"] == "spread+seeds+tiles" and header["CNV10"] == 1.42e-5 and header["CLOSE10"] < 0.02
+    assert (
+        header["ERROR10"] == "spread+seeds+tiles"
+        and header["CNV10"] == 1.42e-5
+        and header["CLOSE10"] < 0.02
+    )
     assert header["BEAM10"] > BEAM and header["DIGST10"] == "abc,abc"
     intensity, error = (hp.read_map(path, field=k) for k in (0, 1))
     inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
-    np.testing.assert_allclose(intensity[inside], 0.3 * maps.array("dust")[inside], rtol=0.05)  # closure, at its worst
+    np.testing.assert_allclose(
+        intensity[inside], 0.3 * maps.array("dust")[inside], rtol=0.05
+    )  # closure, at its worst
     assert (intensity == hp.UNSEEN).sum() == hp.nside2npix(NSIDE) - len(inside)
     assert error[inside].mean() == pytest.approx(0.5, rel=0.01)  # seeds agree, tiles nearly
     bits = hp.read_map(path, field=2).astype(int)
@@ -304,7 +407,11 @@ def test_footprints_of_a_product_are_tabulated(product, maps, monkeypatch):
 def drawn(product, maps, monkeypatch):
     """The figures of the product by name, as its entry point would save them."""
     made = {}
-    monkeypatch.setattr(co_plot_product.plotting, "save", lambda figure, path, kind: made.update({path.stem: figure}))
+    monkeypatch.setattr(
+        co_plot_product.plotting,
+        "save",
+        lambda figure, path, kind: made.update({path.stem: figure}),
+    )
     words = [f"--maps={maps.path} --product={product}/spot.fits --skies={product}/seed0.nc"]
     words += [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
     config = {"area": DISC, "plane_deg": 20, "views": 1}
@@ -322,10 +429,15 @@ def test_disc_is_shown_on_the_scale_of_its_own_brightest_sky(drawn, product):
     top = np.percentile(intensity[intensity != hp.UNSEEN], 99.9)
     for ax in panels.values():
         image = ax.images[0]
-        assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(top, rel=0.05)  # two digits
+        assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(
+            top, rel=0.05
+        )  # two digits
         assert image.colorbar.get_ticks()[-1] == image.norm.vmax  # the top has its number
         # no label on the border: all within 0.7 radii of the centre
-        assert ax.texts and max(np.abs(label.get_position()).max() for label in ax.texts) < 0.7 * 12 * 1.05
+        assert (
+            ax.texts
+            and max(np.abs(label.get_position()).max() for label in ax.texts) < 0.7 * 12 * 1.05
+        )
     values = panels["CO 1-0, predicted"].images[0].get_array()
     centre = hp.ang2pix(NSIDE, 300, -50, lonlat=True)
     assert values[200, 200] == intensity[centre] and np.isnan(np.ma.filled(values, np.nan)[0, 0])
@@ -338,13 +450,20 @@ def test_faint_disc_is_not_one_flat_colour():
     noise = np.random.default_rng(0).normal(0, 0.45, sky_of.size)
     figure = figures.whole_sky({"10": {"I": sky_of}}, {"10": noise}, DISC)
     observed, predicted = (ax.images[0].norm.vmax for ax in figure.axes if ax.images)
-    assert predicted == 0.05 and observed == pytest.approx(3.09 * 0.45, rel=0.1)  # 99.9 % of a normal distribution
+    assert predicted == 0.05 and observed == pytest.approx(
+        3.09 * 0.45, rel=0.1
+    )  # 99.9 % of a normal distribution
     plt.close(figure)
 
 
 def test_zooms_show_the_same_sky_in_each_column(drawn):
     panels = [ax for ax in drawn["zooms"].axes if ax.images]
-    assert [ax.get_title() for ax in panels] == ["dust 857 GHz", "CO 1-0, observed", "CO 1-0, predicted", "uncertainty"]
+    assert [ax.get_title() for ax in panels] == [
+        "dust 857 GHz",
+        "CO 1-0, observed",
+        "CO 1-0, predicted",
+        "uncertainty",
+    ]
     dust, observed, predicted, uncertainty = (ax.images[0] for ax in panels)
     np.testing.assert_allclose(observed.get_array(), 0.3 * dust.get_array(), rtol=1e-5)
     assert np.corrcoef(predicted.get_array().ravel(), dust.get_array().ravel())[0, 1] > 0.99
@@ -354,10 +473,14 @@ def test_zooms_show_the_same_sky_in_each_column(drawn):
 def test_power_after_blending_stands_beside_what_interpolation_costs_the_dust(drawn, product):
     outside, ratio = (ax for ax in drawn["power"].axes if ax.get_visible())
     assert outside.get_title(loc="left").startswith("CO 1-0, |b| > 20 deg (f_sky 0.0")
-    assert not outside.get_title(loc="left").endswith("0.0)") and "0.00)" not in outside.get_title(loc="left")
+    assert not outside.get_title(loc="left").endswith("0.0)") and "0.00)" not in outside.get_title(
+        loc="left"
+    )
     lines = {line.get_label(): line for line in outside.lines}
     observed, predicted = (lines[name].get_ydata() for name in ("observed", "predicted"))
-    np.testing.assert_allclose(predicted[:4] / observed[:4], 1, atol=0.05)  # within the beam of 2 deg
+    np.testing.assert_allclose(
+        predicted[:4] / observed[:4], 1, atol=0.05
+    )  # within the beam of 2 deg
     shown = {line.get_label(): line.get_ydata() for line in ratio.lines}
     with xr.open_dataset(product / "seed0.nc") as found:
         for label, field in (("dust: interpolation alone", "dust"), ("predicted", "prediction")):
@@ -377,7 +500,8 @@ def without_output(parser):
     return made
 
 
-# --- footprints and power -------------------------------------------------------------------------------------------
+# --- footprints and power
+# -------------------------------------------------------------------------------------------
 
 
 def test_area_of_a_box_is_that_of_the_sphere():
@@ -385,17 +509,22 @@ def test_area_of_a_box_is_that_of_the_sphere():
     found = footprints.inside(256, box).sum() * hp.nside2pixarea(256, degrees=True)
     expected = 30 * np.degrees(np.sin(np.radians(60)) - np.sin(np.radians(30)))
     assert found == pytest.approx(expected, rel=0.01)
-    assert footprints.inside(64, box | {"lon": [0, 360], "lat": [-90, 90], "least_b": 30}).mean() == pytest.approx(
-        0.5, rel=0.01
-    )
+    assert footprints.inside(
+        64, box | {"lon": [0, 360], "lat": [-90, 90], "least_b": 30}
+    ).mean() == pytest.approx(0.5, rel=0.01)
 
 
 def test_equatorial_box_agrees_with_astropy():
     box = {"frame": "equatorial", "lon": [300, 60], "lat": [-70, -40], "least_b": 0}
     lon, lat = hp.pix2ang(64, np.arange(hp.nside2npix(64)), lonlat=True)
     sky_of = SkyCoord(lon, lat, unit="deg", frame="galactic").icrs
-    expected = (np.abs((sky_of.ra.deg + 180) % 360 - 180) <= 60) & (sky_of.dec.deg >= -70) & (sky_of.dec.deg <= -40)
-    # healpy's rotation is of B1950-like constants to some arcsec: pixels on the very border may differ
+    expected = (
+        (np.abs((sky_of.ra.deg + 180) % 360 - 180) <= 60)
+        & (sky_of.dec.deg >= -70)
+        & (sky_of.dec.deg <= -40)
+    )
+    # healpy's rotation is of B1950-like constants to some arcsec: pixels on the very border may
+    # differ
     assert (footprints.inside(64, box) != expected).sum() < 5
 
 
@@ -414,15 +543,25 @@ def test_returned_beam_is_the_quadrature_sum_of_beam_and_further_smoothing():
     assert found == pytest.approx(np.hypot(120, 60), rel=0.005)
 
 
-# --- the workflow ---------------------------------------------------------------------------------------------------
+# --- the workflow
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ({"products": {"x": {"lines": {"10": "resunet"}}}}, "co.products.x.lines.10: unknown model 'resunet'; did you"),
-        ({"products": {"x": {"lines": {"21": "res_unet"}}}}, "model 'res_unet' learns line 10 from set 'co10'"),
-        ({"run_products": ["sky"], "products": {"skye": {"lines": {"10": "res_unet"}}}}, "did you mean 'skye'?"),
+        (
+            {"products": {"x": {"lines": {"10": "resunet"}}}},
+            "co.products.x.lines.10: unknown model 'resunet'; did you",
+        ),
+        (
+            {"products": {"x": {"lines": {"21": "res_unet"}}}},
+            "model 'res_unet' learns line 10 from set 'co10'",
+        ),
+        (
+            {"run_products": ["sky"], "products": {"skye": {"lines": {"10": "res_unet"}}}},
+            "did you mean 'skye'?",
+        ),
     ],
 )
 def test_product_of_an_unknown_model_or_line_is_refused_at_parse_time(tmp_path, overlay, message):

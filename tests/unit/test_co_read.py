@@ -63,7 +63,9 @@ def test_hi4pi_gives_nhi_where_healpy_by_field_number_may_give_latitude(tmp_path
     np.testing.assert_array_equal(read_hi4pi(path)["NHI"], np.float32(SKY["hi"]))
     latitude = healpy.pix2ang(NSIDE, np.arange(SKY["hi"].size), lonlat=True)[1]
     by_number = {"EXPLICIT": SKY["hi"], "IMPLICIT": latitude}[scheme]  # the trap is real:
-    np.testing.assert_array_equal(healpy.read_map(path, field=4, dtype=np.float32), np.float32(by_number))
+    np.testing.assert_array_equal(
+        healpy.read_map(path, field=4, dtype=np.float32), np.float32(by_number)
+    )
 
 
 def test_hi4pi_rows_in_any_order_come_out_in_pixel_order(tmp_path):
@@ -74,7 +76,10 @@ def test_hi4pi_rows_in_any_order_come_out_in_pixel_order(tmp_path):
 
 def test_hi4pi_in_the_wrong_ordering_contradicts_its_own_positions(tmp_path):
     path = write_hi4pi(tmp_path / "hi.fits", SKY["hi"], {"ORDERING": "NESTED"})
-    with pytest.raises(BadInput, match="GLON and GLAT lie up to .* deg from the pixel centres .* in NESTED ordering"):
+    with pytest.raises(
+        BadInput,
+        match="GLON and GLAT lie up to .* deg from the pixel centres .* in NESTED ordering",
+    ):
         read_hi4pi(path)
 
 
@@ -93,7 +98,8 @@ def test_hi4pi_with_rows_missing_is_refused(tmp_path):
 
 def test_prepared_maps_are_in_ring_order_and_physical_units(raw):
     dataset = prepare(raw)
-    # The kernel of 14' is narrower than a pixel of NSIDE 32 (110'), so that dust keeps its values; 1e-6 is float32.
+    # The kernel of 14' is narrower than a pixel of NSIDE 32 (110'), so that dust keeps its values;
+    # 1e-6 is float32.
     np.testing.assert_allclose(dataset["dust"], SKY["dust"] - 0.64, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(dataset["hi"], SKY["hi"] / 1e20, rtol=1e-6)
     np.testing.assert_array_equal(dataset["co21"], np.float32(0.7 * SKY["co"]))
@@ -108,7 +114,9 @@ def test_prepared_maps_are_in_ring_order_and_physical_units(raw):
 def test_swapped_ordering_of_one_raw_map_stops_the_rule_and_names_the_map(raw, which):
     write = {"dust": write_dust, "co": write_co}[which]
     write(raw / f"{which}.fits", SKY[which], {"ORDERING": "RING"})  # the pixels are NESTED
-    with pytest.raises(BadInput, match=rf"{which}\.fits: column I(10)? is not in RING order .* read as NESTED"):
+    with pytest.raises(
+        BadInput, match=rf"{which}\.fits: column I(10)? is not in RING order .* read as NESTED"
+    ):
         prepare(raw)
 
 
@@ -160,7 +168,9 @@ def test_smoothing_leaves_a_constant_constant_beside_a_hole():
     sky[1000:1500] = np.nan
     smooth = maps.smooth_sphere(sky, 5.0, 90.0)
     np.testing.assert_array_equal(np.isnan(smooth), np.isnan(sky))
-    np.testing.assert_allclose(smooth[~np.isnan(sky)], 3.0, rtol=1e-5)  # same kernel above and below the fraction
+    np.testing.assert_allclose(
+        smooth[~np.isnan(sky)], 3.0, rtol=1e-5
+    )  # same kernel above and below the fraction
 
 
 def test_smoothing_to_a_narrower_beam_is_refused():

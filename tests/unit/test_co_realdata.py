@@ -1,6 +1,8 @@
-"""The study's readers, guards and fits on real maps reproduce numbers found independently of this code.
+"""The study's readers, guards and fits on real maps reproduce numbers found independently of this
+code.
 
-Reference values: the README of the data folder. Tolerances are half a unit of the last digit given there, unless said.
+Reference values: the README of the data folder. Tolerances are half a unit of the last digit given
+there, unless said.
 """
 
 from dataclasses import replace
@@ -31,7 +33,9 @@ def hi(folder):
 
 @pytest.fixture(scope="module")
 def dust(folder):
-    return read_healpix(folder / "pysm_d5_dust_900GHz_nside64.fits", {"TEMPERATURE": "uK_RJ"}, lenient=True)
+    return read_healpix(
+        folder / "pysm_d5_dust_900GHz_nside64.fits", {"TEMPERATURE": "uK_RJ"}, lenient=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +67,27 @@ def test_nside_given_as_a_string_and_a_unit_in_the_header_are_read(folder):
     path = folder / "pysm_d1_dust_353GHz_nside64.fits"
     table = read_healpix(path, {"I_STOKES": "uK_RJ"})  # not lenient: TUNIT and COORDSYS are there
     assert table.nside == 64 and table.data_kind == "survey"
-    np.testing.assert_array_equal(table["I_STOKES"], healpy.read_map(path, field=0, dtype=np.float32))
+    np.testing.assert_array_equal(
+        table["I_STOKES"], healpy.read_map(path, field=0, dtype=np.float32)
+    )
 
 
 def test_percentiles_of_hi_and_dust(hi, intensity):
     found = np.percentile(hi["I"] / 1e20, [1, 5, 25, 50, 75, 95, 99, 100])
-    np.testing.assert_allclose(found, [0.92, 1.22, 2.68, 5.30, 11.76, 51.5, 102.2, 219.5], rtol=5e-3)
+    np.testing.assert_allclose(
+        found, [0.92, 1.22, 2.68, 5.30, 11.76, 51.5, 102.2, 219.5], rtol=5e-3
+    )
     found = np.percentile(intensity, [1, 50, 95, 99, 99.9, 100])
-    np.testing.assert_allclose(found, [0.34, 2.49, 34.7, 133.9, 566, 2145], rtol=1.5e-2)  # 0.34 has two digits
+    np.testing.assert_allclose(
+        found, [0.34, 2.49, 34.7, 133.9, 566, 2145], rtol=1.5e-2
+    )  # 0.34 has two digits
 
 
 def test_two_hi_surveys_agree(folder, hi):
     lab = read_healpix(folder / "lab_nhi_nside64.fits", {"I": "cm-2"}, lenient=True)
-    assert np.corrcoef(np.float64(hi["I"]), np.float64(lab["I"]))[0, 1] == pytest.approx(0.9989, abs=5e-5)
+    assert np.corrcoef(np.float64(hi["I"]), np.float64(lab["I"]))[0, 1] == pytest.approx(
+        0.9989, abs=5e-5
+    )
     assert np.median(hi["I"] / lab["I"]) == pytest.approx(0.991, abs=5e-4)
 
 
@@ -95,7 +107,9 @@ def test_guard_finds_the_slip_in_either_direction_and_in_either_map(hi, dust, eb
 @pytest.mark.parametrize("label", ["NESTED", "RING"])
 @pytest.mark.parametrize("noise", [0.12, 0.45])
 def test_guard_finds_the_slip_of_a_faint_noisy_co_map(hi, dust, intensity, noise, label):
-    """CO from the dust excess, with the noise of Type 2 in a 15' beam (0.45) and in a pixel of 13 beams (0.12)."""
+    """CO from the dust excess, with the noise of Type 2 in a 15' beam (0.45) and in a pixel of 13
+    beams (0.12).
+    """
     w = excess_co(intensity, hi["I"] / 1e20, 0.4, -0.011, 2.0, 1.0)
     w = w + noise * np.random.default_rng(0).standard_normal(w.size)
     co = replace(hi, columns=("I10",), maps=np.float32(w)[None])
@@ -119,14 +133,18 @@ def test_dust_emissivity_of_the_atomic_sky(hi, intensity, latitude):
 
 def test_dust_excess_covers_the_expected_share_of_the_sky(hi, intensity, latitude):
     w = excess_co(intensity, hi["I"] / 1e20, eps=0.400, offset=0.0, x_factor=2.0, w0=0.0)
-    assert [np.mean(w > limit) for limit in (1, 3.6, 10, 30)] == pytest.approx([0.261, 0.128, 0.052, 0.019], abs=1e-3)
+    assert [np.mean(w > limit) for limit in (1, 3.6, 10, 30)] == pytest.approx(
+        [0.261, 0.128, 0.052, 0.019], abs=1e-3
+    )
     assert np.mean(w[latitude < 10] > 3.6) == pytest.approx(0.543, abs=1e-3)
     assert np.sum(w[latitude > 20] > 3.6) / np.sum(latitude > 20) == pytest.approx(0.014, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
 def l1448(folder):
-    """W(13CO) [K km/s] of L1448 at full resolution, A_V [mag] on its grid (y, x), and the map that A_V is from."""
+    """W(13CO) [K km/s] of L1448 at full resolution, A_V [mag] on its grid (y, x), and the map that
+    A_V is from.
+    """
     cube = read_cube(folder / "l1448_13co.fits", assume_unit="K")
     assert cube.channel_width == pytest.approx(0.0664, abs=5e-5)
     extinction = read_extinction(folder / "perseus_av_2mass.fits", assume_unit="mag")
@@ -145,7 +163,9 @@ def test_regridding_equals_reproject(l1448):
     w, av, extinction = l1448
     source = (extinction.values, extinction.wcs)
     expected, _ = reproject_interp(source, w.wcs, shape_out=w.values.shape, order="bilinear")
-    np.testing.assert_allclose(av, expected, rtol=1e-7)  # both bilinear; rounding of the coordinates
+    np.testing.assert_allclose(
+        av, expected, rtol=1e-7
+    )  # both bilinear; rounding of the coordinates
     assert (av.min(), av.max()) == pytest.approx((1.31, 6.04), abs=5e-3)
 
 
@@ -159,6 +179,10 @@ def test_co_of_l1448_follows_extinction_above_a_threshold_of_08_mag(l1448):
 
 
 def test_threshold_of_l1448_barely_depends_on_the_beam_of_the_telescope(l1448):
-    """The reference smooths W by the full 5'; allowing for the telescope's 46" moves the threshold by 0.006 mag."""
+    """The reference smooths W by the full 5'; allowing for the telescope's 46" moves the threshold
+    by 0.006 mag.
+    """
     w, av, _ = l1448
-    assert fit_threshold(av, maps.smooth_flat(w, 46 / 60, 5.0).values)[1] == pytest.approx(0.80, abs=0.01)
+    assert fit_threshold(av, maps.smooth_flat(w, 46 / 60, 5.0).values)[1] == pytest.approx(
+        0.80, abs=0.01
+    )

@@ -10,9 +10,13 @@ PIXEL = np.radians(TILE_DEG) / N
 
 
 def gaussian_field(n_fields, power, rng, margin=2):
-    """Gaussian fields of spectrum power(l), cut from a periodic plane `margin` times wider than the tile."""
+    """Gaussian fields of spectrum power(l), cut from a periodic plane `margin` times wider than the
+    tile.
+    """
     wide = margin * N
-    ell = np.hypot(2 * np.pi * np.fft.fftfreq(wide, PIXEL)[:, None], 2 * np.pi * np.fft.rfftfreq(wide, PIXEL))
+    ell = np.hypot(
+        2 * np.pi * np.fft.fftfreq(wide, PIXEL)[:, None], 2 * np.pi * np.fft.rfftfreq(wide, PIXEL)
+    )
     white = np.fft.rfft2(rng.standard_normal((n_fields, wide, wide)))  # of power PIXEL^2
     return np.fft.irfft2(white * np.sqrt(power(ell)) / PIXEL, s=(wide, wide))[:, :N, :N]
 
@@ -30,14 +34,18 @@ def test_known_spectrum_is_recovered_in_amplitude():
 
     rng = np.random.default_rng(0)
     ell, found = banded({"a": gaussian_field(300, power, rng)}, [("a", "a")])
-    # 20 modes a band, 300 tiles: 1.3 % of scatter; the tile's mean takes 6 % of the first band with it
+    # 20 modes a band, 300 tiles: 1.3 % of scatter; the tile's mean takes 6 % of the first band with
+    # it
     np.testing.assert_allclose(found["a", "a"].mean(0)[0], power(ell)[0], rtol=0.09)
     np.testing.assert_allclose(found["a", "a"].mean(0)[1:], power(ell)[1:], rtol=0.04)
 
 
 def test_masked_sky_does_not_change_the_amplitude_of_a_white_spectrum():
     rng = np.random.default_rng(1)
-    field, weight = gaussian_field(300, lambda ell: np.full_like(ell, 2e-6), rng), np.ones((300, N, N))
+    field, weight = (
+        gaussian_field(300, lambda ell: np.full_like(ell, 2e-6), rng),
+        np.ones((300, N, N)),
+    )
     weight[:, 10:25, 20:50] = 0
     field[weight == 0] = 1e9  # must not be looked at
     _, found = banded({"a": field}, [("a", "a")], weight)
@@ -62,7 +70,9 @@ def test_rho_has_no_unit_and_is_zero_for_a_constant():
     a = gaussian_field(5, lambda ell: 1 / (1 + ell), rng)
     fields = {"a": a, "b": -3 * a + 7, "c": np.full_like(a, 2.0)}
     _, c = banded(fields, [("a", "a"), ("b", "b"), ("a", "b"), ("c", "c"), ("a", "c")])
-    np.testing.assert_allclose(spectra.coherence(c["a", "b"], c["a", "a"], c["b", "b"]), -1, rtol=1e-9)
+    np.testing.assert_allclose(
+        spectra.coherence(c["a", "b"], c["a", "a"], c["b", "b"]), -1, rtol=1e-9
+    )
     assert np.abs(spectra.coherence(c["a", "c"], c["a", "a"], c["c", "c"])).max() <= 1
     assert (spectra.coherence(np.zeros(3), np.ones(3), np.zeros(3)) == 0).all()
 
@@ -84,4 +94,6 @@ def test_bands_beyond_the_nyquist_multipole_are_left_out(n, count):
 
 
 def test_beam_power_of_15_arcmin_falls_to_a_tenth_at_819_and_a_twentieth_at_934():
-    np.testing.assert_allclose(spectra.beam_power(np.array([819, 934, 1158]), 15), [0.1, 0.05, 0.01], rtol=0.01)
+    np.testing.assert_allclose(
+        spectra.beam_power(np.array([819, 934, 1158]), 15), [0.1, 0.05, 0.01], rtol=0.01
+    )

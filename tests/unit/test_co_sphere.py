@@ -12,10 +12,14 @@ NSIDE, PIXELS, SIZE_DEG = 1024, 128, 3.0
 
 
 def smooth_sky(nside: int, fwhm_arcmin: float, lmax: int, seed: int) -> np.ndarray:
-    """A lognormal sky with C_l ~ l^-2.8 under a Gaussian beam: as steep and as bright in places as CO's."""
+    """A lognormal sky with C_l ~ l^-2.8 under a Gaussian beam: as steep and as bright in places as
+    CO's.
+    """
     ell, m = hp.Alm.getlm(lmax)
     draws = np.random.default_rng(seed).standard_normal((2, len(ell)))
-    alm = np.where(m > 0, draws[0] + 1j * draws[1], draws[0]) * np.where(ell > 1, np.maximum(ell, 1.0) ** -1.4, 0)
+    alm = np.where(m > 0, draws[0] + 1j * draws[1], draws[0]) * np.where(
+        ell > 1, np.maximum(ell, 1.0) ** -1.4, 0
+    )
     field = hp.alm2map(hp.smoothalm(alm, fwhm=np.radians(fwhm_arcmin / 60)), nside, lmax=lmax)
     return np.exp(0.5 * field / field.std()).astype(np.float32)
 
@@ -53,7 +57,9 @@ def test_pixels_of_a_tile_lie_where_the_wcs_standard_has_them(glon, glat):
     for i in (column, row):
         assert (i > -1e-6).all() and (i < PIXELS - 1 + 1e-6).all()  # nothing to interpolate beyond
     area = len(place.pixel) * hp.nside2pixarea(NSIDE, degrees=True)
-    assert area == pytest.approx((SIZE_DEG * (PIXELS - 1) / PIXELS) ** 2, rel=0.03)  # a ring of pixels more or less
+    assert area == pytest.approx(
+        (SIZE_DEG * (PIXELS - 1) / PIXELS) ** 2, rel=0.03
+    )  # a ring of pixels more or less
 
 
 def test_tile_returned_to_the_sphere_closes_within_half_a_percent():
@@ -86,7 +92,9 @@ def test_coarser_centres_leave_gaps_that_are_counted():
 
 
 def test_tiles_of_few_pixels_leave_the_gaps_that_the_blend_finds():
-    """A tile gives values between its outermost pixel centres only: four pixels across 3 degrees cover 2.25."""
+    """A tile gives values between its outermost pixel centres only: four pixels across 3 degrees
+    cover 2.25.
+    """
     blend = Blend(128, 1)
     for glon, glat in np.column_stack(tile_centres(32)):
         place = footprint(128, glon, glat, SIZE_DEG, 4)
@@ -96,7 +104,9 @@ def test_tiles_of_few_pixels_leave_the_gaps_that_the_blend_finds():
 
 
 def test_window_takes_the_seams_out_of_tiles_that_disagree():
-    """10 % of random gain a tile: flat weights leave steps of its size, the window spreads them over a tile."""
+    """10 % of random gain a tile: flat weights leave steps of its size, the window spreads them
+    over a tile.
+    """
     nside = 1024  # the steps of the window are half as high from pixel to pixel at 2048
     sky, centres = np.ones(hp.nside2npix(nside), np.float32), tiles_near(300, -50, 7)
     gain = 1 + 0.1 * np.random.default_rng(3).standard_normal(len(centres))

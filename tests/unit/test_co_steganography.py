@@ -1,4 +1,6 @@
-"""Hidden codes, on pairs that cheat and pairs that do not; the table of ablations, on maps with known faults."""
+"""Hidden codes, on pairs that cheat and pairs that do not; the table of ablations, on maps with
+known faults.
+"""
 
 import json
 import subprocess
@@ -24,7 +26,9 @@ SCRIPTS = Path(steganography.__file__).parents[2]
 
 def smooth(seed, n=6, channels=1, side=SIDE):
     random = np.random.default_rng(seed)
-    values = gaussian_filter(random.standard_normal((n, channels, side, side)), (0, 0, 2, 2), mode="wrap")
+    values = gaussian_filter(
+        random.standard_normal((n, channels, side, side)), (0, 0, 2, 2), mode="wrap"
+    )
     return values / values.std()
 
 
@@ -32,7 +36,11 @@ def smooth(seed, n=6, channels=1, side=SIDE):
 def batch():
     """Dust and HI that are independent, and CO that is the dust; HI is what CO does not tell."""
     maps = torch.tensor(smooth(0, channels=2))
-    return {"input": maps, "target": maps[:, :1] + 0.1 * torch.tensor(smooth(1)), "valid": torch.ones(6, 1, SIDE, SIDE)}
+    return {
+        "input": maps,
+        "target": maps[:, :1] + 0.1 * torch.tensor(smooth(1)),
+        "valid": torch.ones(6, 1, SIDE, SIDE),
+    }
 
 
 def rounded(x):
@@ -60,16 +68,20 @@ def test_pair_that_hides_its_input_in_low_digits_is_caught_and_an_honest_one_is_
     cheating = steganography.scores(cheat, read_code, [batch], AMPLITUDES, seed=0)
     plain = steganography.scores(honest, best_guess, [batch], AMPLITUDES, seed=0)
     at_one_percent = -1
-    # HI comes back but for the 6 % of pixels beyond the code's range; noise of ten codes leaves none of it
+    # HI comes back but for the 6 % of pixels beyond the code's range; noise of ten codes leaves
+    # none of it
     assert cheating.score.iloc[at_one_percent] > 5
     assert cheating.score.is_monotonic_increasing
-    # sqrt(E^2 + amplitude^2 / 2) over E, the rms over two channels of which one is noisy; E = sqrt(1 / 2)
+    # sqrt(E^2 + amplitude^2 / 2) over E, the rms over two channels of which one is noisy; E =
+    # sqrt(1 / 2)
     assert plain.score.iloc[at_one_percent] == pytest.approx(1 + 1e-4 / 2, abs=5e-5)
     assert plain.control.iloc[at_one_percent] == pytest.approx(1, abs=5e-4)
 
 
 def test_rise_of_a_way_back_that_passes_noise_on_is_the_smooth_one(batch):
-    """One channel each way, so that the noise enters the only one: the error is hypot(error without, noise)."""
+    """One channel each way, so that the noise enters the only one: the error is hypot(error
+    without, noise).
+    """
     one = {"input": batch["target"], "target": batch["target"], "valid": batch["valid"]}
     offset = steganography.scores(lambda x: x, lambda y: y + 0.05, [one], [0.01, 0.1], seed=1)
     # 6,000 pixels give the noise to 1 %, and its product with the offset to 2 % of the offset
@@ -81,11 +93,15 @@ def test_masked_pixels_have_no_part_in_the_score(batch):
     masked = batch | {"valid": batch["valid"].clone()}
     masked["valid"][:, :, :8] = 0
     other = masked | {"input": torch.where(masked["valid"] > 0, batch["input"], 50.0)}
-    tables = [steganography.scores(cheat, read_code, [version], AMPLITUDES, seed=0) for version in (masked, other)]
+    tables = [
+        steganography.scores(cheat, read_code, [version], AMPLITUDES, seed=0)
+        for version in (masked, other)
+    ]
     pd.testing.assert_frame_equal(*tables)
 
 
-# --- ablations -------------------------------------------------------------------------------------------------------
+# --- ablations
+# --------------------------------------------------------------------------------------------------
 
 
 def test_changed_keys_are_told_with_both_values():
@@ -98,7 +114,10 @@ def test_changed_keys_are_told_with_both_values():
 
 def test_each_ablation_of_the_workstation_departs_from_its_base_in_one_key():
     config = yaml.safe_load((SCRIPTS.parent / "config/co/workstation.yaml").read_text())
-    models = {name: {k: v for k, v in entry.items() if k != "seeds"} for name, entry in config["models"].items()}
+    models = {
+        name: {k: v for k, v in entry.items() if k != "seeds"}
+        for name, entry in config["models"].items()
+    }
     base = models[config["ablations"]["base"]]
     for name in config["ablations"]["models"]:
         changed = models[name].items() - base.items()
@@ -122,13 +141,18 @@ def failures(sky, prediction):
 def test_failures_of_the_truth_itself_are_none(sky):
     found = failures(sky, sky[0]["target"])
     assert found["rho_dust"] > 0.9
-    assert [found[name] for name in ("std_ratio", "cl_ratio_last", "checkerboard")] == pytest.approx([1, 1, 1])
+    assert [
+        found[name] for name in ("std_ratio", "cl_ratio_last", "checkerboard")
+    ] == pytest.approx([1, 1, 1])
 
 
 def test_turned_contrast_collapse_and_checkerboard_are_each_told_by_their_number(sky):
     target = sky[0]["target"]
     turned = failures(sky, -target)
-    assert turned["rho_dust"] == pytest.approx(-failures(sky, target)["rho_dust"]) and turned["std_ratio"] == 1
+    assert (
+        turned["rho_dust"] == pytest.approx(-failures(sky, target)["rho_dust"])
+        and turned["std_ratio"] == 1
+    )
     flat = failures(sky, 5 + 0.2 * target)
     assert flat["std_ratio"] == pytest.approx(0.2) and flat["cl_ratio_last"] == pytest.approx(0.04)
     board = 0.05 * (-1.0) ** np.arange(64)
@@ -139,7 +163,9 @@ def test_turned_contrast_collapse_and_checkerboard_are_each_told_by_their_number
 
 @pytest.fixture
 def run(sky, tmp_path):
-    """Files of a base and one ablation, as the workflow lays them; (arguments of the script, folder)."""
+    """Files of a base and one ablation, as the workflow lays them; (arguments of the script,
+    folder).
+    """
     maps, weight = sky
     n = len(weight)
     split = np.array([0, *[2] * (n - 1)], np.int8)
@@ -147,7 +173,12 @@ def run(sky, tmp_path):
     patches = xr.Dataset({name: (dims, values.astype(np.float32)) for name, values in maps.items()})
     patches["weight"] = (dims, weight.astype(np.float32))
     patches = patches.assign(split=("example", split), tile=("example", np.arange(n)))
-    patches.attrs = {"bright_fraction": 0.25, "pixel_arcmin": 180 / 64, "beam_arcmin": 15.0, "data_kind": "simulated"}
+    patches.attrs = {
+        "bright_fraction": 0.25,
+        "pixel_arcmin": 180 / 64,
+        "beam_arcmin": 15.0,
+        "data_kind": "simulated",
+    }
     (tmp_path / "co10").mkdir()
     patches.to_netcdf(tmp_path / "co10" / "patches.nc")
     test = split == 2
@@ -158,10 +189,15 @@ def run(sky, tmp_path):
         xr.Dataset(
             {"prediction": (dims, sign * maps["target"][test])},
             {"tile": ("example", np.flatnonzero(test))}
-            | {"complex": ("example", np.zeros(n - 1)), "bright_fraction": ("example", np.ones(n - 1))},
+            | {
+                "complex": ("example", np.zeros(n - 1)),
+                "bright_fraction": ("example", np.ones(n - 1)),
+            },
         ).to_netcdf(folder / "predictions.nc")
         record = {"name": "rho_l_beam", "of": "model", "subset": "bright", "value": 0.9 * sign}
-        (folder / "metrics.json").write_text(json.dumps({"model": model, "seed": 0, "metrics": [record]}))
+        (folder / "metrics.json").write_text(
+            json.dumps({"model": model, "seed": 0, "metrics": [record]})
+        )
         account = {"model": model, "seed": 0, "steps": 320, "examples_seen": 5120}
         (folder / "run.json").write_text(json.dumps(account))
         pd.DataFrame({"amplitude": [0.01, 0.1], "score": [2.0, 3.0], "control": [1.0, 1.5]}).to_csv(
@@ -170,8 +206,19 @@ def run(sky, tmp_path):
     config = {"base": "base", "entries": entries, "score_at": 0.01, "evaluate": EVALUATE}
 
     def tabulate(**changes):
-        command = [sys.executable, SCRIPTS / "co_tabulate_ablations.py", "--config", json.dumps(config | changes)]
-        command += ["--patches", tmp_path / "co10" / "patches.nc", "--output", tmp_path / "ablations.csv", "--tests"]
+        command = [
+            sys.executable,
+            SCRIPTS / "co_tabulate_ablations.py",
+            "--config",
+            json.dumps(config | changes),
+        ]
+        command += [
+            "--patches",
+            tmp_path / "co10" / "patches.nc",
+            "--output",
+            tmp_path / "ablations.csv",
+            "--tests",
+        ]
         command += [tmp_path / m / "seed0" / "metrics.json" for m in entries] + ["--runs"]
         command += [tmp_path / m / "seed0" / "run.json" for m in entries] + ["--steganography"]
         command += [tmp_path / m / "seed0" / "steganography.csv" for m in entries]

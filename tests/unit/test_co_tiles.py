@@ -51,10 +51,16 @@ def tan_header(glon, glat, size_deg, pixels):
 
 @pytest.mark.parametrize("centre", [(10.0, 5.0), (184.2, -71.0), (359.9, 0.0), (80.0, 89.5)])
 def test_patch_equals_bilinear_reproject(centre):
-    """To 1e-10 relative: both interpolate the same four pixels; what is left is rounding in the angles."""
+    """To 1e-10 relative: both interpolate the same four pixels; what is left is rounding in the
+    angles.
+    """
     field = smooth_map(128)
     expected, _ = reproject_from_healpix(
-        (field, "galactic"), tan_header(*centre, 3.0, 64), shape_out=(64, 64), order="bilinear", nested=False
+        (field, "galactic"),
+        tan_header(*centre, 3.0, 64),
+        shape_out=(64, 64),
+        order="bilinear",
+        nested=False,
     )
     (ours,), weight = sample([field], tile_vectors(*centre, 0.0, 3.0, 64))
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
@@ -81,7 +87,9 @@ def test_masked_neighbours_are_left_out_and_counted_in_the_weight():
     (values,), weight = sample([field], tile_vectors(30.0, 0.0, 0.0, 12.0, 48))
     assert (np.isnan(values) == (weight == 0)).all()
     assert ((0 < weight) & (weight < 1)).any() and np.isnan(values).any()
-    expected = hp.get_interp_val(field, *np.array(hp.vec2ang(tile_vectors(30.0, 0.0, 0.0, 12.0, 48).reshape(3, -1).T)))
+    expected = hp.get_interp_val(
+        field, *np.array(hp.vec2ang(tile_vectors(30.0, 0.0, 0.0, 12.0, 48).reshape(3, -1).T))
+    )
     whole = (weight == 1).ravel()
     np.testing.assert_allclose(values.ravel()[whole], expected[whole], rtol=1e-12)
 
@@ -94,14 +102,18 @@ def test_recentre_moves_by_the_asked_angle():
 
 
 def test_no_sky_pixel_lies_in_two_splits():
-    """Every footprint of every view, recentred and rotated ones included, at the pixel level of an NSIDE 512 map."""
+    """Every footprint of every view, recentred and rotated ones included, at the pixel level of an
+    NSIDE 512 map.
+    """
     table = label_tiles(32, SPLIT)
     table = table[table["split"] != ""].assign(bright_fraction=1.0, sampling_weight=1.0)
     owner = np.full(hp.nside2npix(512), "", dtype="U12")
     for view in tile_views(table, views=2, shift_deg=0.75, seed=1).itertuples():
         pixels = hp.vec2pix(512, *tile_vectors(view.glon, view.glat, view.angle, 3.0, 32))
         label = view.complex or view.split
-        assert np.isin(owner[pixels], ["", label]).all(), f"tile {view.tile} of {label} shares sky with another split"
+        assert np.isin(owner[pixels], ["", label]).all(), (
+            f"tile {view.tile} of {label} shares sky with another split"
+        )
         owner[pixels] = label
     assert {"train", "valid", "test", "orion", "ophiuchus"} <= set(owner)
 
@@ -109,7 +121,12 @@ def test_no_sky_pixel_lies_in_two_splits():
 @pytest.mark.parametrize(
     ("tiles", "split", "chosen", "message"),
     [
-        ({"size_deg": 5.0}, {}, {}, "guard_deg: 3.5 deg, but views of 5 deg shifted by 0.75 deg reach 4.60 deg"),
+        (
+            {"size_deg": 5.0},
+            {},
+            {},
+            "guard_deg: 3.5 deg, but views of 5 deg shifted by 0.75 deg reach 4.60 deg",
+        ),
         ({}, {}, {"shift_deg": 1.5}, "reach 4.24 deg from a tile's centre"),
         ({}, {"test_blocks": [1, 12]}, {}, "test_blocks: there is no block 12; expected 0 to 11"),
         ({}, {"test_blocks": [3]}, {}, "block 3 is both in valid_blocks and in test_blocks"),
@@ -130,7 +147,11 @@ def test_complex_whose_name_the_flags_cannot_hold_is_refused(name):
 
 def test_held_out_complex_crosses_longitude_zero():
     labels = sky_labels(SPLIT)
-    assert labels[hp.ang2pix(256, 350.0, 17.0, lonlat=True)] == labels[hp.ang2pix(256, 5.0, 17.0, lonlat=True)] == 4
+    assert (
+        labels[hp.ang2pix(256, 350.0, 17.0, lonlat=True)]
+        == labels[hp.ang2pix(256, 5.0, 17.0, lonlat=True)]
+        == 4
+    )
     assert labels[hp.ang2pix(256, 20.0, 17.0, lonlat=True)] == 0
 
 
@@ -170,9 +191,14 @@ def test_mask_that_removes_a_complex_is_refused_by_name():
         (
             30,
             60,
-            r"split.test_blocks: block 1, longitudes 30 to 60 deg: .* none of its [1-9]\d* tiles 50% of their sky",
+            r"split.test_blocks: block 1, longitudes 30 to 60 deg: .* none of its [1-9]\d* tiles "
+            r"50% of their sky",
         ),
-        (270, 300, r"split.valid_blocks: block 9, longitudes 270 to 300 deg: .*; expected at least one"),
+        (
+            270,
+            300,
+            r"split.valid_blocks: block 9, longitudes 270 to 300 deg: .*; expected at least one",
+        ),
     ],
 )
 def test_mask_that_removes_a_fold_is_refused_by_its_block(west, east, message):
@@ -201,16 +227,29 @@ def test_sky_without_bright_tiles_is_refused_with_the_keys_to_change():
 
 def test_cut_patches_carry_units_flags_and_masked_sky():
     table = pd.DataFrame(
-        {"tile": [1, 2], "glon": [10.0, 12.0], "glat": [0.0, 0.0], "split": ["train", "test"], "complex": ["", "orion"]}
+        {
+            "tile": [1, 2],
+            "glon": [10.0, 12.0],
+            "glat": [0.0, 0.0],
+            "split": ["train", "test"],
+            "complex": ["", "orion"],
+        }
     ).assign(bright_fraction=1.0, sampling_weight=1.0)
     maps = {
-        name: smooth_map(64, seed).astype(np.float32) for seed, name in enumerate(("dust", "target", "error", "null"))
+        name: smooth_map(64, seed).astype(np.float32)
+        for seed, name in enumerate(("dust", "target", "error", "null"))
     }
     maps["hi"] = smooth_map(32, 9).astype(np.float32)
     maps["target"][hp.query_disc(64, hp.ang2vec(10, 0, lonlat=True), np.radians(1.5))] = np.nan
     patches = cut_patches(maps, tile_views(table, 3, 0.5, 0), ["orion"], 3.0, 16)
-    assert dict(patches.sizes) == {"example": 4, "y": 16, "x": 16}  # three views of the training tile, one of the test
-    assert patches["split"].values.tolist() == [0, 0, 0, 2] and patches["complex"].values.tolist() == [0, 0, 0, 1]
+    assert dict(patches.sizes) == {
+        "example": 4,
+        "y": 16,
+        "x": 16,
+    }  # three views of the training tile, one of the test
+    assert patches["split"].values.tolist() == [0, 0, 0, 2] and patches[
+        "complex"
+    ].values.tolist() == [0, 0, 0, 1]
     masked = patches["weight"].values == 0
     assert masked.any() and (np.isnan(patches["dust"].values) == masked).all()
     assert patches["target"].attrs["units"] == "K km/s"
@@ -223,4 +262,6 @@ def test_shards_cover_every_row_once():
 
 def test_tile_centres_are_healpix_centres():
     glon, glat = tile_centres(32)
-    assert len(glon) == 12288 and hp.ang2pix(32, glon, glat, lonlat=True).tolist() == list(range(12288))
+    assert len(glon) == 12288 and hp.ang2pix(32, glon, glat, lonlat=True).tolist() == list(
+        range(12288)
+    )

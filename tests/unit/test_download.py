@@ -1,4 +1,6 @@
-"""Downloads against a real HTTP server on loopback that cuts, lies, changes its file and answers with web pages."""
+"""Downloads against a real HTTP server on loopback that cuts, lies, changes its file and answers
+with web pages.
+"""
 
 import errno
 import hashlib
@@ -46,7 +48,9 @@ class Handler(BaseHTTPRequestHandler):
                 return self.end_headers()
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(site.body) - 1}/{len(site.body)}")
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(site.body) - 1}/{len(site.body)}"
+            )
         for key, value in (("ETag", site.etag), ("Last-Modified", site.modified)):
             if value:
                 self.send_header(key, value)
@@ -65,10 +69,20 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site():
-    """The server's behaviour, to be changed by a test; `waits` collects the pauses that fetch asked for."""
+    """The server's behaviour, to be changed by a test; `waits` collects the pauses that fetch asked
+    for.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.site = SimpleNamespace(
-        body=BODY, etag='"one"', modified=None, ranges=True, length=True, cuts=[], statuses=[], requests=[], waits=[]
+        body=BODY,
+        etag='"one"',
+        modified=None,
+        ranges=True,
+        length=True,
+        cuts=[],
+        statuses=[],
+        requests=[],
+        waits=[],
     )
     server.site.after_request = None
     server.site.url = f"http://127.0.0.1:{server.server_port}/{NAME}"
@@ -99,7 +113,9 @@ def test_whole_file_is_verified_read_only_and_its_sha256_passes_sha256sum(site, 
     assert (tmp_path / NAME).read_bytes() == BODY
     assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) & 0o222 == 0
     assert leftovers(tmp_path) == [NAME, f"{NAME}.sha256"]
-    subprocess.run(["sha256sum", "--check", f"{NAME}.sha256"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        ["sha256sum", "--check", f"{NAME}.sha256"], cwd=tmp_path, check=True, capture_output=True
+    )
 
 
 def test_cut_connections_are_resumed_where_they_broke(site, tmp_path):
@@ -108,14 +124,21 @@ def test_cut_connections_are_resumed_where_they_broke(site, tmp_path):
     starts = [int(wanted[6:-1]) if wanted else 0 for _, wanted in site.requests]
     assert len(starts) == 4 and starts == sorted(set(starts))
     # at most one chunk of what came through is lost with each cut
-    assert all(0 <= 300_000 * i - start <= i * download.CHUNK_BYTES for i, start in enumerate(starts))
+    assert all(
+        0 <= 300_000 * i - start <= i * download.CHUNK_BYTES for i, start in enumerate(starts)
+    )
     assert site.waits == [download.BACKOFF_SECONDS] * 3  # each attempt got on with the file
 
 
 def test_interrupted_download_goes_on_in_the_next_run_by_last_modified_too(site, tmp_path):
-    site.etag, site.modified = 'W/"weak"', "Wed, 01 Jul 2015 00:00:00 GMT"  # a weak ETag is no basis for If-Range
+    site.etag, site.modified = (
+        'W/"weak"',
+        "Wed, 01 Jul 2015 00:00:00 GMT",
+    )  # a weak ETag is no basis for If-Range
     site.cuts = [500_000] + [0] * download.ATTEMPTS
-    with pytest.raises(BadInput, match=rf"given up after {download.ATTEMPTS} attempts .*; .*{NAME}\.part is kept"):
+    with pytest.raises(
+        BadInput, match=rf"given up after {download.ATTEMPTS} attempts .*; .*{NAME}\.part is kept"
+    ):
         get(site, tmp_path)
     kept = (tmp_path / f"{NAME}.part").stat().st_size
     assert kept >= 500_000 - download.CHUNK_BYTES
@@ -149,14 +172,18 @@ def test_file_that_changed_between_two_parts_is_fetched_anew(site, tmp_path):
 
 def test_part_that_is_already_whole_is_only_verified(site, tmp_path):
     (tmp_path / f"{NAME}.part").write_bytes(BODY)
-    (tmp_path / f"{NAME}.part.json").write_text(json.dumps({"url": site.url, "validator": site.etag}))
+    (tmp_path / f"{NAME}.part.json").write_text(
+        json.dumps({"url": site.url, "validator": site.etag})
+    )
     assert get(site, tmp_path) == SHA256
     assert site.requests == [(f"/{NAME}", f"bytes={len(BODY)}-")]
 
 
 def test_part_longer_than_the_file_is_fetched_anew(site, tmp_path):
     (tmp_path / f"{NAME}.part").write_bytes(BODY + b"more")
-    (tmp_path / f"{NAME}.part.json").write_text(json.dumps({"url": site.url, "validator": site.etag}))
+    (tmp_path / f"{NAME}.part.json").write_text(
+        json.dumps({"url": site.url, "validator": site.etag})
+    )
     assert get(site, tmp_path) == SHA256
 
 
@@ -168,7 +195,9 @@ def test_busy_server_is_asked_again_with_growing_pauses(site, tmp_path):
 
 def test_missing_file_is_reported_at_once(site, tmp_path):
     site.statuses = [404]
-    with pytest.raises(BadInput, match=rf"no source gave {NAME}: {site.url}: the server answers 404"):
+    with pytest.raises(
+        BadInput, match=rf"no source gave {NAME}: {site.url}: the server answers 404"
+    ):
         get(site, tmp_path)
     assert site.waits == [] and leftovers(tmp_path) == []
 
@@ -191,7 +220,9 @@ def test_other_bytes_than_fits_are_refused(site, tmp_path):
 
 
 def test_wrong_md5_is_loud_and_the_file_is_moved_aside(site, tmp_path):
-    with pytest.raises(BadInput, match=f"has md5 {MD5}, expected {'0' * 32}; it was moved to .*map.fits.bad"):
+    with pytest.raises(
+        BadInput, match=f"has md5 {MD5}, expected {'0' * 32}; it was moved to .*map.fits.bad"
+    ):
         get(site, tmp_path, md5="0" * 32)
     assert leftovers(tmp_path) == [f"{NAME}.bad"]
 
@@ -223,7 +254,9 @@ def test_later_run_verifies_against_the_sha256_of_the_first(site, tmp_path):
 
 def test_source_that_a_part_is_from_is_asked_first(site, tmp_path):
     (tmp_path / f"{NAME}.part").write_bytes(BODY[:200_000])
-    (tmp_path / f"{NAME}.part.json").write_text(json.dumps({"url": site.url, "validator": site.etag}))
+    (tmp_path / f"{NAME}.part.json").write_text(
+        json.dumps({"url": site.url, "validator": site.etag})
+    )
     elsewhere = site.url.replace(NAME, f"elsewhere/{NAME}")
     assert fetch(RawFile(NAME, (elsewhere, site.url)), tmp_path / NAME) == SHA256
     assert site.requests == [(f"/{NAME}", "bytes=200000-")]
@@ -246,7 +279,9 @@ def test_local_copy_is_linked_and_verified_like_a_download(tmp_path):
     with pytest.raises(BadInput, match="has md5"):
         fetch(RawFile(NAME, (), md5="0" * 32), tmp_path / "other" / NAME, local=local)
     assert local.read_bytes() == BODY
-    with pytest.raises(BadInput, match="none.fits: no such file; expected a local copy of map.fits"):
+    with pytest.raises(
+        BadInput, match="none.fits: no such file; expected a local copy of map.fits"
+    ):
         fetch(RawFile(NAME, ()), tmp_path / "third" / NAME, local=tmp_path / "none.fits")
 
 
@@ -264,7 +299,9 @@ def test_local_copy_on_another_file_system_is_copied(tmp_path, monkeypatch):
 def test_disk_without_room_is_noticed_before_the_transfer(site, tmp_path, monkeypatch):
     free = SimpleNamespace(free=len(BODY) + download.SPARE_BYTES - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
-    with pytest.raises(BadInput, match=rf"{tmp_path}: no space left for map.fits: 1 MB needed, 18 MB free"):
+    with pytest.raises(
+        BadInput, match=rf"{tmp_path}: no space left for map.fits: 1 MB needed, 18 MB free"
+    ):
         get(site, tmp_path)
     assert leftovers(tmp_path) == []
 
@@ -275,7 +312,9 @@ def test_disk_that_fills_up_midway_keeps_the_part_and_the_next_run_goes_on(site,
     with pytest.raises(BadInput, match=full):
         fetch(RawFile(NAME, (site.url, site.url + "?second=source")), folder / NAME)
     kept = (folder / f"{NAME}.part").stat().st_size
-    assert 0 < kept < len(BODY) and len(site.requests) == 1  # the second source would have begun from the start
+    assert (
+        0 < kept < len(BODY) and len(site.requests) == 1
+    )  # the second source would have begun from the start
     make_room()
     assert get(site, folder) == SHA256
     assert site.requests[1:] == [(f"/{NAME}", f"bytes={kept}-")]
@@ -283,12 +322,20 @@ def test_disk_that_fills_up_midway_keeps_the_part_and_the_next_run_goes_on(site,
 
 @pytest.fixture
 def small_disk(tmp_path, monkeypatch):
-    """A folder on a disk of 512 kB and a function that makes room: a tmpfs where we may mount one, else a stand-in."""
-    monkeypatch.setattr(download, "SPARE_BYTES", -len(BODY))  # there seemed to be room when the transfer began
+    """A folder on a disk of 512 kB and a function that makes room: a tmpfs where we may mount one,
+    else a stand-in.
+    """
+    monkeypatch.setattr(
+        download, "SPARE_BYTES", -len(BODY)
+    )  # there seemed to be room when the transfer began
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]
-    if os.geteuid() == 0 and shutil.which("mount") and subprocess.run(mount, capture_output=True).returncode == 0:
+    if (
+        os.geteuid() == 0
+        and shutil.which("mount")
+        and subprocess.run(mount, capture_output=True).returncode == 0
+    ):
         yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
         subprocess.run(["umount", folder], check=True)
         return
@@ -305,17 +352,27 @@ def small_disk(tmp_path, monkeypatch):
 def test_manifest_of_the_study_names_its_three_files(repository):
     path = repository / "config" / "co" / "data.yaml"
     dust = read_manifest(path, "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits")
-    assert dust.md5 == "6dafe091af608429a2c567737e472347" and all(dust.name in url for url in dust.urls)
-    with pytest.raises(BadInput, match=r"no file 'x' \(files: HFI_CompMap_CO-Type2_2048_R1.10.fits, .*NHI_HPX.fits\)"):
+    assert dust.md5 == "6dafe091af608429a2c567737e472347" and all(
+        dust.name in url for url in dust.urls
+    )
+    with pytest.raises(
+        BadInput,
+        match=r"no file 'x' \(files: HFI_CompMap_CO-Type2_2048_R1.10.fits, .*NHI_HPX.fits\)",
+    ):
         read_manifest(path, "x")
 
 
 def test_entry_point_ends_with_one_line_and_code_2_on_bad_input(site, tmp_path, repository):
-    (tmp_path / "data.yaml").write_text(json.dumps({"files": {NAME: {"urls": [site.url], "size": None, "md5": None}}}))
+    (tmp_path / "data.yaml").write_text(
+        json.dumps({"files": {NAME: {"urls": [site.url], "size": None, "md5": None}}})
+    )
     command = [sys.executable, repository / "scripts" / "download_raw.py", "--name", NAME]
     command += ["--manifest", tmp_path / "data.yaml", "--output", tmp_path / "raw" / NAME]
     good = subprocess.run(command, capture_output=True, text=True)
-    assert good.returncode == 0 and good.stdout == f"{tmp_path / 'raw' / NAME}: {len(BODY)} bytes, sha256 {SHA256}\n"
+    assert (
+        good.returncode == 0
+        and good.stdout == f"{tmp_path / 'raw' / NAME}: {len(BODY)} bytes, sha256 {SHA256}\n"
+    )
     site.body = PAGE
     (tmp_path / "raw" / NAME).unlink()
     bad = subprocess.run(command, capture_output=True, text=True)

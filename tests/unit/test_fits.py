@@ -20,16 +20,22 @@ def write(path, keywords=None, unit="MJy/sr", values=RING, per_row=16, **more):
 
 
 @pytest.mark.parametrize("per_row", [1, 16])
-def test_nested_columns_of_any_row_length_come_out_in_ring_order_as_healpy_reads_them(tmp_path, per_row):
+def test_nested_columns_of_any_row_length_come_out_in_ring_order_as_healpy_reads_them(
+    tmp_path, per_row
+):
     path = write(tmp_path / "map.fits", per_row=per_row)
     table = read_healpix(path, {"E": "MJy/sr", "I": "MJy/sr"})
-    np.testing.assert_array_equal(table["E"], RING[1])  # exact: pixels are moved, never computed with
+    np.testing.assert_array_equal(
+        table["E"], RING[1]
+    )  # exact: pixels are moved, never computed with
     np.testing.assert_array_equal(table["I"], healpy.read_map(path, field=0, dtype=np.float32))
     assert table.maps.dtype == np.float32 and table.nside == NSIDE and table.ordering == "NESTED"
 
 
 def test_ring_file_and_gzip_file_read_the_same(tmp_path):
-    path = write_table(tmp_path / "ring.fits", {"I": (RING[0], "MJy/sr")}, {"NSIDE": NSIDE, "ORDERING": "RING"})
+    path = write_table(
+        tmp_path / "ring.fits", {"I": (RING[0], "MJy/sr")}, {"NSIDE": NSIDE, "ORDERING": "RING"}
+    )
     (tmp_path / "ring.fits.gz").write_bytes(gzip.compress(path.read_bytes()))
     for name in ("ring.fits", "ring.fits.gz"):
         np.testing.assert_array_equal(read_healpix(tmp_path / name, {"I": "MJy/sr"})["I"], RING[0])
@@ -38,7 +44,9 @@ def test_ring_file_and_gzip_file_read_the_same(tmp_path):
 def test_unseen_bad_data_and_infinite_pixels_become_nan(tmp_path):
     values = RING.copy()
     values[0, :4] = healpy.UNSEEN, np.nan, np.inf, -999
-    table = read_healpix(write(tmp_path / "map.fits", {"BAD_DATA": -999.0}, values=values), {"I": "MJy/sr"})
+    table = read_healpix(
+        write(tmp_path / "map.fits", {"BAD_DATA": -999.0}, values=values), {"I": "MJy/sr"}
+    )
     assert np.isnan(table["I"][values[0] != RING[0]]).all() and np.isnan(table["I"]).sum() == 4
 
 
@@ -50,21 +58,28 @@ def test_data_kind_is_survey_unless_the_header_says_otherwise(tmp_path):
 
 def test_keywords_in_the_primary_header_count_as_lambda_writes_them(tmp_path):
     there = {"ORDERING": "NESTED", "NSIDE": NSIDE, "SKYCOORD": "Galactic"}
-    path = write(tmp_path / "map.fits", {"ORDERING": None, "NSIDE": None, "COORDSYS": None}, primary=there)
+    path = write(
+        tmp_path / "map.fits", {"ORDERING": None, "NSIDE": None, "COORDSYS": None}, primary=there
+    )
     np.testing.assert_array_equal(read_healpix(path, {"I": "MJy/sr"})["I"], RING[0])
 
 
-@pytest.mark.parametrize("spelling", ["K_RJ km/s", "K_RJ km/sec", "K km/s", "K km s-1", "K.km/s", "K_RJ km s^(-1)"])
+@pytest.mark.parametrize(
+    "spelling", ["K_RJ km/s", "K_RJ km/sec", "K km/s", "K km s-1", "K.km/s", "K_RJ km s^(-1)"]
+)
 def test_documented_spellings_of_a_unit_are_accepted(tmp_path, spelling):
     read_healpix(write(tmp_path / "map.fits", unit=spelling), {"I": "K_RJ km/s"})
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"), [("K_CMB", "K_RJ km/s"), ("K_CMB km/s", "K_RJ km/s"), ("mJy/sr", "MJy/sr"), ("m-2", "cm-2")]
+    ("found", "expected"),
+    [("K_CMB", "K_RJ km/s"), ("K_CMB km/s", "K_RJ km/s"), ("mJy/sr", "MJy/sr"), ("m-2", "cm-2")],
 )
 def test_another_unit_is_refused_by_file_column_and_both_units(tmp_path, found, expected):
     path = write(tmp_path / "map.fits", unit=found)
-    with pytest.raises(BadInput, match=rf"map\.fits: column I is in '{found}'; expected {expected}"):
+    with pytest.raises(
+        BadInput, match=rf"map\.fits: column I is in '{found}'; expected {expected}"
+    ):
         read_healpix(path, {"I": expected})
 
 
@@ -139,17 +154,23 @@ def test_column_without_any_valid_pixel_is_refused(tmp_path, nothing):
 def test_index_column_places_rows_and_must_name_each_pixel_once(tmp_path):
     order = np.random.default_rng(1).permutation(RING[0].size).astype(np.int32)
     header = {"NSIDE": NSIDE, "ORDERING": "RING", "INDXSCHM": "EXPLICIT"}
-    path = write_table(tmp_path / "map.fits", {"PIX": (order, None), "I": (RING[0][order], "mag")}, header)
+    path = write_table(
+        tmp_path / "map.fits", {"PIX": (order, None), "I": (RING[0][order], "mag")}, header
+    )
     np.testing.assert_array_equal(read_healpix(path, {"I": "mag"}, index="PIX")["I"], RING[0])
     for wrong in (order + 1, order // 2):
         write_table(path, {"PIX": (wrong.astype(np.int32), None), "I": (RING[0], "mag")}, header)
-        with pytest.raises(BadInput, match="column PIX runs from .* expected each pixel of NSIDE 8, 0 to 767, once"):
+        with pytest.raises(
+            BadInput, match="column PIX runs from .* expected each pixel of NSIDE 8, 0 to 767, once"
+        ):
             read_healpix(path, {"I": "mag"}, index="PIX")
 
 
 def galactic_map(path, values, ordering):
     header = {"NSIDE": healpy.npix2nside(values.size), "ORDERING": ordering}
-    return read_healpix(write_table(path, {"I": (np.float32(values), "MJy/sr")}, header), {"I": "MJy/sr"})
+    return read_healpix(
+        write_table(path, {"I": (np.float32(values), "MJy/sr")}, header), {"I": "MJy/sr"}
+    )
 
 
 @pytest.mark.parametrize("nside", [32, 128])
@@ -158,9 +179,14 @@ def test_swapped_ordering_of_a_synthetic_map_is_found_at_any_nside(tmp_path, nsi
     hi = galactic_map(tmp_path / "hi.fits", sky["hi"], "RING")
     right = galactic_map(tmp_path / "dust.fits", to_nested(sky["dust"]), "NESTED")
     assert check_ordering(right, hi, minimum=0.75) > 0.75
-    for values, label, other in ((sky["dust"], "NESTED", "RING"), (to_nested(sky["dust"]), "RING", "NESTED")):
+    for values, label, other in (
+        (sky["dust"], "NESTED", "RING"),
+        (to_nested(sky["dust"]), "RING", "NESTED"),
+    ):
         wrong = galactic_map(tmp_path / "dust.fits", values, label)
-        with pytest.raises(BadInput, match=rf"dust\.fits: column I is not in {label} order .* read as {other}"):
+        with pytest.raises(
+            BadInput, match=rf"dust\.fits: column I is not in {label} order .* read as {other}"
+        ):
             check_ordering(wrong, hi)
 
 
@@ -170,12 +196,16 @@ def test_masked_pixels_do_not_enter_the_ordering_guard(tmp_path):
     whole = check_ordering(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
     sky["dust"][::30] = healpy.UNSEEN
     masked = check_ordering(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
-    assert masked == pytest.approx(whole, abs=5e-3)  # a sample of 97%: scatter (1 - r^2) / sqrt(400)
+    assert masked == pytest.approx(
+        whole, abs=5e-3
+    )  # a sample of 97%: scatter (1 - r^2) / sqrt(400)
 
 
 def test_maps_of_another_sky_are_refused(tmp_path):
     sky = galactic_sky(32)
     hi = galactic_map(tmp_path / "hi.fits", sky["hi"], "RING")
-    celestial = healpy.Rotator(coord="GC").rotate_map_pixel(sky["dust"])  # and its header says Galactic
+    celestial = healpy.Rotator(coord="GC").rotate_map_pixel(
+        sky["dust"]
+    )  # and its header says Galactic
     with pytest.raises(BadInput, match="do not show the same sky"):
         check_ordering(galactic_map(tmp_path / "dust.fits", celestial, "RING"), hi, minimum=0.75)

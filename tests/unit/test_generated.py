@@ -11,16 +11,23 @@ from conftest import REPOSITORY
 
 @pytest.mark.parametrize("script", ["docs/generate_config.py", "envs/generate.py"])
 def test_generated_files_are_in_step_with_their_source(script):
-    done = subprocess.run([sys.executable, REPOSITORY / script, "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / script, "--check"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_lock_holds_every_pin_and_no_local_build():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    lock = {line.lower().replace("_", "-") for line in (REPOSITORY / "envs/lock.txt").read_text().splitlines()}
+    lock = {
+        line.lower().replace("_", "-")
+        for line in (REPOSITORY / "envs/lock.txt").read_text().splitlines()
+    }
     for pin in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
         assert pin.lower().replace("_", "-") in lock, pin
-    assert "torch==2.13.0" in lock and not any("+" in line for line in lock if not line.startswith("#"))
+    assert "torch==2.13.0" in lock and not any(
+        "+" in line for line in lock if not line.startswith("#")
+    )
 
 
 def test_every_config_key_is_documented():

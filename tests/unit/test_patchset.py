@@ -15,8 +15,16 @@ def patches(n: int = 12, seed: int = 0) -> xr.Dataset:
     draw = np.random.default_rng(seed)
     return xr.Dataset(
         {
-            "dust": (("example", "y", "x"), draw.normal(size=(n, 48, 48)).astype(np.float32), {"units": "MJy/sr"}),
-            "target": (("example", "y", "x"), draw.normal(size=(n, 48, 48)).astype(np.float32), {"asinh_scale": 2.5}),
+            "dust": (
+                ("example", "y", "x"),
+                draw.normal(size=(n, 48, 48)).astype(np.float32),
+                {"units": "MJy/sr"},
+            ),
+            "target": (
+                ("example", "y", "x"),
+                draw.normal(size=(n, 48, 48)).astype(np.float32),
+                {"asinh_scale": 2.5},
+            ),
             "split": (("example",), draw.integers(0, 3, n).astype(np.int8)),
             "complex": (("example",), np.array([f"cloud {k}" for k in range(n)], dtype=object)),
             "scale": (("l",), np.arange(5.0)),
@@ -45,8 +53,14 @@ def test_attributes_and_coordinates_come_as_plain_python_and_arrays(tmp_path):
     write(patches(), tmp_path / "p.nc")
     opened = PatchSet(tmp_path / "p.nc")
     assert len(opened) == 12
-    assert opened.attrs == {"data_kind": "simulated", "nside": 64} and type(opened.attrs["nside"]) is int
-    assert opened.attrs_of("target")["asinh_scale"] == 2.5 and opened.attrs_of("dust")["units"] == "MJy/sr"
+    assert (
+        opened.attrs == {"data_kind": "simulated", "nside": 64}
+        and type(opened.attrs["nside"]) is int
+    )
+    assert (
+        opened.attrs_of("target")["asinh_scale"] == 2.5
+        and opened.attrs_of("dust")["units"] == "MJy/sr"
+    )
     assert set(opened.coords) == {"split", "complex", "glon"}
     np.testing.assert_array_equal(opened.coords["glon"], patches()["glon"])
     assert opened.coords["complex"][3] == "cloud 3"
@@ -54,12 +68,17 @@ def test_attributes_and_coordinates_come_as_plain_python_and_arrays(tmp_path):
 
 def test_source_in_fits_byte_order_is_stored_in_native_order(tmp_path):
     values = np.arange(20.0, dtype=">f4").reshape(5, 4)
-    write(xr.Dataset({"t": (("example", "x"), values)}, {"glon": ("example", values[:, 0])}), tmp_path / "p.nc")
+    write(
+        xr.Dataset({"t": (("example", "x"), values)}, {"glon": ("example", values[:, 0])}),
+        tmp_path / "p.nc",
+    )
     assert PatchSet(tmp_path / "p.nc").array("t").dtype.isnative
     np.testing.assert_array_equal(PatchSet(tmp_path / "p.nc").array("t"), values)
 
 
-@pytest.mark.parametrize("encoding", [{"zlib": True}, {"chunksizes": (1, 48, 48)}, {"dtype": ">f4"}])
+@pytest.mark.parametrize(
+    "encoding", [{"zlib": True}, {"chunksizes": (1, 48, 48)}, {"dtype": ">f4"}]
+)
 def test_chunked_compressed_or_foreign_arrays_are_read_with_the_same_values(tmp_path, encoding):
     patches().to_netcdf(tmp_path / "p.nc", encoding={"dust": encoding})
     array = PatchSet(tmp_path / "p.nc").array("dust")
@@ -68,7 +87,9 @@ def test_chunked_compressed_or_foreign_arrays_are_read_with_the_same_values(tmp_
 
 
 def test_compressed_source_is_written_contiguous(tmp_path):
-    patches().to_netcdf(tmp_path / "z.nc", encoding={"dust": {"zlib": True}}, unlimited_dims=["example"])
+    patches().to_netcdf(
+        tmp_path / "z.nc", encoding={"dust": {"zlib": True}}, unlimited_dims=["example"]
+    )
     with xr.open_dataset(tmp_path / "z.nc") as source:
         write(source, tmp_path / "p.nc")
     assert isinstance(PatchSet(tmp_path / "p.nc").array("dust"), np.memmap)
@@ -97,7 +118,9 @@ def test_merged_shards_are_the_unsharded_set(tmp_path):
 
 
 def test_files_open_after_a_write_in_the_same_process(tmp_path):
-    """netCDF-C's alignment, put back to the (0, 0) it reads untouched, makes each later open fail."""
+    """netCDF-C's alignment, put back to the (0, 0) it reads untouched, makes each later
+    open fail.
+    """
     write(patches(), tmp_path / "p.nc")
     patches().to_netcdf(tmp_path / "other.nc", engine="netcdf4")
     with netCDF4.Dataset(tmp_path / "other.nc") as other:
@@ -107,7 +130,9 @@ def test_files_open_after_a_write_in_the_same_process(tmp_path):
 def test_shard_with_other_variables_is_refused_by_name(tmp_path):
     write(patches(), tmp_path / "0.nc")
     write(patches().drop_vars("target"), tmp_path / "1.nc")
-    with pytest.raises(BadInput, match=r"1\.nc: variable target is missing; expected .*float32.*as in .*0\.nc"):
+    with pytest.raises(
+        BadInput, match=r"1\.nc: variable target is missing; expected .*float32.*as in .*0\.nc"
+    ):
         merge([tmp_path / "0.nc", tmp_path / "1.nc"], tmp_path / "p.nc")
     assert not (tmp_path / "p.nc").exists()
 
@@ -119,7 +144,9 @@ def test_file_cut_short_is_refused_with_found_and_expected_bytes(tmp_path):
     for kept in (size - 1, size // 2):
         with open(path, "rb+") as file:
             file.truncate(kept)
-        with pytest.raises(BadInput, match=rf"p\.nc: cut short, {kept} bytes found, {size} bytes expected"):
+        with pytest.raises(
+            BadInput, match=rf"p\.nc: cut short, {kept} bytes found, {size} bytes expected"
+        ):
             PatchSet(path)
 
 
@@ -142,7 +169,9 @@ def test_what_is_no_patch_set_is_refused_with_what_it_is(tmp_path):
     (tmp_path / "page.nc").write_text("<html>not found</html>")
     with pytest.raises(BadInput, match="old.nc: this is netCDF-3; expected netCDF-4"):
         PatchSet(tmp_path / "old.nc")
-    with pytest.raises(BadInput, match="page.nc: begins with b'<html>no'; expected a netCDF-4 file"):
+    with pytest.raises(
+        BadInput, match="page.nc: begins with b'<html>no'; expected a netCDF-4 file"
+    ):
         PatchSet(tmp_path / "page.nc")
     with pytest.raises(BadInput, match="none.nc: no such file"):
         PatchSet(tmp_path / "none.nc")

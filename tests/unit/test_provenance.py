@@ -55,7 +55,9 @@ def change_noise(file):
     file["maps"][...] *= 1 + 1e-15
 
 
-@pytest.mark.parametrize("change", [change_attribute, change_split, change_a_few_examples, change_noise])
+@pytest.mark.parametrize(
+    "change", [change_attribute, change_split, change_a_few_examples, change_noise]
+)
 def test_sampled_checksum_sees_what_a_rule_would_change(large, change):
     assert large("a") != large("b", change)
 

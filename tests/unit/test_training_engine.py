@@ -25,7 +25,9 @@ def history(folder):
 
 
 def test_plain_descent_is_the_loop_that_one_would_write(tmp_path):
-    """Losses, scores and weights against a bare torch loop over the same batches, no average, no clipping."""
+    """Losses, scores and weights against a bare torch loop over the same batches, no average, no
+    clipping.
+    """
     plan = Plan(steps=20, batch=10, seed=5, ema=0, valid_every=5)
     train(Plain, tmp_path, plan)
 
@@ -40,11 +42,17 @@ def test_plain_descent_is_the_loop_that_one_would_write(tmp_path):
         optimiser.step()
         losses.append(loss.item())
     result = history(tmp_path)
-    np.testing.assert_allclose([row["loss_net"] for row in result], np.reshape(losses, (4, 5)).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(
+        [row["loss_net"] for row in result], np.reshape(losses, (4, 5)).mean(1), rtol=1e-5
+    )
     score = (net(valid.x) - valid.y).square().mean().item()
-    assert result[-1]["valid_mse"] == pytest.approx(score, rel=1e-5)  # float32 sums in another order
+    assert result[-1]["valid_mse"] == pytest.approx(
+        score, rel=1e-5
+    )  # float32 sums in another order
     weights = torch.load(tmp_path / "best.ckpt", weights_only=True)
-    torch.testing.assert_close(weights["net.0.weight"], net.state_dict()["0.weight"], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        weights["net.0.weight"], net.state_dict()["0.weight"], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_history_has_one_full_row_at_each_validation_and_at_the_end(tmp_path):
@@ -61,28 +69,45 @@ def test_dropout_cannot_make_training_look_worse_than_validation(tmp_path):
     train(Supervised, tmp_path)
     last = history(tmp_path)[-1]
     assert last["loss_net"] > 1.3 * last["valid_mse"]
-    assert last["train_mse"] == pytest.approx(last["valid_mse"], rel=0.1)  # same distribution, 20 images each
+    assert last["train_mse"] == pytest.approx(
+        last["valid_mse"], rel=0.1
+    )  # same distribution, 20 images each
 
 
 def test_each_epoch_reads_each_example_once_shared_among_processes():
     plan = Plan(steps=12, batch=10, seed=1)
     epochs = [
-        np.concatenate([rows(50, 5 * epoch + k, plan, rank, 2) for k in range(5) for rank in range(2)])
+        np.concatenate(
+            [rows(50, 5 * epoch + k, plan, rank, 2) for k in range(5) for rank in range(2)]
+        )
         for epoch in range(2)
     ]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert list(epochs[0]) != list(epochs[1])
     np.testing.assert_array_equal(
-        np.sort(np.concatenate([rows(50, 3, plan, r, 2) for r in range(2)])), np.sort(rows(50, 3, plan, 0, 1))
+        np.sort(np.concatenate([rows(50, 3, plan, r, 2) for r in range(2)])),
+        np.sort(rows(50, 3, plan, 0, 1)),
     )
 
 
 def test_seeds_are_different_for_different_keys():
-    assert len({seed_of(seed, step, rank) for seed in range(10) for step in range(100) for rank in range(4)}) == 4000
+    assert (
+        len(
+            {
+                seed_of(seed, step, rank)
+                for seed in range(10)
+                for step in range(100)
+                for rank in range(4)
+            }
+        )
+        == 4000
+    )
 
 
 def test_weight_average_is_the_exponential_one_after_its_warm_up():
-    """Against the recursion in float64; with decay d a step's weight is 1 - min(d, (1 + n) / (10 + n))."""
+    """Against the recursion in float64; with decay d a step's weight is 1 - min(d, (1 + n) / (10 +
+    n)).
+    """
     values, expected = np.random.default_rng(0).normal(size=200), 0.0
     average, update = torch.zeros(1), _warmed_up_average(0.9)
     for n, value in enumerate(values):
@@ -100,9 +125,13 @@ def test_published_weights_are_those_of_the_best_validation_score(tmp_path):
     assert (summary["best_step"], summary["best"]["valid_mse"]) == (best["step"], best["valid_mse"])
     net = nn.Conv2d(1, 1, 3, padding=1)
     weights = torch.load(tmp_path / "best.ckpt", weights_only=True)
-    net.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("net.")})
+    net.load_state_dict(
+        {key[4:]: value for key, value in weights.items() if key.startswith("net.")}
+    )
     valid = Data(VALID, 2)
-    assert (net(valid.x) - valid.y).square().mean().item() == pytest.approx(best["valid_mse"], rel=1e-5)
+    assert (net(valid.x) - valid.y).square().mean().item() == pytest.approx(
+        best["valid_mse"], rel=1e-5
+    )
     assert summary["examples_seen"] == 40 * 8 and summary["parameters"] == 10 + 77
 
 
@@ -119,12 +148,20 @@ def test_weights_from_before_a_task_may_be_judged_are_not_published(tmp_path):
 
 def test_prefetch_gives_every_batch_in_order_read_in_another_thread():
     reader = []
-    assert list(ahead(lambda i: (reader.append(threading.get_ident()), i)[1], range(5))) == [0, 1, 2, 3, 4]
+    assert list(ahead(lambda i: (reader.append(threading.get_ident()), i)[1], range(5))) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
     assert set(reader) != {threading.get_ident()}
 
 
 def test_plan_takes_its_fields_from_the_entry_and_the_rest_by_default():
-    plan = Plan.from_entry({"epochs": 3, "batch": 16, "clip": None, "width": 8, "steps": None, "seed": 9}, seed=2)
+    plan = Plan.from_entry(
+        {"epochs": 3, "batch": 16, "clip": None, "width": 8, "steps": None, "seed": 9}, seed=2
+    )
     assert plan == Plan(epochs=3, batch=16, seed=2)
     assert (plan.resolved(100, 1).steps, plan.resolved(100, 1).valid_every) == (18, 6)
     assert dataclasses.replace(plan, steps=7).resolved(100, 1).steps == 7

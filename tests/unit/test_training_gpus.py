@@ -9,7 +9,10 @@ import pytest
 
 from skyloom.training.gpus import claimed
 
-HOLD = "import sys; from skyloom.training.gpus import claimed\nwith claimed(2, 4) as g: print(*g, flush=True); input()"
+HOLD = (
+    "from skyloom.training.gpus import claimed\n"
+    "with claimed(2, 4) as g: print(*g, flush=True); input()"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,9 @@ def machine(monkeypatch, tmp_path, repository):
 @pytest.fixture
 def other():
     """Another training, which has claimed two of the four."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "0 1\n"
     yield process
     process.kill()

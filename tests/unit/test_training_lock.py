@@ -25,8 +25,17 @@ def neighbour():
 
 
 def leave_lock(folder, age=0, **other):
-    """A lock file as a trainer on this host would have written it `age` seconds ago, but for `other`."""
-    holder = {"host": socket.gethostname(), "boot": lock._boot(), "pid": 1, "born": "0", "job": "", "since": "noon"}
+    """A lock file as a trainer on this host would have written it `age` seconds ago, but for
+    `other`.
+    """
+    holder = {
+        "host": socket.gethostname(),
+        "boot": lock._boot(),
+        "pid": 1,
+        "born": "0",
+        "job": "",
+        "since": "noon",
+    }
     (folder / "lock").write_text(json.dumps(holder | other))
     os.utime(folder / "lock", (time.time() - age,) * 2)
 
@@ -51,7 +60,10 @@ def test_trainer_of_this_host_that_is_gone_is_taken_over_at_once(tmp_path, neigh
     neighbour.wait()
     with locked(tmp_path):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
-    assert f"lock of host {socket.gethostname()}, pid {neighbour.pid}, since noon taken over" in capsys.readouterr().err
+    assert (
+        f"lock of host {socket.gethostname()}, pid {neighbour.pid}, since noon taken over"
+        in capsys.readouterr().err
+    )
 
 
 def test_pid_that_another_process_got_since_is_no_trainer(tmp_path, neighbour):
@@ -60,7 +72,9 @@ def test_pid_that_another_process_got_since_is_no_trainer(tmp_path, neighbour):
         pass
 
 
-ELSEWHERE = pytest.mark.parametrize("other", [{"host": "node17"}, {"boot": "another machine of the same name"}])
+ELSEWHERE = pytest.mark.parametrize(
+    "other", [{"host": "node17"}, {"boot": "another machine of the same name"}]
+)
 
 
 @ELSEWHERE
@@ -81,7 +95,9 @@ def test_trainer_of_another_host_is_refused_at_its_next_heartbeat(tmp_path, monk
     heart.join()
 
 
-def test_retry_on_another_node_outwaits_the_lock_of_its_killed_predecessor(tmp_path, monkeypatch, capsys):
+def test_retry_on_another_node_outwaits_the_lock_of_its_killed_predecessor(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(lock, "STALE_SECONDS", 1.0)
     leave_lock(tmp_path, host="node17", pid=7)
@@ -89,7 +105,10 @@ def test_retry_on_another_node_outwaits_the_lock_of_its_killed_predecessor(tmp_p
     with locked(tmp_path):
         assert time.monotonic() - start > 0.9
     said = capsys.readouterr().err
-    assert "watched for a sign of life" in said and "lock of host node17, pid 7, since noon taken over" in said
+    assert (
+        "watched for a sign of life" in said
+        and "lock of host node17, pid 7, since noon taken over" in said
+    )
 
 
 def test_lock_left_empty_by_a_full_disc_is_taken_over_when_old(tmp_path):
@@ -107,7 +126,9 @@ def test_heart_beats_while_held(tmp_path, monkeypatch):
         assert time.time() - (tmp_path / "lock").stat().st_mtime < 5
 
 
-def test_holder_that_was_taken_over_leaves_the_new_lock_alone_and_learns_of_it(tmp_path, monkeypatch):
+def test_holder_that_was_taken_over_leaves_the_new_lock_alone_and_learns_of_it(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.02)
     with locked(tmp_path) as lost:
         time.sleep(0.1)

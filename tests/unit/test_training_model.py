@@ -1,4 +1,5 @@
-"""`train_model.py` on a toy study: a copy of scripts/ with one more folder, as a new study would come.
+"""`train_model.py` on a toy study: a copy of scripts/ with one more folder, as a new study would
+come.
 
 The processes of one run are real ones, started by torchrun inside `train_model.py`.
 """
@@ -51,7 +52,8 @@ import toy_training
 class Task(toy_training.Supervised):
     def losses(self, batch, step):
         mark = Path(os.environ.get("INTERRUPT", "/nonexistent/mark"))
-        if step == 25 and mark.parent.exists() and os.environ.get("RANK", "0") == "0" and not mark.exists():
+        first = os.environ.get("RANK", "0") == "0"
+        if step == 25 and mark.parent.exists() and first and not mark.exists():
             mark.touch()
             os.kill(os.getppid() if "RANK" in os.environ else os.getpid(), signal.SIGUSR1)
         yield from super().losses(batch, step)
@@ -89,18 +91,49 @@ def scripts(tmp_path_factory, repository):
     (folder / "skyloom/toy/data/examples.py").write_text(EXAMPLES)
     (folder / "skyloom/toy/models/small.py").write_text(NETWORK)
     (folder / "skyloom/toy/baselines.py").write_text(BASELINE)
-    patches = xr.Dataset({"x": (("example", "y"), np.zeros((50, 4), np.float32))}, attrs={"data_kind": "simulated"})
+    patches = xr.Dataset(
+        {"x": (("example", "y"), np.zeros((50, 4), np.float32))}, attrs={"data_kind": "simulated"}
+    )
     write(patches, folder.parent / "patches.nc")
     return folder
 
 
-NETWORK_ENTRY = {"kind": "network", "module": "small", "steps": 40, "batch": 8, "ema": 0.9, "valid_every": 7}
+NETWORK_ENTRY = {
+    "kind": "network",
+    "module": "small",
+    "steps": 40,
+    "batch": 8,
+    "ema": 0.9,
+    "valid_every": 7,
+}
 
 
 def arguments(scripts, folder, entry, *options):
-    words = ["--study", "toy", "--model", "m", "--seed", "3", "--config", json.dumps(entry), *options]
-    words += ["--data", scripts.parent / "patches.nc", "--code", scripts / "skyloom/toy/models/small.py"]
-    words += ["--state", folder / "state", "--checkpoint", folder / "best.ckpt", "--history", folder / "history.csv"]
+    words = [
+        "--study",
+        "toy",
+        "--model",
+        "m",
+        "--seed",
+        "3",
+        "--config",
+        json.dumps(entry),
+        *options,
+    ]
+    words += [
+        "--data",
+        scripts.parent / "patches.nc",
+        "--code",
+        scripts / "skyloom/toy/models/small.py",
+    ]
+    words += [
+        "--state",
+        folder / "state",
+        "--checkpoint",
+        folder / "best.ckpt",
+        "--history",
+        folder / "history.csv",
+    ]
     words += ["--run-json", folder / "run.json", "--threads", "2"]
     return [str(scripts / "train_model.py"), *map(str, words)]
 
@@ -142,7 +175,9 @@ def test_two_processes_stay_replicas_and_resume_to_the_same_history(scripts, tmp
 
     first = by_torchrun(scripts, stopped, NETWORK_ENTRY, INTERRUPT=str(stopped / "mark"))
     assert first.returncode == UNFINISHED and "SIGUSR1" in first.stderr, first.stderr
-    assert first.stderr.splitlines()[-1].startswith("NOT FINISHED") and "Traceback" not in first.stderr
+    assert (
+        first.stderr.splitlines()[-1].startswith("NOT FINISHED") and "Traceback" not in first.stderr
+    )
     assert not (stopped / "best.ckpt").exists() and not (stopped / "state/lock").exists()
     second = by_torchrun(scripts, stopped, NETWORK_ENTRY, INTERRUPT=str(stopped / "mark"))
     assert second.returncode == 0 and "going on from step" in second.stderr, second.stderr
@@ -153,24 +188,52 @@ def test_two_processes_stay_replicas_and_resume_to_the_same_history(scripts, tmp
 
 
 def test_flat_all_reduce_of_two_processes_is_the_gradient_of_one(scripts, here, tmp_path):
-    """A net without batch norm and dropout: plain descent over 40 steps, the weights to float32 rounding."""
+    """A net without batch norm and dropout: plain descent over 40 steps, the weights to float32
+    rounding.
+    """
     entry, one, two = NETWORK_ENTRY | {"plain": True, "ema": 0}, tmp_path / "1", tmp_path / "2"
     assert here(one, entry).code == by_torchrun(scripts, two, entry).returncode == 0
-    weights = [torch.load(folder / "best.ckpt", weights_only=True)["state"] for folder in (one, two)]
+    weights = [
+        torch.load(folder / "best.ckpt", weights_only=True)["state"] for folder in (one, two)
+    ]
     torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-6)
 
 
-def test_network_run_writes_the_three_files_that_the_contract_names(scripts, here, tmp_path, monkeypatch):
+def test_network_run_writes_the_three_files_that_the_contract_names(
+    scripts, here, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     done = here(tmp_path)
     assert done.code == 0 and done.said.splitlines()[-1].startswith("FINISHED: 40 steps"), done.said
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
-    assert set(checkpoint) == {"study", "model", "kind", "module", "entry", "meta", "digest", "state"}
-    assert (checkpoint["study"], checkpoint["module"], checkpoint["entry"]) == ("toy", "small", NETWORK_ENTRY)
+    assert set(checkpoint) == {
+        "study",
+        "model",
+        "kind",
+        "module",
+        "entry",
+        "meta",
+        "digest",
+        "state",
+    }
+    assert (checkpoint["study"], checkpoint["module"], checkpoint["entry"]) == (
+        "toy",
+        "small",
+        NETWORK_ENTRY,
+    )
     assert checkpoint["meta"] == {"unit": "K"} and "net.0.weight" in checkpoint["state"]
     run = json.loads((tmp_path / "run.json").read_text())
-    assert (run["data_kind"], run["seed"], run["slurm_job"], run["examples_seen"]) == ("simulated", 3, "4711", 320)
-    assert run["entry"] == NETWORK_ENTRY and run["plan"]["learning_rate"] == 1e-3 and run["plan"]["batch"] == 8
+    assert (run["data_kind"], run["seed"], run["slurm_job"], run["examples_seen"]) == (
+        "simulated",
+        3,
+        "4711",
+        320,
+    )
+    assert (
+        run["entry"] == NETWORK_ENTRY
+        and run["plan"]["learning_rate"] == 1e-3
+        and run["plan"]["batch"] == 8
+    )
     (checksum,) = run["inputs"].values()
     assert checksum == file_checksum(scripts.parent / "patches.nc")
     assert run["packages"]["numpy"] == np.__version__ and set(run["git"]) == {"commit", "dirty"}
@@ -182,7 +245,10 @@ def test_baseline_goes_through_the_same_entry_point(here, tmp_path):
     assert done.code == 0, done.said
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
     # Box smoothing of white noise keeps 1/9 of a pixel's own value.
-    assert checkpoint["state"]["slope"].item() == pytest.approx(1 / 9, abs=0.02) and checkpoint["state"]["seed"] == 3
+    assert (
+        checkpoint["state"]["slope"].item() == pytest.approx(1 / 9, abs=0.02)
+        and checkpoint["state"]["seed"] == 3
+    )
     assert json.loads((tmp_path / "run.json").read_text())["packages"]["torch"] == torch.__version__
 
 
@@ -197,8 +263,15 @@ def test_spent_budget_exits_75_and_says_what_to_do(here, tmp_path):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"module": "smal"}, "error: config: there is no module skyloom.toy.models.smal; expected scripts/skyloom/toy"),
-        ({"module": "small", "empty": True}, "patches.nc: no example of the split 'valid'; expected at least one"),
+        (
+            {"module": "smal"},
+            "error: config: there is no module skyloom.toy.models.smal; expected "
+            "scripts/skyloom/toy",
+        ),
+        (
+            {"module": "small", "empty": True},
+            "patches.nc: no example of the split 'valid'; expected at least one",
+        ),
     ],
 )
 def test_bad_entry_or_data_ends_in_one_line(here, tmp_path, entry, message):
@@ -211,14 +284,18 @@ def test_changed_code_starts_anew_and_a_revert_goes_on(scripts, here, tmp_path):
     opening = lambda: here(tmp_path, NETWORK_ENTRY, "--runtime", "0").said.splitlines()[0]  # noqa: E731
     module = scripts / "skyloom/toy/models/small.py"
     text = module.read_text()
-    assert opening().startswith("training 40 steps") and opening().startswith("going on from step 1 ")
+    assert opening().startswith("training 40 steps") and opening().startswith(
+        "going on from step 1 "
+    )
     module.write_text(text + "# edited\n")
     assert "starting anew" in opening()
     module.write_text(text)
     assert opening().startswith("going on from step 2 ")
 
 
-def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(scripts, here, tmp_path):
+def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(
+    scripts, here, tmp_path
+):
     script = (
         "import sys, time; from pathlib import Path; from skyloom.training.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
@@ -231,7 +308,11 @@ def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(scri
         holder.kill()
     assert second.code == 2 and f"pid {holder.pid}, Slurm job 12, since" in second.said
     after = here(tmp_path)
-    assert after.code == 0 and f"pid {holder.pid}, Slurm job 12" in after.said and "taken over" in after.said
+    assert (
+        after.code == 0
+        and f"pid {holder.pid}, Slurm job 12" in after.said
+        and "taken over" in after.said
+    )
 
 
 class Net(torch.nn.Module):
@@ -239,7 +320,9 @@ class Net(torch.nn.Module):
 
     def __init__(self, outputs: int, width: int = 4):
         super().__init__()
-        self.encoder = torch.nn.Sequential(torch.nn.Conv2d(1, width, 3), torch.nn.BatchNorm2d(width))
+        self.encoder = torch.nn.Sequential(
+            torch.nn.Conv2d(1, width, 3), torch.nn.BatchNorm2d(width)
+        )
         self.head = torch.nn.Linear(width, outputs)
         self.register_buffer("threshold", torch.zeros(()))
 
@@ -251,12 +334,16 @@ def test_start_takes_over_what_agrees_and_nothing_that_belongs_to_the_other_task
     torch.save({"state": old.state_dict()}, tmp_path / "best.ckpt")
     before = new.head.weight.clone()
     assert train_model.started(new, tmp_path / "best.ckpt") is new
-    torch.testing.assert_close(new.encoder.state_dict(), old.encoder.state_dict())  # batch-norm statistics too
+    torch.testing.assert_close(
+        new.encoder.state_dict(), old.encoder.state_dict()
+    )  # batch-norm statistics too
     assert torch.equal(new.head.weight, before) and new.threshold == 0
     assert "4 of 6 parameters taken over" in capsys.readouterr().err
 
 
 def test_start_from_weights_of_which_none_agrees_is_refused(tmp_path):
     torch.save({"state": Net(2, width=8).state_dict()}, tmp_path / "best.ckpt")
-    with pytest.raises(cli.BadInput, match=r"best.ckpt: none of its \d+ tensors has name and shape of one of the 6"):
+    with pytest.raises(
+        cli.BadInput, match=r"best.ckpt: none of its \d+ tensors has name and shape of one of the 6"
+    ):
         train_model.started(Net(1), tmp_path / "best.ckpt")

@@ -32,7 +32,9 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Folders with the history and the weights of runs that nothing disturbed, by the task's class."""
+    """Folders with the history and the weights of runs that nothing disturbed, by the
+    task's class.
+    """
     folders = {}
     for kind in (Supervised, Adversarial):
         folders[kind] = tmp_path_factory.mktemp(kind.__name__)
@@ -66,23 +68,38 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_history(kind, uninterrup
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_signal_saves_and_the_second_attempt_finishes(number, uninterrupted, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        train(Supervised, tmp_path, at_step=lambda step: step == MID_EPOCH and os.kill(os.getpid(), number))
+        train(
+            Supervised,
+            tmp_path,
+            at_step=lambda step: step == MID_EPOCH and os.kill(os.getpid(), number),
+        )
     assert stopped.value.code == UNFINISHED and saved(tmp_path)["step"] == MID_EPOCH + 1
     said = capsys.readouterr().err
     assert f"NOT FINISHED: {number.name} received. The state is saved at step 26 of 40" in said
     train(Supervised, tmp_path)
     assert "going on from step 26 of 40" in capsys.readouterr().err
     both = (tmp_path / "state" / "train.log").read_text()
-    assert both.index("NOT FINISHED") < both.index("going on from step 26 of 40") < both.index("FINISHED: 40 steps")
+    assert (
+        both.index("NOT FINISHED")
+        < both.index("going on from step 26 of 40")
+        < both.index("FINISHED: 40 steps")
+    )
     assert_same(tmp_path, uninterrupted[Supervised])
 
 
 @pytest.mark.parametrize("kind", [Supervised, Adversarial])
-def test_time_budget_that_ends_in_mid_epoch_then_a_second_attempt(kind, uninterrupted, tmp_path, capsys, monkeypatch):
+def test_time_budget_that_ends_in_mid_epoch_then_a_second_attempt(
+    kind, uninterrupted, tmp_path, capsys, monkeypatch
+):
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
     monkeypatch.setattr("skyloom.training.team.time", clock)
     with pytest.raises(SystemExit) as stopped:
-        train(kind, tmp_path, at_step=lambda s: setattr(clock, "now", 61.0 * (s == MID_EPOCH)), budget_minutes=1)
+        train(
+            kind,
+            tmp_path,
+            at_step=lambda s: setattr(clock, "now", 61.0 * (s == MID_EPOCH)),
+            budget_minutes=1,
+        )
     assert stopped.value.code == UNFINISHED and saved(tmp_path)["step"] == MID_EPOCH + 1
     assert "NOT FINISHED: the time budget is spent" in capsys.readouterr().err
     clock.now = 0.0
@@ -100,17 +117,27 @@ def test_finished_run_that_is_started_again_trains_anew(uninterrupted, tmp_path,
     assert_same(tmp_path, uninterrupted[Supervised])
 
 
-def test_changed_digest_or_plan_starts_anew_and_the_old_one_still_goes_on(uninterrupted, tmp_path, capsys):
+def test_changed_digest_or_plan_starts_anew_and_the_old_one_still_goes_on(
+    uninterrupted, tmp_path, capsys
+):
     def interrupted(**options):
         with pytest.raises(SystemExit):
-            train(Supervised, tmp_path, at_step=lambda s: s == 9 and os.kill(os.getpid(), signal.SIGTERM), **options)
+            train(
+                Supervised,
+                tmp_path,
+                at_step=lambda s: s == 9 and os.kill(os.getpid(), signal.SIGTERM),
+                **options,
+            )
 
     interrupted(digest="a")
     capsys.readouterr()
     for changed in ({"digest": "b"}, {"digest": "a", "plan": dataclasses.replace(PLAN, seed=4)}):
         interrupted(**changed)
         said = capsys.readouterr().err
-        assert "starting anew, the state in" in said and "of another configuration, code or training set" in said
+        assert (
+            "starting anew, the state in" in said
+            and "of another configuration, code or training set" in said
+        )
     train(Supervised, tmp_path, digest="a")
     assert "going on from step 10" in capsys.readouterr().err
     assert_same(tmp_path, uninterrupted[Supervised])
@@ -132,7 +159,10 @@ def test_loss_that_turns_nan_stops_with_the_last_good_state_kept(tmp_path, capsy
     assert 0 < state["step"] < MID_EPOCH
     assert all(value.isfinite().all() for value in state["parts"]["task"].values())
     said = capsys.readouterr().err
-    assert f"STOPPED: the loss 'net' is nan at step {MID_EPOCH}; the state of step {state['step']} is kept" in said
+    assert (
+        f"STOPPED: the loss 'net' is nan at step {MID_EPOCH}; the state of step "
+        f"{state['step']} is kept" in said
+    )
 
 
 class BrokenGradient(Supervised):
@@ -153,7 +183,9 @@ def test_weights_that_turn_nan_never_replace_the_last_good_state(tmp_path, capsy
     assert "STOPPED: the weight 'net.0.weight' is not finite after step" in capsys.readouterr().err
 
 
-def test_full_disc_leaves_the_last_good_state_from_which_the_run_goes_on(uninterrupted, tmp_path, monkeypatch):
+def test_full_disc_leaves_the_last_good_state_from_which_the_run_goes_on(
+    uninterrupted, tmp_path, monkeypatch
+):
     fsync, writes = os.fsync, []
 
     def full_after_twenty(handle):
@@ -163,7 +195,9 @@ def test_full_disc_leaves_the_last_good_state_from_which_the_run_goes_on(uninter
         fsync(handle)
 
     monkeypatch.setattr(skyloom.cli.os, "fsync", full_after_twenty)
-    with pytest.raises(BadInput, match=r"state-.*No space left on device; the state of step \d+ is kept.*Free some"):
+    with pytest.raises(
+        BadInput, match=r"state-.*No space left on device; the state of step \d+ is kept.*Free some"
+    ):
         train(Supervised, tmp_path, dataclasses.replace(PLAN, save_minutes=0))
     assert saved(tmp_path)["step"] > 10 and not list(tmp_path.rglob("*.part"))
     monkeypatch.undo()
@@ -171,7 +205,9 @@ def test_full_disc_leaves_the_last_good_state_from_which_the_run_goes_on(uninter
     assert_same(tmp_path, uninterrupted[Supervised])
 
 
-def test_trainer_whose_lock_was_taken_over_ends_at_once_and_leaves_state_and_lock_to_the_other(tmp_path, monkeypatch):
+def test_trainer_whose_lock_was_taken_over_ends_at_once_and_leaves_state_and_lock_to_the_other(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.02)
     held = tmp_path / "state" / "lock"
 
@@ -180,13 +216,19 @@ def test_trainer_whose_lock_was_taken_over_ends_at_once_and_leaves_state_and_loc
             held.write_text("another")
             time.sleep(0.5)
 
-    with pytest.raises(BadInput, match="another trainer has taken this folder over .* ends at step 11"):
+    with pytest.raises(
+        BadInput, match="another trainer has taken this folder over .* ends at step 11"
+    ):
         train(Supervised, tmp_path, dataclasses.replace(PLAN, valid_every=11), at_step=taken_over)
     assert held.read_text() == "another"
-    assert list((tmp_path / "state").glob("state-*.pt")) == []  # the row of step 11 would have saved one
+    assert (
+        list((tmp_path / "state").glob("state-*.pt")) == []
+    )  # the row of step 11 would have saved one
 
 
-def test_kill_between_the_last_save_and_publishing_only_publishes(uninterrupted, tmp_path, monkeypatch):
+def test_kill_between_the_last_save_and_publishing_only_publishes(
+    uninterrupted, tmp_path, monkeypatch
+):
     def no_publishing(*_):
         raise KeyboardInterrupt
 

@@ -1,11 +1,19 @@
-"""Metrics of the index and of its class against sklearn, binomial theory and predictions of known quality."""
+"""Metrics of the index and of its class against sklearn, binomial theory and predictions of known
+quality.
+"""
 
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import integrate
 from scipy.stats import norm
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    log_loss,
+    roc_auc_score,
+    roc_curve,
+)
 
 from skyloom import forecasts, metrics
 from skyloom.cli import BadInput
@@ -19,7 +27,11 @@ BOUNDARY = sum(CLASSES) / 2
 def patches_of(index, views, family=None):
     """The test rows of a set: `views` images of each simulation of these indices."""
     index = np.repeat(np.asarray(index, np.float32), views)
-    family = np.zeros(len(index), np.int8) if family is None else np.repeat(np.asarray(family, np.int8), views)
+    family = (
+        np.zeros(len(index), np.int8)
+        if family is None
+        else np.repeat(np.asarray(family, np.int8), views)
+    )
     flags = {"flag_values": np.array([0, 1], np.int8), "flag_meanings": "nominal shifted"}
     return xr.Dataset(
         {"target": ("example", index, {"units": "1"})},
@@ -101,15 +113,21 @@ def test_auc_and_roc_of_bootstrap_draws_are_those_of_sklearn_with_weights_and_ti
 def test_ranking_of_one_class_is_not_a_number():
     counts = np.ones((3, 5))
     assert np.isnan(ranking.auc(np.arange(5.0), np.ones(5, bool), counts)).all()
-    assert np.isnan(ranking.roc(np.arange(5.0), np.ones(5, bool), counts, np.linspace(0, 1, 3))).all()
+    assert np.isnan(
+        ranking.roc(np.arange(5.0), np.ones(5, bool), counts, np.linspace(0, 1, 3))
+    ).all()
 
 
 def test_interval_is_as_wide_as_the_number_of_simulations_says_and_not_that_of_images(two):
-    """Views of a simulation that are right or wrong together: a binomial number of simulations, not of images."""
+    """Views of a simulation that are right or wrong together: a binomial number of simulations, not
+    of images.
+    """
     right = np.repeat(np.random.default_rng(3).random(30) < 0.8, 12)
     steep = two["target"].values > BOUNDARY
     stated = np.where(steep == right, 0.9, 0.1)
-    found = scored(evaluate(two, predictions_of(prediction=stated, balanced=stated), {}, SETTINGS)[0])["accuracy"]
+    found = scored(
+        evaluate(two, predictions_of(prediction=stated, balanced=stated), {}, SETTINGS)[0]
+    )["accuracy"]
     assert (found["n"], found["blocks"]) == (360, 30)
     share = found["value"]
     of_simulations, of_images = ((share * (1 - share) / n) ** 0.5 for n in (30, 360))
@@ -120,18 +138,23 @@ def test_interval_is_as_wide_as_the_number_of_simulations_says_and_not_that_of_i
 
 
 def test_interval_by_simulation_holds_the_true_accuracy_two_times_of_three():
-    """Simulated again and again: views share an error of their simulation; coverage of the 68 % interval."""
+    """Simulated again and again: views share an error of their simulation; coverage of the 68 %
+    interval.
+    """
     inside = []
     for seed in range(150):
         random = np.random.default_rng(seed)
         patches = patches_of(np.resize(CLASSES, 40), views=6)
         steep = patches["target"].values > BOUNDARY
-        score = np.where(steep, 1, -1) + np.repeat(random.normal(size=40), 6) + random.normal(size=240)
+        score = (
+            np.where(steep, 1, -1) + np.repeat(random.normal(size=40), 6) + random.normal(size=240)
+        )
         stated = 1 / (1 + np.exp(-score))
         predictions = predictions_of(prediction=stated, balanced=stated)
         found = scored(validate(patches, predictions, SETTINGS | {"draws": 100}))["accuracy"]
         inside.append(found["ci68"][0] <= norm.cdf(1 / 2**0.5) <= found["ci68"][1])
-    # binomial scatter of 150 trials is 0.038; a percentile bootstrap of 40 blocks covers a little less than it says
+    # binomial scatter of 150 trials is 0.038; a percentile bootstrap of 40 blocks covers a little
+    # less than it says
     assert np.mean(inside) == pytest.approx(0.6827, abs=0.11)
 
 
@@ -141,15 +164,17 @@ def test_views_of_a_simulation_together_are_right_more_often_than_each(two):
     assert (together["n"], together["blocks"]) == (30, 30)
     # twelve independent scores a distance of 1 apart add up to one a distance of 12**0.5 apart
     assert single["value"] == pytest.approx(norm.cdf(0.5), abs=4 * (0.69 * 0.31 / 360) ** 0.5)
-    assert together["value"] == pytest.approx(norm.cdf(12**0.5 / 2), abs=4 * (0.96 * 0.04 / 30) ** 0.5)
+    assert together["value"] == pytest.approx(
+        norm.cdf(12**0.5 / 2), abs=4 * (0.96 * 0.04 / 30) ** 0.5
+    )
 
 
 def test_interval_of_simulations_that_all_are_right_has_a_width(two):
     steep = two["target"].values > BOUNDARY
     sure = np.where(steep, 0.99, 0.01)
-    together = scored(evaluate(two, predictions_of(prediction=sure, balanced=sure), {}, SETTINGS)[0])[
-        "accuracy_simulation"
-    ]
+    together = scored(
+        evaluate(two, predictions_of(prediction=sure, balanced=sure), {}, SETTINGS)[0]
+    )["accuracy_simulation"]
     # Wilson's interval of one sigma of n out of n: n / (n + 1)
     assert together["value"] == 1 and together["ci68"] == pytest.approx([30 / 31, 1], abs=1e-3)
 
@@ -171,9 +196,11 @@ def test_probabilities_that_are_true_are_reliable_and_the_roc_is_that_of_two_gau
     # some 600 images a bin: 0.02 each, five of these
     np.testing.assert_allclose(curves.reliability, curves.stated, atol=0.1)
     expected = norm.sf(norm.isf(curves.false_steep) - 1.5)
-    # 3000 images a class: 0.01, more where it is steep; at 0 it has risen to the highest shallow image already
+    # 3000 images a class: 0.01, more where it is steep; at 0 it has risen to the highest shallow
+    # image already
     np.testing.assert_allclose(curves.roc[1:], expected[1:], atol=0.04)
-    # images are independent here: a binomial's scatter of the height, and of the threshold along the slope
+    # images are independent here: a binomial's scatter of the height, and of the threshold along
+    # the slope
     some = curves.sel(false_steep=slice(0.1, 0.6))
     false, true = some.false_steep, norm.sf(norm.isf(some.false_steep) - 1.5)
     slope = norm.pdf(norm.isf(false) - 1.5) / norm.pdf(norm.isf(false))
@@ -188,16 +215,22 @@ def test_scores_of_the_index_are_those_of_the_errors_that_were_drawn(continuous)
     assert found["mse"]["value"] == pytest.approx(0.15**2 + 0.05**2, rel=4 * (2 / n) ** 0.5)
     assert found["bias"]["value"] == pytest.approx(0.05, abs=4 * 0.15 / n**0.5)
     # the mean of twelve views: a twelfth of the variance, all of the bias
-    assert found["mse_simulation"]["value"] == pytest.approx(0.15**2 / 12 + 0.05**2, rel=5 * (2 / 300) ** 0.5)
+    assert found["mse_simulation"]["value"] == pytest.approx(
+        0.15**2 / 12 + 0.05**2, rel=5 * (2 / 300) ** 0.5
+    )
     assert found["mse_simulation"]["n"] == 300
     better = {name: record["better"] for name, record in found.items()}
     assert (better["mse"], better["bias"], better["coverage68"]) == ("lower", "zero", "nominal")
 
 
-def test_coverage_is_nominal_where_the_spread_is_the_error_and_less_where_it_is_too_small(continuous):
+def test_coverage_is_nominal_where_the_spread_is_the_error_and_less_where_it_is_too_small(
+    continuous,
+):
     records, curves = evaluate(continuous, of_index(continuous), {}, SETTINGS)
     scatter = (0.68 * 0.32 / 3600) ** 0.5
-    assert scored(records)["coverage68"]["value"] == pytest.approx(forecasts.NOMINAL, abs=4 * scatter)
+    assert scored(records)["coverage68"]["value"] == pytest.approx(
+        forecasts.NOMINAL, abs=4 * scatter
+    )
     np.testing.assert_allclose(curves.sel(subset="all").coverage, curves.level, atol=4 * scatter)
     small = scored(evaluate(continuous, of_index(continuous, spread=0.075), {}, SETTINGS)[0])
     assert small["coverage68"]["value"] == pytest.approx(2 * norm.cdf(0.5) - 1, abs=4 * scatter)
@@ -206,7 +239,9 @@ def test_coverage_is_nominal_where_the_spread_is_the_error_and_less_where_it_is_
 def test_crps_is_the_integral_of_the_squared_difference_of_distributions():
     off, spread = np.array([-0.3, 0.0, 0.1]), np.array([0.1, 0.2, 0.3])
     expected = [
-        integrate.quad(lambda x, o=o, s=s: (norm.cdf(x, o, s) - (x >= 0)) ** 2, -4, 4, points=[0, o], limit=200)[0]
+        integrate.quad(
+            lambda x, o=o, s=s: (norm.cdf(x, o, s) - (x >= 0)) ** 2, -4, 4, points=[0, o], limit=200
+        )[0]
         for o, s in zip(off, spread, strict=True)
     ]
     np.testing.assert_allclose(forecasts.gaussian_crps(off, spread, 0), expected, rtol=1e-6)
@@ -214,7 +249,9 @@ def test_crps_is_the_integral_of_the_squared_difference_of_distributions():
 
 def test_crps_is_least_for_the_spread_that_the_errors_have(continuous):
     of = {
-        spread: scored(evaluate(continuous, of_index(continuous, spread=spread), {}, SETTINGS)[0])["crps"]["value"]
+        spread: scored(evaluate(continuous, of_index(continuous, spread=spread), {}, SETTINGS)[0])[
+            "crps"
+        ]["value"]
         for spread in (0.08, 0.15, 0.3)
     }
     assert min(of, key=of.get) == 0.15
@@ -223,28 +260,40 @@ def test_crps_is_least_for_the_spread_that_the_errors_have(continuous):
 def test_index_of_two_values_is_scored_as_a_class_too(two, continuous):
     found = scored(evaluate(two, of_index(two, error=0.155, spread=0.155), {}, SETTINGS)[0])
     # an error of 0.155 tells indices 1/3 apart with this accuracy
-    assert found["accuracy"]["value"] == pytest.approx(norm.cdf(1 / 6 / 0.155), abs=4 * (0.86 * 0.14 / 360) ** 0.5)
+    assert found["accuracy"]["value"] == pytest.approx(
+        norm.cdf(1 / 6 / 0.155), abs=4 * (0.86 * 0.14 / 360) ** 0.5
+    )
     assert "accuracy" not in scored(evaluate(continuous, of_index(continuous), {}, SETTINGS)[0])
 
 
 def test_prediction_against_true_index_shows_its_mean_its_scatter_and_the_called_class(continuous):
-    curves = evaluate(continuous, of_index(continuous, bias=0.05), {}, SETTINGS)[1].sel(subset="all")
+    curves = evaluate(continuous, of_index(continuous, bias=0.05), {}, SETTINGS)[1].sel(
+        subset="all"
+    )
     assert curves.index_count.sum() == 3600
-    np.testing.assert_allclose(curves.predicted_index - curves.index_mean, 0.05, atol=5 * 0.15 / 400**0.5)
+    np.testing.assert_allclose(
+        curves.predicted_index - curves.index_mean, 0.05, atol=5 * 0.15 / 400**0.5
+    )
     np.testing.assert_allclose(curves.scatter, 0.15, rtol=5 / 800**0.5)
-    assert (curves.predicted_class[[0, 1]] < 0.2).all() and (curves.predicted_class[[4, 5]] > 0.8).all()
+    assert (curves.predicted_class[[0, 1]] < 0.2).all() and (
+        curves.predicted_class[[4, 5]] > 0.8
+    ).all()
 
 
 def test_class_that_is_called_passes_half_at_the_boundary(continuous):
     index = continuous["target"].values
     stated = 1 / (1 + np.exp(-(index - BOUNDARY) / 0.2))
     called = predictions_of(prediction=stated, balanced=stated)
-    curves = evaluate(continuous, called, {}, SETTINGS | {"index_edges": [3.0, BOUNDARY, 4.5]})[1].sel(subset="all")
+    curves = evaluate(continuous, called, {}, SETTINGS | {"index_edges": [3.0, BOUNDARY, 4.5]})[
+        1
+    ].sel(subset="all")
     np.testing.assert_allclose(curves.predicted_class, [0, 1], atol=1e-9)
 
 
 def test_index_beyond_the_edges_is_in_no_bin(continuous):
-    curves = evaluate(continuous, of_index(continuous), {}, SETTINGS | {"index_edges": [3.0, 3.5]})[1]
+    curves = evaluate(continuous, of_index(continuous), {}, SETTINGS | {"index_edges": [3.0, 3.5]})[
+        1
+    ]
     assert curves.index_count.sum() == (continuous["target"].values <= 3.5).sum()
 
 
@@ -255,7 +304,9 @@ def test_each_family_of_several_is_a_subset_and_one_alone_is_not(two):
     assert list(curves.subset.values) == ["all", "nominal", "shifted"]
     parts = [scored(records, name)["accuracy"] for name in ("nominal", "shifted")]
     assert [part["n"] for part in parts] == [180, 180]
-    assert np.mean([p["value"] for p in parts]) == pytest.approx(scored(records)["accuracy"]["value"], abs=1e-12)
+    assert np.mean([p["value"] for p in parts]) == pytest.approx(
+        scored(records)["accuracy"]["value"], abs=1e-12
+    )
     assert list(evaluate(two, of_class(two), {}, SETTINGS)[1].subset.values) == ["all"]
 
 
@@ -263,12 +314,17 @@ def test_family_of_one_class_has_an_accuracy_and_no_ranking():
     shallow = patches_of([CLASSES[0]] * 10, views=4)
     found = scored(evaluate(shallow, of_class(shallow), {}, SETTINGS)[0])
     assert np.isfinite(found["accuracy"]["value"]) and np.isfinite(found["recall_shallow"]["value"])
-    assert np.isnan([found[name]["value"] for name in ("auc", "recall_steep", "balanced_accuracy")]).all()
+    assert np.isnan(
+        [found[name]["value"] for name in ("auc", "recall_steep", "balanced_accuracy")]
+    ).all()
 
 
 def test_validation_scores_all_images_and_says_so(two):
     np.testing.assert_array_equal(validation_rows(two), np.arange(360))
-    tested, validated = evaluate(two, of_class(two), {}, SETTINGS)[0], validate(two, of_class(two), SETTINGS)
+    tested, validated = (
+        evaluate(two, of_class(two), {}, SETTINGS)[0],
+        validate(two, of_class(two), SETTINGS),
+    )
     assert {record["split"] for record in validated} == {"valid"}
     assert [record["value"] for record in validated] == [record["value"] for record in tested]
 
@@ -283,16 +339,27 @@ def test_curves_can_be_written_and_read_again(two, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prediction": np.full(360, np.nan)}, "prediction is nan of 360 of 360 images; expected a finite number"),
+        (
+            {"prediction": np.full(360, np.nan)},
+            "prediction is nan of 360 of 360 images; expected a finite number",
+        ),
         ({"prediction": np.ones(12)}, r"prediction has the shape \(12,\), expected \(360,\)"),
-        ({"spread": np.zeros(360)}, "spread is 0.0 of 360 of 360 images; expected a positive number"),
+        (
+            {"spread": np.zeros(360)},
+            "spread is 0.0 of 360 of 360 images; expected a positive number",
+        ),
         ({}, "neither of balanced and spread found; expected one"),
-        ({"balanced": np.ones(360), "spread": np.ones(360)}, "balanced and spread of balanced and spread found"),
+        (
+            {"balanced": np.ones(360), "spread": np.ones(360)},
+            "balanced and spread of balanced and spread found",
+        ),
     ],
 )
 def test_prediction_that_cannot_be_scored_is_refused(two, changes, message):
     values = {"prediction": np.full(360, 0.5)} | changes
-    predictions = xr.Dataset({k: (f"{k}_example" if len(v) == 12 else "example", v) for k, v in values.items()})
+    predictions = xr.Dataset(
+        {k: (f"{k}_example" if len(v) == 12 else "example", v) for k, v in values.items()}
+    )
     with pytest.raises(BadInput, match=message):
         evaluate(two, predictions, {}, SETTINGS)
 

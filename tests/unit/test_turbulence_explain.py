@@ -1,4 +1,6 @@
-"""Explanations of models whose reasons are known: linear probes, and Gaussian fields that differ in one band only."""
+"""Explanations of models whose reasons are known: linear probes, and Gaussian fields that differ in
+one band only.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ SETTINGS = {"bands": 1, "seed": 3, "draws": 200}
 
 
 class Probe(nn.Module):
-    """A network whose output is the same for every view: a linear layer, or a small convolutional network."""
+    """A network whose output is the same for every view: a linear layer, or a small convolutional
+    network.
+    """
 
     def __init__(self, encoder: nn.Module, head: nn.Module):
         super().__init__()
@@ -36,12 +40,21 @@ def linear(weights: torch.Tensor) -> Probe:
 
 def convolutional() -> Probe:
     torch.manual_seed(1)
-    layers = (nn.Conv2d(1, 4, 3), nn.ReLU(), nn.GroupNorm(2, 4), nn.Conv2d(4, 4, 3), nn.SiLU(), nn.Flatten())
+    layers = (
+        nn.Conv2d(1, 4, 3),
+        nn.ReLU(),
+        nn.GroupNorm(2, 4),
+        nn.Conv2d(4, 4, 3),
+        nn.SiLU(),
+        nn.Flatten(),
+    )
     return Probe(nn.Sequential(*layers), nn.Linear(4 * 8 * 8, 1))
 
 
 def fields(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Periodic standardised Gaussian fields, flat but for twice the power of one class in SIGNAL; class; simulation."""
+    """Periodic standardised Gaussian fields, flat but for twice the power of one class in SIGNAL;
+    class; simulation.
+    """
     steep = np.repeat(np.arange(SIMULATIONS) % 2 == 1, VIEWS)
     noise = np.random.default_rng(seed).normal(size=(len(steep), SIDE, SIDE))
     k = waves.wave_numbers(SIDE)
@@ -51,7 +64,9 @@ def fields(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def by_power(images: np.ndarray) -> np.ndarray:
-    """The likelihood ratio's statistic of `fields`: power in the band over power beyond it, less its mean of both."""
+    """The likelihood ratio's statistic of `fields`: power in the band over power beyond it, less
+    its mean of both.
+    """
     k, log_power = power_spectrum(images, periodic=True)
     band = (k > SIGNAL[0]) & (k < SIGNAL[1])
     return log_power[:, band].mean(1) - log_power[:, k > SIGNAL[1]].mean(1) - np.log10(2) / 2
@@ -60,7 +75,9 @@ def by_power(images: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def told():
     images, steep, simulation = fields(0)
-    tested = treatments.Tested(images, steep, simulation, standardised=True, periodic=True, cycles=2.0)
+    tested = treatments.Tested(
+        images, steep, simulation, standardised=True, periodic=True, cycles=2.0
+    )
     return treatments.treated(by_power, tested, fields(1)[0], SETTINGS)
 
 
@@ -80,7 +97,10 @@ def test_integrated_gradients_add_up_to_the_output_less_that_of_an_empty_image()
     output, images = gradients.output_of(convolutional()), torch.randn(4, 1, 12, 12)
     expected = (output(images) - output(torch.zeros_like(images))).detach()
     errors = [
-        (gradients.integrated_gradients(output, images, steps).sum((1, 2, 3)) - expected).abs().max().item()
+        (gradients.integrated_gradients(output, images, steps).sum((1, 2, 3)) - expected)
+        .abs()
+        .max()
+        .item()
         for steps in (8, 128)
     ]
     # the midpoint rule of a function with kinks: the error falls at least as 1 / steps
@@ -95,7 +115,8 @@ def test_maps_of_a_linear_network_are_forgotten_when_its_weights_are_drawn_anew(
     found = gradients.explained(task, images, steps=2, seed=0)
     assert list(found.layer.values) == ["head"]
     assert torch.equal(task.head.weight, before)
-    # ranks of independent weights at 576 pixels correlate by 0.04; the attribution keeps the image's ranks in part
+    # ranks of independent weights at 576 pixels correlate by 0.04; the attribution keeps the
+    # image's ranks in part
     assert np.abs(found.rank_saliency).max() < 4 * 0.042
     assert np.abs(found.missing).max() < 1e-4
 
@@ -115,13 +136,18 @@ def test_layers_are_drawn_anew_from_the_head_down_until_none_is_left():
 def test_bands_add_up_to_the_image(periodic):
     images = fields(0)[0][:3] + 0.5
     edges = np.r_[0, waves.band_edges(1, 16, 2)[1:-1], np.inf]
-    removed = [images - waves.without_band(images, *band, periodic) for band in zip(edges[:-1], edges[1:], strict=True)]
+    removed = [
+        images - waves.without_band(images, *band, periodic)
+        for band in zip(edges[:-1], edges[1:], strict=True)
+    ]
     assert np.allclose(sum(removed) + images.mean((1, 2), keepdims=True), images, atol=1e-12)
 
 
 @pytest.mark.parametrize("periodic", [True, False])
 def test_a_wave_is_removed_by_the_band_that_it_lies_in_and_kept_by_the_others(periodic):
-    wave = np.cos(np.pi * 6 * 2 * (np.arange(SIDE) + 0.5) / SIDE)  # six cycles; even at its edges, so a mirrored one
+    wave = np.cos(
+        np.pi * 6 * 2 * (np.arange(SIDE) + 0.5) / SIDE
+    )  # six cycles; even at its edges, so a mirrored one
     image = np.broadcast_to(wave, (1, SIDE, SIDE))
     assert np.abs(waves.without_band(image, 4, 8, periodic)).max() < 1e-12
     assert np.allclose(waves.without_band(image, 8, np.inf, periodic), image)
@@ -140,14 +166,18 @@ def test_periodic_part_has_the_laplacian_of_the_image_and_no_jump_at_its_edges()
     assert jump(part) < 0.15 * jump(image)
     whole = fields(0)[0][:2]
     moved = np.abs(waves.periodic_part(whole) - whole).std()
-    assert np.allclose(waves.periodic_part(waves.periodic_part(whole)).mean((1, 2)), whole.mean((1, 2)))
+    assert np.allclose(
+        waves.periodic_part(waves.periodic_part(whole)).mean((1, 2)), whole.mean((1, 2))
+    )
     assert moved < 0.5 * whole.std()
 
 
 def test_phases_only_has_the_amplitudes_that_were_given_and_amplitudes_only_keeps_its_own():
     images = fields(0)[0][:5]
     amplitude = waves.mean_amplitude(fields(1)[0], periodic=True)
-    assert np.allclose(np.abs(np.fft.fft2(waves.phases_only(images, amplitude))), amplitude, atol=1e-9)
+    assert np.allclose(
+        np.abs(np.fft.fft2(waves.phases_only(images, amplitude))), amplitude, atol=1e-9
+    )
     drawn = waves.amplitudes_only(images, 7)  # another seed than that of `fields`
     assert np.allclose(np.abs(np.fft.fft2(drawn)), np.abs(np.fft.fft2(images)), atol=1e-9)
     assert np.abs(np.corrcoef(drawn.ravel(), images.ravel())[0, 1]) < 0.1
@@ -169,33 +199,50 @@ def test_accuracy_is_chance_without_the_band_of_the_signal_and_unchanged_without
 
 def test_accuracy_comes_back_with_the_low_pass_that_lets_the_signal_through():
     images, steep, simulation = fields(0)
-    tested = treatments.Tested(images, steep, simulation, standardised=True, periodic=True, cycles=2.0)
+    tested = treatments.Tested(
+        images, steep, simulation, standardised=True, periodic=True, cycles=2.0
+    )
 
     def against_large(images: np.ndarray) -> np.ndarray:
         k, log_power = power_spectrum(images, periodic=True)
-        return log_power[:, (k > 4) & (k < 8)].mean(1) - log_power[:, k < 4].mean(1) - np.log10(2) / 2
+        return (
+            log_power[:, (k > 4) & (k < 8)].mean(1) - log_power[:, k < 4].mean(1) - np.log10(2) / 2
+        )
 
     found = treatments.treated(against_large, tested, fields(1)[0], SETTINGS)
     assert abs(float(found.auc_lowpass.sel(cut=2 * SIGNAL[0])) - 0.5) < 4 * 0.037
     unchanged = float(found.accuracy_control.sel(control="unchanged"))
     assert unchanged > 0.8  # nine large waves in a ring have a power of their own
-    assert float(found.accuracy_lowpass.sel(cut=2 * SIGNAL[1])) == pytest.approx(unchanged, abs=0.01)
+    assert float(found.accuracy_lowpass.sel(cut=2 * SIGNAL[1])) == pytest.approx(
+        unchanged, abs=0.01
+    )
 
 
 def test_phases_of_gaussian_fields_know_nothing_of_their_spectrum_and_amplitudes_all(told):
     accuracy = told.accuracy_control
     assert abs(float(accuracy.sel(control="phases only")) - 0.5) < 4 * 0.032
-    assert float(accuracy.sel(control="amplitudes only")) == float(accuracy.sel(control="unchanged"))
+    assert float(accuracy.sel(control="amplitudes only")) == float(
+        accuracy.sel(control="unchanged")
+    )
 
 
 def test_intervals_are_those_of_whole_simulations():
-    """One simulation in four answers wrongly to all its images: the deviation is that of 60 draws, not of 240."""
+    """One simulation in four answers wrongly to all its images: the deviation is that of 60 draws,
+    not of 240.
+    """
     images, steep, simulation = fields(0)
     wrong = (np.random.default_rng(5).random(SIMULATIONS) < 0.25)[simulation]
-    tested = treatments.Tested(images, steep, simulation, standardised=True, periodic=True, cycles=2.0)
-    found = treatments.treated(lambda _: np.where(steep ^ wrong, 1.0, -1.0), tested, fields(1)[0], SETTINGS)
+    tested = treatments.Tested(
+        images, steep, simulation, standardised=True, periodic=True, cycles=2.0
+    )
+    found = treatments.treated(
+        lambda _: np.where(steep ^ wrong, 1.0, -1.0), tested, fields(1)[0], SETTINGS
+    )
     assert found.attrs["chance"] == 0.5
-    value, low, high = (float(found[f"accuracy_control{end}"].sel(control="unchanged")) for end in ("", "_lo", "_hi"))
+    value, low, high = (
+        float(found[f"accuracy_control{end}"].sel(control="unchanged"))
+        for end in ("", "_lo", "_hi")
+    )
     share = 1 - wrong.mean()
     assert value == pytest.approx(share)
     # 200 draws place a percentile to 9 %, and shares come in steps of 1/60
@@ -221,9 +268,12 @@ def test_neighbours_of_the_same_simulation_do_not_count():
     random = np.random.default_rng(0)
     simulation = np.repeat(np.arange(40), 6)
     steep = simulation % 2 == 1
-    # features that know the simulation and nothing else: all near images have one class, none of another simulation
+    # features that know the simulation and nothing else: all near images have one class, none of
+    # another simulation
     features = random.normal(size=(40, 5))[simulation] + 1e-3 * random.normal(size=(240, 5))
-    assert abs(embedding.agreement(features, steep, simulation) - 0.5) < 0.15  # 40 simulations: sigma 0.08 of a share
+    assert (
+        abs(embedding.agreement(features, steep, simulation) - 0.5) < 0.15
+    )  # 40 simulations: sigma 0.08 of a share
     features[:, 0] += 30 * steep
     assert embedding.agreement(features, steep, simulation) > 0.9
 

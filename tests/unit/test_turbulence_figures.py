@@ -1,4 +1,6 @@
-"""The turbulence study's figures show the numbers of their files; sweep and training sizes are what they say."""
+"""The turbulence study's figures show the numbers of their files; sweep and training sizes are what
+they say.
+"""
 
 import json
 import subprocess
@@ -31,20 +33,40 @@ VIEWS = 12
 def patches(indices: list[float]) -> xr.Dataset:
     """Test rows of simulations of these indices, 12 views each, without their images."""
     simulation = np.repeat(np.arange(len(indices)), VIEWS)
-    known = {"simulation": simulation, "index": np.array(indices)[simulation], "family": np.zeros(len(simulation), int)}
+    known = {
+        "simulation": simulation,
+        "index": np.array(indices)[simulation],
+        "family": np.zeros(len(simulation), int),
+    }
     data = xr.Dataset({"target": ("example", known["index"].astype(np.float32))})
     data = data.assign_coords({name: ("example", values) for name, values in known.items()})
     data["family"].attrs = {"flag_values": [0], "flag_meanings": "clouds"}
     return data.assign_attrs(classes=np.array([11 / 3, 4.0]))
 
 
-def write(folder: Path, model: str, kind: str, seed: int, rows: xr.Dataset, predictions: xr.Dataset, **more) -> Path:
+def write(
+    folder: Path,
+    model: str,
+    kind: str,
+    seed: int,
+    rows: xr.Dataset,
+    predictions: xr.Dataset,
+    **more,
+) -> Path:
     """curves.nc and metrics.json as predict_test writes them; the folder."""
     records, curves = evaluate(rows, predictions, {}, SETTINGS)
-    about = {"study": "turbulence", "model": model, "kind": kind, "seed": seed, "set": "quarter"} | more
+    about = {
+        "study": "turbulence",
+        "model": model,
+        "kind": kind,
+        "seed": seed,
+        "set": "quarter",
+    } | more
     here = folder / model / f"seed{seed}"
     here.mkdir(parents=True)
-    curves.assign_attrs(**curves.attrs, **about, data_kind="simulated").to_netcdf(here / "curves.nc")
+    curves.assign_attrs(**curves.attrs, **about, data_kind="simulated").to_netcdf(
+        here / "curves.nc"
+    )
     predictions.assign_attrs(**about).to_netcdf(here / "predictions.nc")
     validation = [record | {"split": "valid"} for record in records]
     content = about | {"data": "simulated", "metrics": records, "validation": validation}
@@ -57,7 +79,9 @@ def class_predictions(rows: xr.Dataset, skill: float, seed: int) -> xr.Dataset:
         size=rows.sizes["example"]
     )
     probability = 1 / (1 + np.exp(-logit))
-    return xr.Dataset({name: ("example", probability) for name in ("prediction", "balanced")}, rows.coords)
+    return xr.Dataset(
+        {name: ("example", probability) for name in ("prediction", "balanced")}, rows.coords
+    )
 
 
 def index_predictions(rows: xr.Dataset, error: float) -> xr.Dataset:
@@ -70,7 +94,11 @@ def index_predictions(rows: xr.Dataset, error: float) -> xr.Dataset:
 def classes(tmp_path_factory) -> tuple[Path, scores.Scores]:
     folder = tmp_path_factory.mktemp("classes")
     rows = patches([11 / 3, 4.0] * 5)
-    for model, kind, seed, skill in (("cnn", "network", 0, 1), ("cnn", "network", 1, 1.2), ("hog", "baseline", 0, 0.1)):
+    for model, kind, seed, skill in (
+        ("cnn", "network", 0, 1),
+        ("cnn", "network", 1, 1.2),
+        ("hog", "baseline", 0, 0.1),
+    ):
         write(folder, model, kind, seed, rows, class_predictions(rows, skill, seed))
     return folder, read(folder, "roc", ["cnn"])
 
@@ -90,7 +118,8 @@ def line(ax, label: str):
     return next(line for line in ax.lines if str(line.get_label()).startswith(label))
 
 
-# --- scores ----------------------------------------------------------------------------------------------------------
+# --- scores
+# --------------------------------------------------------------------------------------------------
 
 
 def test_roc_shows_the_mean_curve_of_the_seeds_and_the_area_of_the_metrics(classes):
@@ -101,7 +130,10 @@ def test_roc_shows_the_mean_curve_of_the_seeds_and_the_area_of_the_metrics(class
     np.testing.assert_allclose(drawn.get_xdata(), files[0]["false_steep"])
     mean = (files[0]["roc"] + files[1]["roc"]).sel(subset="all") / 2
     np.testing.assert_allclose(drawn.get_ydata(), mean, rtol=1e-12)
-    records = [json.loads((folder / f"cnn/seed{seed}/metrics.json").read_text())["metrics"] for seed in (0, 1)]
+    records = [
+        json.loads((folder / f"cnn/seed{seed}/metrics.json").read_text())["metrics"]
+        for seed in (0, 1)
+    ]
     auc = np.mean([r["value"] for seed in records for r in seed if r["name"] == "auc"])
     assert f"AUC {auc:.3f} (" in drawn.get_label()
     # the area below what is drawn is the one that is told, but for the grid of 101 points
@@ -133,22 +165,41 @@ def test_reliability_shows_the_share_that_is_steep_of_each_stated_probability(cl
 
 def test_bin_that_one_seed_leaves_empty_is_the_other_seeds():
     nan = np.nan
-    np.testing.assert_array_equal(scores.nan_mean(np.array([[1, nan, nan], [3, 5, nan]])), [2, 5, nan])
+    np.testing.assert_array_equal(
+        scores.nan_mean(np.array([[1, nan, nan], [3, 5, nan]])), [2, 5, nan]
+    )
 
 
-def test_entry_point_writes_png_and_pdf_and_refuses_curves_without_classes(classes, tmp_path, monkeypatch):
+def test_entry_point_writes_png_and_pdf_and_refuses_curves_without_classes(
+    classes, tmp_path, monkeypatch
+):
     folder, _ = classes
-    files = {name: sorted(map(str, folder.glob(f"*/seed*/{name}"))) for name in ("curves.nc", "metrics.json")}
-    arguments = ["--figure=roc", '--config={"highlight": ["cnn"]}', f"--output={tmp_path / 'roc.png'}", "--metrics"]
-    arguments += [*files["metrics.json"], f"--published={REPOSITORY}/config/turbulence/published.yaml", "--curves"]
+    files = {
+        name: sorted(map(str, folder.glob(f"*/seed*/{name}")))
+        for name in ("curves.nc", "metrics.json")
+    }
+    arguments = [
+        "--figure=roc",
+        '--config={"highlight": ["cnn"]}',
+        f"--output={tmp_path / 'roc.png'}",
+        "--metrics",
+    ]
+    arguments += [
+        *files["metrics.json"],
+        f"--published={REPOSITORY}/config/turbulence/published.yaml",
+        "--curves",
+    ]
     monkeypatch.setattr("sys.argv", ["plot", *arguments, *files["curves.nc"]])
     turbulence_plot_scores.main()
-    assert (tmp_path / "roc.png").exists() and (tmp_path / "roc.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "roc.png").exists() and (tmp_path / "roc.pdf").read_bytes().startswith(
+        b"%PDF"
+    )
     with pytest.raises(BadInput, match="none of 3 files has the curve coverage"):
         read(folder, "coverage", [])
 
 
-# --- index -----------------------------------------------------------------------------------------------------------
+# --- index
+# --------------------------------------------------------------------------------------------------
 
 
 def test_index_shows_bins_scatter_coverage_and_the_published_error(tmp_path):
@@ -175,24 +226,41 @@ def test_index_shows_bins_scatter_coverage_and_the_published_error(tmp_path):
 def test_continuum_shows_where_a_step_at_the_boundary_turns_and_marks_both_indices(tmp_path):
     rows = patches(list(np.linspace(3.0, 4.5, 31)))
     step = (rows["target"].values > 23 / 6).astype(float)
-    predictions = xr.Dataset({name: ("example", step) for name in ("prediction", "balanced")}, rows.coords)
+    predictions = xr.Dataset(
+        {name: ("example", step) for name in ("prediction", "balanced")}, rows.coords
+    )
     settings = SETTINGS | {"index_edges": [3.0, 3.5, 23 / 6, 4.0, 4.5]}
     _, curves = evaluate(rows, predictions, {}, settings)
-    curves = curves.assign_attrs(**curves.attrs, set="continuous", trained_on="quarter").sel(subset="all")
+    curves = curves.assign_attrs(**curves.attrs, set="continuous", trained_on="quarter").sel(
+        subset="all"
+    )
     ax = index.continuum({"cnn": [curves]}).axes[0]
-    np.testing.assert_allclose(line(ax, "cnn (class, trained on quarter)").get_ydata(), [0, 0, 1, 1])
-    marked = {round(float(found.get_xdata()[0]), 3) for found in ax.lines if len(set(found.get_xdata())) == 1}
+    np.testing.assert_allclose(
+        line(ax, "cnn (class, trained on quarter)").get_ydata(), [0, 0, 1, 1]
+    )
+    marked = {
+        round(float(found.get_xdata()[0]), 3)
+        for found in ax.lines
+        if len(set(found.get_xdata())) == 1
+    }
     assert marked == {3.667, 3.833, 4.0}
 
 
-# --- transfer --------------------------------------------------------------------------------------------------------
+# --- transfer
+# --------------------------------------------------------------------------------------------------
 
 
 def transfers() -> pd.DataFrame:
-    rows = [("cnn", "small", "small", 0.8), ("cnn", "small", "zoomed", 0.5), ("cnn", "small", "out", 0.6)]
+    rows = [
+        ("cnn", "small", "small", 0.8),
+        ("cnn", "small", "zoomed", 0.5),
+        ("cnn", "small", "out", 0.6),
+    ]
     rows += [("mix", "mixed", "mixed", 0.7), ("mix", "mixed", "zoomed", 0.66)]
     table = pd.DataFrame(rows, columns=["model", "trained_on", "tested_on", "accuracy"])
-    return table.assign(accuracy_lo=table.accuracy - 0.03, accuracy_hi=table.accuracy + 0.03, data="simulated")
+    return table.assign(
+        accuracy_lo=table.accuracy - 0.03, accuracy_hi=table.accuracy + 0.03, data="simulated"
+    )
 
 
 def test_matrix_shows_each_accuracy_frames_own_sets_and_chance_is_neutral():
@@ -201,9 +269,14 @@ def test_matrix_shows_each_accuracy_frames_own_sets_and_chance_is_neutral():
     sets = [text.get_text() for text in ax.get_xticklabels()]
     assert sets == ["small", "mixed", "zoomed", "out"]
     np.testing.assert_array_equal(
-        np.ma.filled(image.get_array(), np.nan), [[0.8, np.nan, 0.5, 0.6], [np.nan, 0.7, 0.66, np.nan]]
+        np.ma.filled(image.get_array(), np.nan),
+        [[0.8, np.nan, 0.5, 0.6], [np.nan, 0.7, 0.66, np.nan]],
     )
-    frames = {(round(p.get_x() + 0.46), round(p.get_y() + 0.46)) for p in ax.patches if isinstance(p, Rectangle)}
+    frames = {
+        (round(p.get_x() + 0.46), round(p.get_y() + 0.46))
+        for p in ax.patches
+        if isinstance(p, Rectangle)
+    }
     assert frames == {(0, 0), (1, 1)}
     assert image.norm(0.5) == 0.5 and min(image.cmap(0.5)[:3]) > 0.95
     texts = [text.get_text() for text in ax.texts]
@@ -214,13 +287,20 @@ def test_accuracy_against_zoom_is_in_the_order_of_zoom_and_needs_two_points():
     ladder = {"key": "zoom", "values": {"small": 1, "zoomed": 2, "out": 0.5}}
     ax = transfer.nuisances(transfers(), [ladder]).axes[0]
     drawn = line(ax, "cnn")
-    np.testing.assert_array_equal([drawn.get_xdata(), drawn.get_ydata()], [[0.5, 1, 2], [0.6, 0.8, 0.5]])
+    np.testing.assert_array_equal(
+        [drawn.get_xdata(), drawn.get_ydata()], [[0.5, 1, 2], [0.6, 0.8, 0.5]]
+    )
     assert not [found for found in ax.lines if str(found.get_label()).startswith("mix")]
 
 
 def test_words_of_a_transfer_go_by_balanced_accuracy():
-    table = transfers().assign(balanced_accuracy=0.5, balanced_accuracy_lo=0.47, balanced_accuracy_hi=0.53)
-    table.loc[1, ["balanced_accuracy", "balanced_accuracy_lo"]] = 0.62, 0.59  # accuracy there is 0.5
+    table = transfers().assign(
+        balanced_accuracy=0.5, balanced_accuracy_lo=0.47, balanced_accuracy_hi=0.53
+    )
+    table.loc[1, ["balanced_accuracy", "balanced_accuracy_lo"]] = (
+        0.62,
+        0.59,
+    )  # accuracy there is 0.5
     words = turbulence_tabulate_transfer.in_words(table)
     assert words == (
         "cnn, trained on small, is above chance on zoomed (0.62), not on out (0.50)."
@@ -228,7 +308,8 @@ def test_words_of_a_transfer_go_by_balanced_accuracy():
     )
 
 
-# --- images ----------------------------------------------------------------------------------------------------------
+# --- images
+# --------------------------------------------------------------------------------------------------
 
 
 def test_panels_show_test_simulations_of_both_classes_with_the_rms_of_their_maps():
@@ -236,13 +317,19 @@ def test_panels_show_test_simulations_of_both_classes_with_the_rms_of_their_maps
     data = cut(found, test_share=0.4)
     figure = images.panels(data, {"clouds": found}, 2)
     wholes = [ax for ax in figure.axes if "rms" in ax.get_title("left")]
-    assert [ax.get_title("left").split(":")[0] for ax in wholes] == ["index 3.67"] * 2 + ["index 4.00"] * 2
+    assert [ax.get_title("left").split(":")[0] for ax in wholes] == ["index 3.67"] * 2 + [
+        "index 4.00"
+    ] * 2
     limits = {ax.images[0].get_clim() for ax in wholes}
     assert len(limits) == 1 and sum(next(iter(limits))) == 0
     test = set(data["seed"].values[data["split"].values == 2])
     for ax in wholes:
         shown = ax.images[0].get_array()
-        rows = [k for k in range(SIMULATIONS) if np.allclose(np.log10(1 + found["column"].values[k, 0]), shown)]
+        rows = [
+            k
+            for k in range(SIMULATIONS)
+            if np.allclose(np.log10(1 + found["column"].values[k, 0]), shown)
+        ]
         assert len(rows) == 1 and int(found["seed"][rows[0]]) in test
         assert f"rms {np.std(shown):.4f} dex" in ax.get_title("left")
     first = figure.axes[1].images[0].get_array()
@@ -257,7 +344,8 @@ def test_maps_of_another_run_are_refused():
         images.panels(data, {"clouds": columns(first_seed=900)}, 1)
 
 
-# --- number of training simulations ----------------------------------------------------------------------------------
+# --- number of training simulations
+# ----------------------------------------------------------------------------------
 
 
 def test_fewer_training_simulations_are_a_part_of_more_and_the_other_splits_stay():
@@ -271,7 +359,9 @@ def test_fewer_training_simulations_are_a_part_of_more_and_the_other_splits_stay
             one, other = (d["image"].values[d["split"].values == split] for d in (data, everything))
             np.testing.assert_array_equal(one, other)
     # pairs of both classes come together
-    assert sorted(seed // 2 for seed in train[4])[::2] == sorted(seed // 2 for seed in train[4])[1::2]
+    assert (
+        sorted(seed // 2 for seed in train[4])[::2] == sorted(seed // 2 for seed in train[4])[1::2]
+    )
     assert train[4] != set(cut(columns(), train_simulations=4, seed=1)["seed"].values)
 
 
@@ -289,19 +379,27 @@ def test_more_training_simulations_than_there_are_is_refused():
 def test_training_size_is_a_line_a_group_in_the_order_of_simulations():
     sizes = {"few": 10, "many": 80}
     about = {"kind": "network", "subset": "all", "lo": 0.6, "hi": 0.9, "name": "accuracy"}
-    rows = [about | {"model": f"cnn_{s}", "set": s, "value": v} for s, v in (("many", 0.8), ("few", 0.7))]
+    rows = [
+        about | {"model": f"cnn_{s}", "set": s, "value": v}
+        for s, v in (("many", 0.8), ("few", 0.7))
+    ]
     found = training_size.table(pd.DataFrame(rows), {"cnn_few": "cnn", "cnn_many": "cnn"}, sizes)
     drawn = line(training_size.training_size(found).axes[0], "cnn")
     np.testing.assert_array_equal([drawn.get_xdata(), drawn.get_ydata()], [[10, 80], [0.7, 0.8]])
 
 
-# --- sweep -----------------------------------------------------------------------------------------------------------
+# --- sweep
+# --------------------------------------------------------------------------------------------------
 
 
 def test_sweep_tells_the_keys_that_differ_and_chooses_on_validation_alone(tmp_path):
     rows = patches([11 / 3, 4.0] * 5)
     base = {"module": "cnn", "width": 16, "dropout": 0.3}
-    entries = {"cnn": base, "cnn_wide": base | {"width": 32}, "cnn_dry": base | {"dropout": 0.0, "width": 8}}
+    entries = {
+        "cnn": base,
+        "cnn_wide": base | {"width": 32},
+        "cnn_dry": base | {"dropout": 0.0, "width": 8},
+    }
     paths = []
     for model, skill in zip(entries, (1.0, 1.6, 0.3), strict=True):
         here = write(tmp_path, model, "network", 0, rows, class_predictions(rows, skill, 3))
@@ -315,15 +413,22 @@ def test_sweep_tells_the_keys_that_differ_and_chooses_on_validation_alone(tmp_pa
     assert table.model.tolist() == list(entries) and by == "log_loss"
     assert table.changed.tolist() == ["", "width 16 -> 32", "dropout 0.3 -> 0.0; width 16 -> 8"]
     assert table.chosen.tolist() == [False, True, False]
-    wanted = records[(records.model == "cnn_wide") & (records["name"] == "accuracy")][["value", "lo", "hi"]].iloc[0]
+    wanted = records[(records.model == "cnn_wide") & (records["name"] == "accuracy")][
+        ["value", "lo", "hi"]
+    ].iloc[0]
     row = table[table.chosen].iloc[0]
-    np.testing.assert_allclose(row[["accuracy", "accuracy_lo", "accuracy_hi"]].astype(float), wanted)
-    assert "cnn_wide (width 16 -> 32) is best on validation: log_loss" in tabulate.in_words(table, by)
+    np.testing.assert_allclose(
+        row[["accuracy", "accuracy_lo", "accuracy_hi"]].astype(float), wanted
+    )
+    assert "cnn_wide (width 16 -> 32) is best on validation: log_loss" in tabulate.in_words(
+        table, by
+    )
     with pytest.raises(BadInput, match="no validation scores of other"):
         tabulate.sweep(records, "cnn", entries | {"other": base}, ["log_loss"])
 
 
-# --- scheme ----------------------------------------------------------------------------------------------------------
+# --- scheme
+# --------------------------------------------------------------------------------------------------
 
 
 def test_scheme_follows_shapes_and_parameters_of_a_network_with_a_branch():
@@ -371,8 +476,9 @@ def test_scheme_follows_shapes_and_parameters_of_a_network_with_a_branch():
 
 
 def test_figures_import_no_torch():
-    program = (
-        "import sys; from skyloom.turbulence.figures import images, index, scheme, scores, training_size, transfer"
-    )
+    program = "import sys; from skyloom.turbulence.figures import images, index, scheme, scores"
+    program += ", training_size, transfer"
     program += "; sys.exit('torch' in sys.modules)"
-    assert not subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY / "scripts").returncode
+    assert not subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY / "scripts"
+    ).returncode

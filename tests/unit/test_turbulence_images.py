@@ -8,7 +8,14 @@ from skyloom.cli import BadInput
 from skyloom.turbulence.data import images
 
 SETTINGS = {"field": "column", "parts": 2, "variant": "standardised", "lowpass": None, "seed": 0}
-SETTINGS |= {"zoom": 1, "blur_pixels": 0, "noise": 0, "valid_share": 0.2, "test_share": 0.2, "classes": [3.5, 4]}
+SETTINGS |= {
+    "zoom": 1,
+    "blur_pixels": 0,
+    "noise": 0,
+    "valid_share": 0.2,
+    "test_share": 0.2,
+    "classes": [3.5, 4],
+}
 SIMULATIONS, SIDE = 20, 16
 
 
@@ -16,7 +23,10 @@ def columns(first_seed: int = 100, **changes) -> xr.Dataset:
     random = np.random.default_rng(1)
     dims = ("simulation", "axis", "y", "x")
     shape = (SIMULATIONS, 3, SIDE, SIDE)
-    found = {"column": random.normal(0, 0.01, shape), "centroid": random.normal(0, 0.1, shape)} | changes
+    found = {
+        "column": random.normal(0, 0.01, shape),
+        "centroid": random.normal(0, 0.1, shape),
+    } | changes
     attributes = {"data_kind": "simulated", "box_pc": 10.0, "order": 2}
     data = xr.Dataset({name: (dims, values) for name, values in found.items()}, attrs=attributes)
     known = {
@@ -50,7 +60,9 @@ def test_each_view_of_a_simulation_is_in_its_split_and_classes_keep_their_shares
 
 
 def test_seed_is_in_one_split_in_every_set_of_the_same_shares():
-    """Pre-training, mixtures and shifted sets share seeds with the nominal one: none of its test may be seen there."""
+    """Pre-training, mixtures and shifted sets share seeds with the nominal one: none of its test
+    may be seen there.
+    """
     seeds = np.arange(400)
     everywhere = images.splits(seeds, SETTINGS)
     np.testing.assert_array_equal(images.splits(seeds[37:90], SETTINGS), everywhere[37:90])
@@ -67,7 +79,9 @@ def test_families_of_a_set_are_told_apart_and_their_simulations_counted_through(
     np.testing.assert_array_equal(data["target"], data["index"].astype(np.float32))
     assert data.attrs["classes"].tolist() == [11 / 3, 4.0] and data.attrs["pixel_pc"] == 10 / SIDE
     second = images.cut_images({"fast": families["fast"]}, SETTINGS)
-    np.testing.assert_array_equal(data["image"].values[data["family"].values == 1], second["image"].values)
+    np.testing.assert_array_equal(
+        data["image"].values[data["family"].values == 1], second["image"].values
+    )
 
 
 def test_set_that_only_tests_has_one_split_and_no_scale():
@@ -84,14 +98,19 @@ def test_continuous_indices_are_told_apart_at_the_classes_of_the_config():
 def test_raw_set_states_the_deviation_of_its_training_images():
     data = cut(columns(), variant="raw")
     mine = data["image"].values[data["split"].values == 0]
-    assert data["image"].attrs["scale"] == pytest.approx(np.std(mine, dtype=float)) and data["image"].units == "dex"
+    assert (
+        data["image"].attrs["scale"] == pytest.approx(np.std(mine, dtype=float))
+        and data["image"].units == "dex"
+    )
 
 
 def test_parts_are_the_corners_of_the_map_they_were_cut_from():
     found = columns()
     data = cut(found, variant="raw")
     whole = np.log10(1 + found["column"].values[3, 2])
-    mine = data.isel(example=(data["simulation"].values == 3) & (data["axis"].values == 2)).sortby("part")
+    mine = data.isel(example=(data["simulation"].values == 3) & (data["axis"].values == 2)).sortby(
+        "part"
+    )
     np.testing.assert_allclose(
         np.block([[mine.image[0], mine.image[1]], [mine.image[2], mine.image[3]]]), whole, rtol=1e-6
     )
@@ -99,7 +118,10 @@ def test_parts_are_the_corners_of_the_map_they_were_cut_from():
 
 def test_standardised_image_knows_no_amplitude_and_a_raw_one_does():
     weak, strong = columns(), columns()
-    strong["column"] = (weak["column"].dims, (1 + weak["column"].values) ** 3 - 1)  # log N three times as large
+    strong["column"] = (
+        weak["column"].dims,
+        (1 + weak["column"].values) ** 3 - 1,
+    )  # log N three times as large
     a, b = (cut(each)["image"].values for each in (weak, strong))
     np.testing.assert_allclose(a, b, atol=1e-5)
     np.testing.assert_allclose(a.mean((1, 2)), 0, atol=1e-6)
@@ -123,15 +145,21 @@ def test_beam_damps_a_wave_as_its_transform_says():
 def test_zoom_changes_the_length_of_a_wave_about_the_middle_of_each_part(zoom):
     side, k = 64, 4
     found = images.parts_of(wave(k, side), 2, np.full(4, zoom), np.zeros(4))
-    x = (np.arange(side // 2) - side / 4 + 0.5) / zoom  # pixels of the map from the middle of a part
+    x = (
+        np.arange(side // 2) - side / 4 + 0.5
+    ) / zoom  # pixels of the map from the middle of a part
     for part, middle in enumerate((side / 4, 3 * side / 4) * 2):
         expected = np.cos(2 * np.pi * k / side * (middle + x))
         # a cubic spline misses a wave of 16 pixels by (2 pi / 16)^4 / 384 or so
-        np.testing.assert_allclose(found[part], np.broadcast_to(expected, found[part].shape), atol=2e-3)
+        np.testing.assert_allclose(
+            found[part], np.broadcast_to(expected, found[part].shape), atol=2e-3
+        )
 
 
 def test_making_smaller_loses_waves_that_the_pixels_cannot_show():
-    found = images.parts_of(wave(24, 64), 2, np.full(4, 0.5), np.zeros(4))  # 1.5 cycles a pixel pair
+    found = images.parts_of(
+        wave(24, 64), 2, np.full(4, 0.5), np.zeros(4)
+    )  # 1.5 cycles a pixel pair
     assert abs(found).max() < 1e-6
 
 
@@ -146,7 +174,9 @@ def test_nuisances_are_drawn_for_each_image_by_the_seed_alone():
     low_high = {"blur_pixels": {"low": 0.5, "high": 1.5, "share": 1}}
     data = cut(columns(), **low_high)
     assert 0.5 <= data["blur_pixels"].min() < 0.6 and 1.4 < data["blur_pixels"].max() <= 1.5
-    np.testing.assert_array_equal(data["blur_pixels"], cut(columns(), **low_high, noise=1)["blur_pixels"])
+    np.testing.assert_array_equal(
+        data["blur_pixels"], cut(columns(), **low_high, noise=1)["blur_pixels"]
+    )
     assert "zoom" not in data.coords and data.attrs["blur_pixels"] == [0.5, 1.5, 1]
 
 
@@ -179,14 +209,30 @@ def test_simulation_that_failed_is_left_out():
 @pytest.mark.parametrize(
     ("changes", "settings", "message"),
     [
-        ({"column": np.full((SIMULATIONS, 3, SIDE, SIDE), -1.0)}, {}, "seed 100 of clouds has N <= 0 or NaN"),
+        (
+            {"column": np.full((SIMULATIONS, 3, SIDE, SIDE), -1.0)},
+            {},
+            "seed 100 of clouds has N <= 0 or NaN",
+        ),
         ({}, {"parts": 3}, "parts is 3; expected a divisor of the maps' 16 x 16 pixels"),
         ({}, {"variant": "grey"}, "variant is 'grey'; expected one of standardised, raw"),
         ({}, {"field": "density"}, "field is 'density'; expected one of column, centroid"),
         ({}, {"test_share": 0.001}, "no simulation of 20 is left for the split 'test'"),
-        ({}, {"zoom": 0.25}, "zoom is 0.25; expected at least 0.5, at which 2 parts are the whole map"),
-        ({}, {"noise": {"low": 2, "high": 1, "share": 1}}, "expected a number from 0, or low and high in order"),
-        ({"centroid": np.full((SIMULATIONS, 3, SIDE, SIDE), np.nan)}, {"field": "centroid"}, "has no velocity"),
+        (
+            {},
+            {"zoom": 0.25},
+            "zoom is 0.25; expected at least 0.5, at which 2 parts are the whole map",
+        ),
+        (
+            {},
+            {"noise": {"low": 2, "high": 1, "share": 1}},
+            "expected a number from 0, or low and high in order",
+        ),
+        (
+            {"centroid": np.full((SIMULATIONS, 3, SIDE, SIDE), np.nan)},
+            {"field": "centroid"},
+            "has no velocity",
+        ),
     ],
 )
 def test_images_that_cannot_be_cut_are_refused(changes, settings, message):
@@ -205,9 +251,13 @@ def test_families_of_different_pixels_or_unknown_indices_are_refused():
 
 
 def test_simulations_that_say_no_seed_are_of_their_own_family_and_of_no_other():
-    """One seed is one field: the first output of one folder is not that of another, nor our simulation of seed 0."""
+    """One seed is one field: the first output of one folder is not that of another, nor our
+    simulation of seed 0.
+    """
     unknown = columns().assign(seed=("simulation", np.full(SIMULATIONS, -1)))
-    found = images.cut_images({"mine": unknown, "yours": unknown, "ours": columns(first_seed=0)}, SETTINGS)
+    found = images.cut_images(
+        {"mine": unknown, "yours": unknown, "ours": columns(first_seed=0)}, SETTINGS
+    )
     seeds = found["seed"].groupby(found["family"])
     alone = [set(group.values.tolist()) for _, group in seeds]
     assert [len(group) for group in alone] == [SIMULATIONS] * 3
@@ -218,12 +268,16 @@ def test_simulations_that_say_no_seed_are_of_their_own_family_and_of_no_other():
     np.testing.assert_array_equal(again["seed"], own["seed"])
     np.testing.assert_array_equal(again["split"], own["split"])
     # whose pixels are of an unknown size, NaN, are alike
-    angular = {name: data.assign_attrs(box_pc=np.nan) for name, data in (("a", unknown), ("b", unknown))}
+    angular = {
+        name: data.assign_attrs(box_pc=np.nan) for name, data in (("a", unknown), ("b", unknown))
+    }
     assert np.isnan(images.cut_images(angular, SETTINGS).attrs["pixel_pc"])
 
 
 def test_early_source_makes_the_analytic_density_a_shard_like_any_other(tmp_path):
-    """The analytic column density (two-dimensional transforms, another path) is what the shard's projection gives."""
+    """The analytic column density (two-dimensional transforms, another path) is what the shard's
+    projection gives.
+    """
     from skyloom.turbulence.columns import column_maps
     from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
     from skyloom.turbulence.read import read
@@ -232,12 +286,28 @@ def test_early_source_makes_the_analytic_density_a_shard_like_any_other(tmp_path
     from skyloom.turbulence.simulate.snapshots import write_snapshots
     from skyloom.turbulence.simulate.velocity import velocity_field
 
-    config = {"seed": 0, "simulations": 2, "index": [11 / 3, 4], "mach": 1.41, "time_myr": 0.2, "grid": 16}
-    config |= {"box_pc": 10.0, "mass_msun": 1e4, "temperature_k": 10.0, "mu": 2.33, "order": 2, "courant": 0.5}
+    config = {
+        "seed": 0,
+        "simulations": 2,
+        "index": [11 / 3, 4],
+        "mach": 1.41,
+        "time_myr": 0.2,
+        "grid": 16,
+    }
+    config |= {
+        "box_pc": 10.0,
+        "mass_msun": 1e4,
+        "temperature_k": 10.0,
+        "mu": 2.33,
+        "order": 2,
+        "courant": 0.5,
+    }
     config |= {"initial_kmax": None, "backend": "early", "precision": "float64", "batch": 1}
     assert write_snapshots(config, simulations(config), tmp_path / "0.nc") == {}
     maps = column_maps(read("simulated", tmp_path / "0.nc", {}), None)
-    assert maps.attrs["source"] == "early" and maps.attrs["order"] == 0 and (maps["steps"] == 0).all()
+    assert (
+        maps.attrs["source"] == "early" and maps.attrs["order"] == 0 and (maps["steps"] == 0).all()
+    )
     sound = sound_speed_kms(10.0, 2.33)
     velocity = velocity_field(16, 4.0, 1, 1.41 * sound)
     expected = early_columns(velocity, 10.0, 0.2 / MYR_PER_TIME, sound)

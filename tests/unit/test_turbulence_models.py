@@ -1,4 +1,6 @@
-"""The networks of the turbulence study: symmetries, calibration, statistics within them, learning."""
+"""The networks of the turbulence study: symmetries, calibration, statistics within them,
+learning.
+"""
 
 import math
 
@@ -15,8 +17,13 @@ from skyloom.turbulence.models import answers, blocks, cnn, hybrid, residual
 
 SIDE, N, HELD_OUT = 32, 96, 32
 COMMON = {
-    "dropout": 0.1, "weight_decay": 0.0, "adversarial": 0.0, "batch": 32, "learning_rate": 2e-3, "steps": 40,
-}  # fmt: skip
+    "dropout": 0.1,
+    "weight_decay": 0.0,
+    "adversarial": 0.0,
+    "batch": 32,
+    "learning_rate": 2e-3,
+    "steps": 40,
+}
 RESIDUAL = {"width": 8, "depth": 2}
 MODELS = {
     "cnn": (cnn, {"width": 4}),
@@ -26,13 +33,18 @@ MODELS = {
     "all": (hybrid, RESIDUAL | {"features": ["structure", "scattering", "power"]}),
 }
 META = {
-    "pixels": SIDE, "families": ["nominal", "mach"], "index_mean": 3.0, "index_std": 0.5,
-}  # fmt: skip
+    "pixels": SIDE,
+    "families": ["nominal", "mach"],
+    "index_mean": 3.0,
+    "index_std": 0.5,
+}
 
 
 @pytest.fixture(scope="module")
 def fields():
-    """Standardised parts of Gaussian fields of power k**-2.2 and k**-3.4: a batch of both in turn."""
+    """Standardised parts of Gaussian fields of power k**-2.2 and k**-3.4: a batch of both
+    in turn.
+    """
     maps = [power_law(index, N // 2, 2 * SIDE)[:, :SIDE, :SIDE] for index in (2.2, 3.4)]
     images = np.stack(maps, 1).reshape(N, SIDE, SIDE)
     images = images - images.mean((1, 2), keepdims=True)
@@ -84,22 +96,29 @@ def some(batch, rows):
     return {name: values[rows] for name, values in batch.items()}
 
 
-# --- symmetries ------------------------------------------------------------------------------------------------------
+# --- symmetries
+# --------------------------------------------------------------------------------------------------
 
 
 def test_eight_views_are_the_symmetries_of_the_square_and_random_ones_are_among_them():
     image = np.arange(9.0).reshape(3, 3)
     expected = {np.rot90(t, k).tobytes() for t in (image, image[:, ::-1]) for k in range(4)}
     x = torch.tensor(image)[None, None]
-    assert {np.ascontiguousarray(view[0, 0].numpy()).tobytes() for view in blocks.views(x)} == expected
+    assert {
+        np.ascontiguousarray(view[0, 0].numpy()).tobytes() for view in blocks.views(x)
+    } == expected
     torch.manual_seed(0)
-    drawn = blocks.random_view(x.expand(200, 1, 3, 3)).numpy()  # 200 draws miss one of eight with probability 2e-11
+    drawn = blocks.random_view(
+        x.expand(200, 1, 3, 3)
+    ).numpy()  # 200 draws miss one of eight with probability 2e-11
     assert {np.ascontiguousarray(view).tobytes() for view in drawn[:, 0]} == expected
 
 
 @pytest.mark.parametrize("learns", ["class", "index"])
 @pytest.mark.parametrize("name", MODELS)
-def test_prediction_and_features_do_not_change_with_the_side_an_image_is_seen_from(name, learns, fields):
+def test_prediction_and_features_do_not_change_with_the_side_an_image_is_seen_from(
+    name, learns, fields
+):
     task, module = make(name, learns).eval(), MODELS[name][0]
     with torch.no_grad():
         task.head[-1].weight *= 5  # an untrained network hardly looks at its image
@@ -111,9 +130,13 @@ def test_prediction_and_features_do_not_change_with_the_side_an_image_is_seen_fr
     assert found["prediction"].std() > 1e-3
     for moved in (fields["input"].flip(-1), fields["input"].mT):
         turned = fields | {"input": moved}
-        for key, value in module.predict(task, turned).items():  # sums of eight terms in another order
+        for key, value in module.predict(
+            task, turned
+        ).items():  # sums of eight terms in another order
             torch.testing.assert_close(value, found[key], rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(module.features(task, turned), module.features(task, fields), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            module.features(task, turned), module.features(task, fields), rtol=1e-3, atol=1e-3
+        )
 
 
 def test_average_over_the_image_lets_an_image_of_any_size_go():
@@ -121,7 +144,8 @@ def test_average_over_the_image_lets_an_image_of_any_size_go():
     assert all(task(torch.randn(2, 1, side, side)).shape == (2, 1) for side in (20, 32, 50))
 
 
-# --- calibration -----------------------------------------------------------------------------------------------------
+# --- calibration
+# --------------------------------------------------------------------------------------------------
 
 
 def balanced_accuracy(said, label):
@@ -131,13 +155,17 @@ def balanced_accuracy(said, label):
 def test_balanced_probability_of_one_half_is_the_best_threshold_of_all():
     generator = torch.Generator().manual_seed(0)
     label = torch.rand(400, generator=generator) < 0.3
-    logit = torch.randn(8, 400, 1, generator=generator) * 0.1 + 1.5 * label[:, None] - 3.0  # mostly below one half
+    logit = (
+        torch.randn(8, 400, 1, generator=generator) * 0.1 + 1.5 * label[:, None] - 3.0
+    )  # mostly below one half
     logit += torch.randn(400, 1, generator=generator)
     answer = answers.ClassAnswer(META)
     assert balanced_accuracy(answer.predict(logit)["prediction"][:, 0] > 0.5, label) < 0.6
     answer.calibrate(logit, {"label": label.float()})
     found = answer.predict(logit)
-    best = max(balanced_accuracy(found["prediction"][:, 0] > at, label) for at in found["prediction"][:, 0])
+    best = max(
+        balanced_accuracy(found["prediction"][:, 0] > at, label) for at in found["prediction"][:, 0]
+    )
     assert balanced_accuracy(found["balanced"][:, 0] > 0.5, label) == best > 0.7
     order = found["prediction"][:, 0].argsort()
     assert (found["balanced"][order, 0].diff() >= 0).all()  # moved, not shuffled
@@ -157,18 +185,27 @@ def test_calibrated_spread_covers_68_percent_of_the_errors_it_was_calibrated_on(
     index = 3 + torch.rand(n, generator=generator)
     answer = answers.IndexAnswer(META)
     outputs = torch.zeros(8, n, 2)
-    outputs[..., 0] = (index - META["index_mean"] + 0.3 * torch.randn(n, generator=generator)) / META["index_std"]
+    outputs[..., 0] = (
+        index - META["index_mean"] + 0.3 * torch.randn(n, generator=generator)
+    ) / META["index_std"]
     outputs[..., 1] = -1.0  # a stated spread of ln(1/4.4), of which nothing is known beforehand
 
     def coverage():
         found = answer.predict(outputs)
-        return ((found["prediction"][:, 0] - index).abs() <= found["spread"][:, 0]).float().mean().item()
+        return (
+            ((found["prediction"][:, 0] - index).abs() <= found["spread"][:, 0])
+            .float()
+            .mean()
+            .item()
+        )
 
     before = coverage()
     answer.calibrate(outputs, {"index": index})
     assert abs(before - 0.6827) > 0.1
     assert coverage() == pytest.approx(0.6827, abs=2 / n)  # between two of n errors
-    assert answer.predict(outputs)["spread"].mean().item() == pytest.approx(0.3, rel=0.08)  # 3.5 sigma
+    assert answer.predict(outputs)["spread"].mean().item() == pytest.approx(
+        0.3, rel=0.08
+    )  # 3.5 sigma
 
 
 @pytest.mark.parametrize("learns", ["class", "index"])
@@ -185,11 +222,15 @@ def test_task_calibrates_on_all_batches_as_on_one(learns, fields):
 def test_spread_of_views_that_disagree_is_that_of_their_mixture():
     mean = torch.tensor([-1.0, 1.0] * 4)[:, None]
     low, high = answers.LOG_SPREAD
-    raw = torch.logit(torch.tensor((math.log(0.5) - low) / (high - low)))  # each view states half a deviation
+    raw = torch.logit(
+        torch.tensor((math.log(0.5) - low) / (high - low))
+    )  # each view states half a deviation
     outputs = torch.stack([mean, raw.expand(8, 1)], -1)
     found = answers.IndexAnswer(META).predict(outputs)
     assert found["prediction"].item() == pytest.approx(META["index_mean"])
-    assert found["spread"].item() == pytest.approx(META["index_std"] * math.sqrt(1 + 0.25), rel=1e-5)
+    assert found["spread"].item() == pytest.approx(
+        META["index_std"] * math.sqrt(1 + 0.25), rel=1e-5
+    )
 
 
 def test_likelihood_is_the_normal_one():
@@ -201,10 +242,13 @@ def test_likelihood_is_the_normal_one():
         META["index_mean"] + META["index_std"] * mean, META["index_std"] * log_spread.exp()
     )
     constant = math.log(META["index_std"] * math.sqrt(2 * math.pi))
-    torch.testing.assert_close(answer.loss(output, {"index": index}), -normal.log_prob(index) - constant)
+    torch.testing.assert_close(
+        answer.loss(output, {"index": index}), -normal.log_prob(index) - constant
+    )
 
 
-# --- adversary -------------------------------------------------------------------------------------------------------
+# --- adversary
+# --------------------------------------------------------------------------------------------------
 
 
 def test_reversed_gradient_is_the_gradient_times_minus_the_weight():
@@ -218,7 +262,9 @@ def test_reversed_gradient_is_the_gradient_times_minus_the_weight():
 def test_adversary_learns_the_family_while_the_encoder_learns_to_hide_it(fields):
     task = make("residual", adversarial=2.0, dropout=0.0).eval()
     step = 30
-    batch = fields | {"input": fields["input"] + 3.0 * fields["family"][:, None, None, None]}  # which is easy to see
+    batch = fields | {
+        "input": fields["input"] + 3.0 * fields["family"][:, None, None, None]
+    }  # which is easy to see
 
     def family_loss():
         said = task.adversary(task.encoder(batch["input"]))
@@ -233,16 +279,22 @@ def test_adversary_learns_the_family_while_the_encoder_learns_to_hide_it(fields)
         cosine = sum((a * b).sum() for a, b in zip(steps, plain, strict=True)) / math.sqrt(
             sum(a.square().sum() for a in steps) * sum(b.square().sum() for b in plain)
         )
-        assert sign * cosine > 0.5  # the loss sees each image from a random side, so that the two are not equal
+        assert (
+            sign * cosine > 0.5
+        )  # the loss sees each image from a random side, so that the two are not equal
 
 
 def test_adversary_without_a_second_family_is_refused():
     module, entry = MODELS["residual"]
     with pytest.raises(BadInput, match="one family"):
-        module.make_task(COMMON | entry | {"learns": "class", "adversarial": 1.0}, META | {"families": ["nominal"]})
+        module.make_task(
+            COMMON | entry | {"learns": "class", "adversarial": 1.0},
+            META | {"families": ["nominal"]},
+        )
 
 
-# --- statistics within the network -----------------------------------------------------------------------------------
+# --- statistics within the network
+# -----------------------------------------------------------------------------------
 
 
 def test_statistics_in_the_network_are_those_computed_without_one(fields):
@@ -256,10 +308,13 @@ def test_statistics_in_the_network_are_those_computed_without_one(fields):
     found = torch.cat([first.flatten(1), *second], 1)
     np.testing.assert_allclose(found, scattering(fields["input"][:, 0].numpy()), rtol=0, atol=1e-3)
 
-    averaged = np.mean([scattering(view[:, 0].numpy()) for view in blocks.views(fields["input"])], 0)
+    averaged = np.mean(
+        [scattering(view[:, 0].numpy()) for view in blocks.views(fields["input"])], 0
+    )
     found = network(fields["input"])
     assert found.shape == (N, network.features)
-    # each is the mean over all eight views of one coefficient, and each coefficient's mean is among them
+    # each is the mean over all eight views of one coefficient, and each coefficient's mean is among
+    # them
     differences = np.abs(found.numpy()[:, :, None] - averaged[:, None]).max(0)
     assert differences.min(1).max() < 1e-3 and differences.min(0).max() < 1e-3
 
@@ -287,9 +342,14 @@ def test_hybrid_begins_at_the_linear_discriminant_of_its_statistics(fields):
     task.prepare(Rows(fields))
     columns = task.encoder.known(fields["input"]).double().numpy()
     columns = (columns - columns.mean(0)) / columns.std(0, ddof=1)
-    linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(columns, fields["label"])
+    linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(
+        columns, fields["label"]
+    )
     np.testing.assert_allclose(
-        task(fields["input"])[:, 0].detach(), linear.decision_function(columns), rtol=1e-3, atol=0.05
+        task(fields["input"])[:, 0].detach(),
+        linear.decision_function(columns),
+        rtol=1e-3,
+        atol=0.05,
     )
 
 
@@ -302,7 +362,8 @@ def test_hybrid_begins_at_the_linear_regression_of_its_statistics(fields):
     torch.testing.assert_close(log_spread.exp().mean(), error.std(correction=0), rtol=0.05, atol=0)
 
 
-# --- learning --------------------------------------------------------------------------------------------------------
+# --- learning
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -310,7 +371,9 @@ def test_network_learns_the_slope_of_gaussian_fields_far_above_chance(name, fiel
     task = train(make(name), some(fields, slice(HELD_OUT, N)))
     held_out = some(fields, slice(HELD_OUT))
     said = MODELS[name][0].predict(task, held_out)["prediction"][:, 0] > 0.5
-    assert (said == held_out["label"].bool()).float().mean() > 0.8  # chance reaches 26 of 32 in 1 of 4000
+    assert (
+        said == held_out["label"].bool()
+    ).float().mean() > 0.8  # chance reaches 26 of 32 in 1 of 4000
 
 
 def test_network_learns_the_index_of_gaussian_fields(fields):
@@ -322,7 +385,9 @@ def test_network_learns_the_index_of_gaussian_fields(fields):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_gradient_reaches_every_parameter_and_a_checkpoint_brings_the_prediction_back(name, fields, tmp_path):
+def test_gradient_reaches_every_parameter_and_a_checkpoint_brings_the_prediction_back(
+    name, fields, tmp_path
+):
     task = make(name, adversarial=0.5)
     ((key, loss),) = task.losses(fields, 10)
     loss.backward()
@@ -333,12 +398,18 @@ def test_gradient_reaches_every_parameter_and_a_checkpoint_brings_the_prediction
     other = make(name, adversarial=0.5)
     other.load_state_dict(torch.load(tmp_path / "weights", weights_only=True))
     module = MODELS[name][0]
-    torch.testing.assert_close(module.predict(other.eval(), fields), module.predict(task.eval(), fields))
+    torch.testing.assert_close(
+        module.predict(other.eval(), fields), module.predict(task.eval(), fields)
+    )
 
 
 def test_residual_encoder_has_its_names_in_the_hybrid_so_that_either_may_start_the_other():
     shapes = [
-        {name: value.shape for name, value in make(key).state_dict().items() if name.startswith("encoder.")}
+        {
+            name: value.shape
+            for name, value in make(key).state_dict().items()
+            if name.startswith("encoder.")
+        }
         for key in ("residual", "scattering")
     ]
     assert shapes[0].items() <= shapes[1].items()

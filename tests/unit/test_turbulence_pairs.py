@@ -1,4 +1,6 @@
-"""Differences of two models on the same images, and the table of each network against each baseline."""
+"""Differences of two models on the same images, and the table of each network against each
+baseline.
+"""
 
 import json
 import sys
@@ -27,7 +29,10 @@ def patches():
     flags = {"flag_values": np.arange(3, dtype=np.int8), "flag_meanings": "train valid test"}
     coords = {"simulation": simulation, "axis": axis, "part": part}
     return xr.Dataset(
-        {"image": (("example", "y", "x"), np.zeros((count, 2, 2), np.float32)), "target": ("example", index)},
+        {
+            "image": (("example", "y", "x"), np.zeros((count, 2, 2), np.float32)),
+            "target": ("example", index),
+        },
         coords={name: ("example", values) for name, values in coords.items()}
         | {"split": ("example", np.repeat(np.array([0, 2], np.int8), count // 2), flags)},
         attrs={"classes": np.array(CLASSES)},
@@ -42,7 +47,9 @@ def tested(patches):
 def noise(seed):
     """Difficulty of each image, some of it its simulation's."""
     random = np.random.default_rng(seed)
-    return np.repeat(random.normal(size=SIMULATIONS), VIEWS) + random.normal(size=SIMULATIONS * VIEWS)
+    return np.repeat(random.normal(size=SIMULATIONS), VIEWS) + random.normal(
+        size=SIMULATIONS * VIEWS
+    )
 
 
 def of_class(tested, distance, difficulty, **attrs):
@@ -75,18 +82,28 @@ def test_better_model_is_above_in_accuracy_below_in_mse_and_wins(tested):
         rows = by_metric(paired(tested, [first], [second], SETTINGS))
         assert rows.keys() == {"accuracy", "accuracy_simulation", "log_loss"}
         assert min(sign * rows["accuracy"]["lo"], sign * rows["accuracy"]["hi"]) > 0
-        assert np.sign(rows["accuracy"]["difference"]) == sign and np.sign(rows["log_loss"]["difference"]) == -sign
+        assert (
+            np.sign(rows["accuracy"]["difference"]) == sign
+            and np.sign(rows["log_loss"]["difference"]) == -sign
+        )
         assert rows["accuracy"]["won"] == rows["log_loss"]["won"] == (sign == 1)
         assert rows["accuracy"]["simulations"] == SIMULATIONS
-        assert (rows["accuracy"]["n"], rows["accuracy_simulation"]["n"]) == (SIMULATIONS * VIEWS, SIMULATIONS)
+        assert (rows["accuracy"]["n"], rows["accuracy_simulation"]["n"]) == (
+            SIMULATIONS * VIEWS,
+            SIMULATIONS,
+        )
     near, far = of_index(tested, 0.1 * noise(0)), of_index(tested, 0.2 * noise(0))
     rows = by_metric(paired(tested, [near], [far], SETTINGS))
-    assert rows["mse"]["difference"] == pytest.approx((0.1**2 - 0.2**2) * np.mean(noise(0) ** 2), rel=1e-6)
+    assert rows["mse"]["difference"] == pytest.approx(
+        (0.1**2 - 0.2**2) * np.mean(noise(0) ** 2), rel=1e-6
+    )
     assert rows["mse"]["won"] == 1 and rows["mse"]["better"] == "lower"
 
 
 def test_difference_of_models_that_err_alike_is_known_better_than_either(tested):
-    """Two thresholds on one score differ only where it lies between them: their accuracies move together."""
+    """Two thresholds on one score differ only where it lies between them: their accuracies move
+    together.
+    """
     first, second = of_class(tested, 2.0, noise(1)), of_class(tested, 2.0, noise(1) + 0.2)
     other = of_class(tested, 2.0, noise(2))  # as good, and with errors of its own
 
@@ -98,7 +115,9 @@ def test_difference_of_models_that_err_alike_is_known_better_than_either(tested)
 
 
 def test_interval_of_the_difference_is_that_of_whole_simulations(tested):
-    """One model is right of a random share of simulations, the other always: the difference is binomial."""
+    """One model is right of a random share of simulations, the other always: the difference is
+    binomial.
+    """
     wrong = np.repeat(np.random.default_rng(3).random(SIMULATIONS) < 0.25, VIEWS)
     steep = tested["target"].values > np.mean(CLASSES)
     perfect = of_class(tested, 4.0, np.zeros(len(steep)))
@@ -119,11 +138,18 @@ def test_seeds_of_a_model_are_averaged_image_by_image(tested):
     both = by_metric(paired(tested, seeds, [fixed], SETTINGS))
     single = [by_metric(paired(tested, [seed], [fixed], SETTINGS)) for seed in seeds]
     for name, row in both.items():
-        assert row["difference"] == pytest.approx(np.mean([each[name]["difference"] for each in single]), abs=1e-12)
+        assert row["difference"] == pytest.approx(
+            np.mean([each[name]["difference"] for each in single]), abs=1e-12
+        )
 
 
 def test_class_and_index_are_not_compared(tested):
-    assert paired(tested, [of_class(tested, 1.0, noise(0))], [of_index(tested, 0.1 * noise(0))], SETTINGS) == []
+    assert (
+        paired(
+            tested, [of_class(tested, 1.0, noise(0))], [of_index(tested, 0.1 * noise(0))], SETTINGS
+        )
+        == []
+    )
 
 
 def run(patches, predictions, folder, monkeypatch, highlight=None):
@@ -134,13 +160,17 @@ def run(patches, predictions, folder, monkeypatch, highlight=None):
         each.to_netcdf(paths[-1])
     config = json.dumps({"highlight": highlight, "evaluate": SETTINGS})
     words = ["--config", config, "--patches", str(folder / "patches.nc"), "--predictions", *paths]
-    monkeypatch.setattr(sys, "argv", ["turbulence_compare_pairs", *words, "--output", str(folder / "pairs.csv")])
+    monkeypatch.setattr(
+        sys, "argv", ["turbulence_compare_pairs", *words, "--output", str(folder / "pairs.csv")]
+    )
     script.main()
     text = (folder / "pairs.csv").read_text()
     return text.splitlines()[0], pd.read_csv(folder / "pairs.csv", comment="#")
 
 
-def test_table_has_each_network_against_each_baseline_and_says_who_wins(patches, tested, tmp_path, monkeypatch):
+def test_table_has_each_network_against_each_baseline_and_says_who_wins(
+    patches, tested, tmp_path, monkeypatch
+):
     predictions = [
         of_class(tested, 4.0, noise(1), kind="network", model="cnn", seed=1),
         of_class(tested, 4.0, noise(2), kind="network", model="cnn", seed=2),
@@ -154,7 +184,9 @@ def test_table_has_each_network_against_each_baseline_and_says_who_wins(patches,
     assert pairs == [[n, b] for n in ("cnn", "residual") for b in ("scattering", "slope")]
     assert table.seeds_network.tolist() == [2] * 6 + [1] * 6
     # scores a distance d apart with errors of variance 2
-    row = table[(table.network == "cnn") & (table.baseline == "scattering") & (table.metric == "accuracy")].iloc[0]
+    row = table[
+        (table.network == "cnn") & (table.baseline == "scattering") & (table.metric == "accuracy")
+    ].iloc[0]
     assert row["first"] == pytest.approx(norm.cdf(2 / 2**0.5), abs=0.05)
     assert row["second"] == pytest.approx(norm.cdf(1 / 2**0.5), abs=0.1)
     assert "cnn beats every baseline, the hardest of them scattering: accuracy" in first
@@ -167,18 +199,42 @@ def test_table_has_each_network_against_each_baseline_and_says_who_wins(patches,
 
 def test_baseline_that_may_be_as_good_is_not_beaten_although_another_is_nearer():
     row = {"network": "cnn", "metric": "accuracy", "better": "higher", "first": 0.9}
-    near = row | {"baseline": "near", "second": 0.895, "difference": 0.005, "lo": 0.002, "hi": 0.008}
-    wide = row | {"baseline": "wide", "second": 0.885, "difference": 0.015, "lo": -0.001, "hi": 0.031}
+    near = row | {
+        "baseline": "near",
+        "second": 0.895,
+        "difference": 0.005,
+        "lo": 0.002,
+        "hi": 0.008,
+    }
+    wide = row | {
+        "baseline": "wide",
+        "second": 0.885,
+        "difference": 0.015,
+        "lo": -0.001,
+        "hi": 0.031,
+    }
     lost = row | {"baseline": "lost", "second": 0.92, "difference": -0.02, "lo": -0.03, "hi": -0.01}
-    assert "cnn beats every baseline, the hardest of them near" in script.in_words(pd.DataFrame([near, near]), None)
-    assert "cnn is level with the baseline wide" in script.in_words(pd.DataFrame([near, wide]), None)
-    assert "cnn loses to the baseline lost" in script.in_words(pd.DataFrame([near, lost, wide]), None)
+    assert "cnn beats every baseline, the hardest of them near" in script.in_words(
+        pd.DataFrame([near, near]), None
+    )
+    assert "cnn is level with the baseline wide" in script.in_words(
+        pd.DataFrame([near, wide]), None
+    )
+    assert "cnn loses to the baseline lost" in script.in_words(
+        pd.DataFrame([near, lost, wide]), None
+    )
 
 
-def test_set_without_a_baseline_gives_an_empty_table_that_says_so(patches, tested, tmp_path, monkeypatch):
+def test_set_without_a_baseline_gives_an_empty_table_that_says_so(
+    patches, tested, tmp_path, monkeypatch
+):
     alone = [of_class(tested, 1.0, noise(0), kind="network", model="cnn", seed=1)]
     first, table = run(patches, alone, tmp_path, monkeypatch)
-    assert "nothing is compared" in first and table.empty and list(table.columns) == list(script.COLUMNS)
+    assert (
+        "nothing is compared" in first
+        and table.empty
+        and list(table.columns) == list(script.COLUMNS)
+    )
 
 
 def test_predictions_of_other_images_are_refused(patches, tested, tmp_path, monkeypatch):

@@ -1,4 +1,6 @@
-"""Column density: exact deposit of leaf cells, conserved mass, and shards of snapshots to the file of column maps."""
+"""Column density: exact deposit of leaf cells, conserved mass, and shards of snapshots to the file
+of column maps.
+"""
 
 import json
 import sys
@@ -20,7 +22,9 @@ MEAN_DENSITY = 1e4 * MSUN_G / (10 * PC_CM) ** 3
 
 
 def area_average(image, pixels):
-    """Exact means on `pixels` by way of the finest grid that has both edges: repeat each cell, then average."""
+    """Exact means on `pixels` by way of the finest grid that has both edges: repeat each cell, then
+    average.
+    """
     fine = np.lcm(len(image), pixels)
     image = image.repeat(fine // len(image), 0).repeat(fine // len(image), 1)
     return image.reshape(pixels, fine // pixels, pixels, fine // pixels).mean(axis=(1, 3))
@@ -30,7 +34,9 @@ def area_average(image, pixels):
 def refined_cells(tmp_path_factory):
     """(cells of four levels up to 2^4, their density on the finest grid in the order z, y, x)."""
     tree = octree(4, seed=5)
-    simulation = next(read("ramses", write_output(tmp_path_factory.mktemp("tree"), tree), {"mu": 2.33}))
+    simulation = next(
+        read("ramses", write_output(tmp_path_factory.mktemp("tree"), tree), {"mu": 2.33})
+    )
     return simulation.gas, uniform_grid(*tree, 0).T * 6.77e-22
 
 
@@ -52,7 +58,9 @@ def test_mass_is_conserved_to_round_off(refined_cells, pixels):
 
 
 def test_one_cell_is_seen_where_it_is():
-    """A cell of level 2 at x 3/4 to 1, y 0 to 1/4, z 1/2 to 3/4 on 8 pixels, of 16 g cm-3: 1/4 of the line of sight."""
+    """A cell of level 2 at x 3/4 to 1, y 0 to 1/4, z 1/2 to 3/4 on 8 pixels, of 16 g cm-3: 1/4 of
+    the line of sight.
+    """
     cells = Cells(np.array([[3, 0, 2]], np.int32), np.array([2], np.int8), np.array([16.0]))
     span = {0: slice(6, 8), 1: slice(0, 2), 2: slice(4, 6)}
     for axis, rows, columns in (("x", 2, 1), ("y", 2, 0), ("z", 1, 0)):
@@ -64,7 +72,11 @@ def test_one_cell_is_seen_where_it_is():
 
 def test_very_deep_levels_take_no_more_memory_than_the_map():
     rng = np.random.default_rng(0)
-    cells = Cells(rng.integers(0, 2**24, (1000, 3), dtype=np.int32), np.full(1000, 24, np.int8), rng.random(1000))
+    cells = Cells(
+        rng.integers(0, 2**24, (1000, 3), dtype=np.int32),
+        np.full(1000, 24, np.int8),
+        rng.random(1000),
+    )
     image = deposit(cells, cells.density, "z", 10)
     row, column = (cells.index[:, [1, 0]] * 10 // 2**24).T
     expected = np.zeros((10, 10))
@@ -84,9 +96,16 @@ def test_uniform_cube_with_velocity_is_projected_as_its_cells_are(refined_cells)
     rng = np.random.default_rng(1)
     density, velocity = rng.uniform(0.5, 2, (N, N, N)), rng.standard_normal((3, N, N, N))
     z, y, x = (index.ravel().astype(np.int32) for index in np.indices(density.shape))
-    as_cells = Cells(np.stack([x, y, z], axis=1), np.full(N**3, 4, np.int8), density.ravel(), velocity.reshape(3, -1).T)
+    as_cells = Cells(
+        np.stack([x, y, z], axis=1),
+        np.full(N**3, 4, np.int8),
+        density.ravel(),
+        velocity.reshape(3, -1).T,
+    )
     for pixels in (N, 10):
-        for one, other in zip(project(Cube(density, velocity), pixels), project(as_cells, pixels), strict=True):
+        for one, other in zip(
+            project(Cube(density, velocity), pixels), project(as_cells, pixels), strict=True
+        ):
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
 
 
@@ -94,7 +113,9 @@ def test_uniform_flow_has_its_own_velocity_as_centroid_everywhere():
     rng = np.random.default_rng(2)
     velocity = np.broadcast_to(np.array([1.0, -2.0, 3.0])[:, None, None, None], (3, N, N, N))
     _, centroid = project(Cube(rng.uniform(0.1, 10, (N, N, N)), velocity), 12)
-    np.testing.assert_allclose(centroid, np.array([1.0, -2.0, 3.0])[:, None, None] * np.ones((12, 12)), rtol=1e-13)
+    np.testing.assert_allclose(
+        centroid, np.array([1.0, -2.0, 3.0])[:, None, None] * np.ones((12, 12)), rtol=1e-13
+    )
 
 
 def test_resampling_to_the_same_pixels_changes_no_bit():
@@ -106,9 +127,20 @@ def test_resampling_to_the_same_pixels_changes_no_bit():
 def write_shard(path, contrasts, first_seed=0, **changes):
     """A shard as the contract describes it; `changes` are attributes, or None to leave one out."""
     count, n = len(contrasts), contrasts[0].shape[0]
-    attributes = {"box_pc": 10.0, "mass_msun": 1e4, "temperature_k": 10.0, "mu": 2.33, "sound_speed_kms": 0.188}
+    attributes = {
+        "box_pc": 10.0,
+        "mass_msun": 1e4,
+        "temperature_k": 10.0,
+        "mu": 2.33,
+        "sound_speed_kms": 0.188,
+    }
     attributes |= {"scheme": "MUSCL-Hancock LLF", "order": 2, "grid": n, "initial_kmax": n // 2 - 1}
-    attributes |= {"mean_density_g_cm3": MEAN_DENSITY, "data_kind": "simulated", "source": "simulated", **changes}
+    attributes |= {
+        "mean_density_g_cm3": MEAN_DENSITY,
+        "data_kind": "simulated",
+        "source": "simulated",
+        **changes,
+    }
     with netCDF4.Dataset(path, "w") as file:
         file.setncatts({key: value for key, value in attributes.items() if value is not None})
         for name, size in (
@@ -117,10 +149,18 @@ def write_shard(path, contrasts, first_seed=0, **changes):
             *((name, n) for name in ("z", "y", "x", "row", "column")),
         ):
             file.createDimension(name, size)
-        file.createVariable("density_contrast", "f4", ("simulation", "z", "y", "x"))[:] = np.array(contrasts)
+        file.createVariable("density_contrast", "f4", ("simulation", "z", "y", "x"))[:] = np.array(
+            contrasts
+        )
         centroid = np.arange(count * 3 * n * n).reshape(count, 3, n, n) / 1e3
         file.createVariable("centroid", "f4", ("simulation", "axis", "row", "column"))[:] = centroid
-        facts = {"index": 4.0, "mach": 1.41, "time_myr": 0.5, "mass_error": 1e-16, "momentum_error": 1e-17}
+        facts = {
+            "index": 4.0,
+            "mach": 1.41,
+            "time_myr": 0.5,
+            "mass_error": 1e-16,
+            "momentum_error": 1e-17,
+        }
         for name, value in facts.items():
             file.createVariable(name, "f8", ("simulation",))[:] = value
         file.createVariable("seed", "i8", ("simulation",))[:] = first_seed + np.arange(count)
@@ -137,7 +177,14 @@ def contrast(seed, rms=0.005):
 
 def project_shards(monkeypatch, shards, target, **config):
     defaults = {"box_pc": 10.0, "mass_msun": 1e4, "pixels": None, "refine": None}
-    arguments = ["--config", json.dumps(defaults | config), "--snapshots", *map(str, shards), "--output", str(target)]
+    arguments = [
+        "--config",
+        json.dumps(defaults | config),
+        "--snapshots",
+        *map(str, shards),
+        "--output",
+        str(target),
+    ]
     monkeypatch.setattr(sys, "argv", ["turbulence_project_columns.py", *arguments])
     turbulence_project_columns.main()
     with xr.open_dataset(target) as maps:
@@ -145,30 +192,51 @@ def project_shards(monkeypatch, shards, target, **config):
 
 
 def test_shards_become_one_file_of_column_maps(tmp_path, monkeypatch):
-    shards = [write_shard(tmp_path / f"{k}.nc", [contrast(2 * k), contrast(2 * k + 1)], 2 * k) for k in range(2)]
+    shards = [
+        write_shard(tmp_path / f"{k}.nc", [contrast(2 * k), contrast(2 * k + 1)], 2 * k)
+        for k in range(2)
+    ]
     maps = project_shards(monkeypatch, shards, tmp_path / "columns.nc")
-    assert maps.column.dims == ("simulation", "axis", "y", "x") and maps.column.shape == (4, 3, N, N)
+    assert maps.column.dims == ("simulation", "axis", "y", "x") and maps.column.shape == (
+        4,
+        3,
+        N,
+        N,
+    )
     for k in range(4):
         for axis in range(3):
             expected = contrast(k).astype(np.float64).mean(axis=2 - axis)
-            # float32 keeps 6e-8 of a map whose rms is 1e-3; the mean of the contrast is 0 to the same
+            # float32 keeps 6e-8 of a map whose rms is 1e-3; the mean of the contrast is 0 to the
+            # same
             np.testing.assert_allclose(maps.column[k, axis], expected, atol=2e-9)
-    np.testing.assert_allclose(maps.centroid[0].values.ravel(), np.arange(3 * N * N) / 1e3, rtol=1e-6)
+    np.testing.assert_allclose(
+        maps.centroid[0].values.ravel(), np.arange(3 * N * N) / 1e3, rtol=1e-6
+    )
     assert maps.seed.values.tolist() == [0, 1, 2, 3] and maps.ok.values.tolist() == [1] * 4
-    assert maps.column.attrs["mean_column_g_cm2"] == pytest.approx(0.0209, rel=2e-3)  # 1e4 Msun / (10 pc)^2
-    assert (maps.attrs["order"], maps.attrs["scheme"], maps.attrs["data_kind"]) == (2, "MUSCL-Hancock LLF", "simulated")
+    assert maps.column.attrs["mean_column_g_cm2"] == pytest.approx(
+        0.0209, rel=2e-3
+    )  # 1e4 Msun / (10 pc)^2
+    assert (maps.attrs["order"], maps.attrs["scheme"], maps.attrs["data_kind"]) == (
+        2,
+        "MUSCL-Hancock LLF",
+        "simulated",
+    )
 
 
 def test_structure_of_a_few_thousandths_survives_the_float32_of_the_files(tmp_path, monkeypatch):
     exact = np.random.default_rng(0).standard_normal((N, N, N)) * 0.002
     exact -= exact.mean()
-    maps = project_shards(monkeypatch, [write_shard(tmp_path / "a.nc", [np.float32(exact)])], tmp_path / "c.nc")
+    maps = project_shards(
+        monkeypatch, [write_shard(tmp_path / "a.nc", [np.float32(exact)])], tmp_path / "c.nc"
+    )
     column = exact.mean(axis=0)
     assert np.abs(maps.column[0, 2] - column).max() < 1e-6 * column.std()
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "not finite"), (-1.5, "negative")])
-def test_simulation_with_bad_density_is_left_out_by_seed_and_the_rest_kept(tmp_path, monkeypatch, capsys, value, word):
+def test_simulation_with_bad_density_is_left_out_by_seed_and_the_rest_kept(
+    tmp_path, monkeypatch, capsys, value, word
+):
     bad = contrast(1)
     bad[3, 4, 5] = value
     shard = write_shard(tmp_path / "a.nc", [contrast(0), bad, contrast(2)], 100)
@@ -176,16 +244,23 @@ def test_simulation_with_bad_density_is_left_out_by_seed_and_the_rest_kept(tmp_p
     assert maps.ok.values.tolist() == [1, 0, 1]
     assert np.isnan(maps.column[1]).all() and np.isfinite(maps.column[[0, 2]]).all()
     assert word in json.loads(maps.attrs["failures"])["101"]
-    assert f"seed 101 left out: simulation 1: density of 1 of {N**3} cells is {word}" in capsys.readouterr().err
+    assert (
+        f"seed 101 left out: simulation 1: density of 1 of {N**3} cells is {word}"
+        in capsys.readouterr().err
+    )
 
 
 def test_failure_that_the_solver_recorded_is_passed_on(tmp_path, monkeypatch):
-    shard = write_shard(tmp_path / "a.nc", [contrast(0), contrast(1)], failures=json.dumps({"1": "unstable step"}))
+    shard = write_shard(
+        tmp_path / "a.nc", [contrast(0), contrast(1)], failures=json.dumps({"1": "unstable step"})
+    )
     with netCDF4.Dataset(shard, "a") as file:
         file["ok"][1] = 0
         file["density_contrast"][1] = np.nan
     maps = project_shards(monkeypatch, [shard], tmp_path / "columns.nc")
-    assert json.loads(maps.attrs["failures"]) == {"1": "unstable step"} and maps.ok.values.tolist() == [1, 0]
+    assert json.loads(maps.attrs["failures"]) == {
+        "1": "unstable step"
+    } and maps.ok.values.tolist() == [1, 0]
 
 
 def test_shards_of_which_all_simulations_failed_are_refused(tmp_path, monkeypatch):
@@ -197,21 +272,32 @@ def test_shards_of_which_all_simulations_failed_are_refused(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("changes", "config", "message"),
     [
-        ({}, {"box_pc": 0.01}, r"box_pc is 10; expected 0.01, as the config says \(pc taken for kpc\?\)"),
+        (
+            {},
+            {"box_pc": 0.01},
+            r"box_pc is 10; expected 0.01, as the config says \(pc taken for kpc\?\)",
+        ),
         ({"mass_msun": 1e4 * MSUN_G}, {"mass_msun": None}, r"mass_msun is .*; expected 10000"),
         ({"mean_density_g_cm3": None}, {}, "attribute mean_density_g_cm3 not found"),
     ],
 )
-def test_shard_of_another_box_or_without_an_attribute_is_refused(tmp_path, monkeypatch, changes, config, message):
+def test_shard_of_another_box_or_without_an_attribute_is_refused(
+    tmp_path, monkeypatch, changes, config, message
+):
     with pytest.raises(BadInput, match=message):
         project_shards(
-            monkeypatch, [write_shard(tmp_path / "a.nc", [contrast(0)], **changes)], tmp_path / "c.nc", **config
+            monkeypatch,
+            [write_shard(tmp_path / "a.nc", [contrast(0)], **changes)],
+            tmp_path / "c.nc",
+            **config,
         )
 
 
 def test_shards_that_differ_in_scheme_are_not_mixed(tmp_path, monkeypatch):
     shards = [write_shard(tmp_path / f"{order}.nc", [contrast(0)], order=order) for order in (1, 2)]
-    with pytest.raises(BadInput, match="2.nc: order is 2; expected 1, as in the simulations before it"):
+    with pytest.raises(
+        BadInput, match="2.nc: order is 2; expected 1, as in the simulations before it"
+    ):
         project_shards(monkeypatch, shards, tmp_path / "columns.nc")
 
 
@@ -233,7 +319,9 @@ def test_the_mimic_of_refinement_leaves_mass_and_centroid(tmp_path, monkeypatch)
     plain = project_shards(monkeypatch, [shard], tmp_path / "plain.nc")
     refine = {"thresholds": [1.1, 1.05], "expand": 0}
     maps = project_shards(monkeypatch, [shard], tmp_path / "mimic.nc", refine=refine)
-    assert json.loads(maps.attrs["refine"]) == refine and maps.attrs["refine_volume_share"].sum() == pytest.approx(1)
+    assert json.loads(maps.attrs["refine"]) == refine and maps.attrs[
+        "refine_volume_share"
+    ].sum() == pytest.approx(1)
     assert 0 < maps.column.std() < 0.9 * plain.column.std()
     np.testing.assert_allclose(maps.column.mean(dim=("y", "x")), 0, atol=1e-7)
     np.testing.assert_array_equal(maps.centroid, plain.centroid)

@@ -1,6 +1,8 @@
-"""RAMSES outputs: layout, descriptors, processes, boundaries, and what is refused; genuine ones where they are there.
+"""RAMSES outputs: layout, descriptors, processes, boundaries, and what is refused; genuine ones
+where they are there.
 
-Reference values of the genuine outputs: the README of the data folder, where three independent readers agree.
+Reference values of the genuine outputs: the README of the data folder, where three independent
+readers agree.
 """
 
 import json
@@ -40,13 +42,17 @@ def test_leaves_are_those_of_the_tree_that_was_written(tmp_path, dimensions, pro
     leaves = ramses.read_leaves(output)
     assert len(leaves.level) == leaf_count(tree[0])
     for variable, name in ((0, "density"), (1, "velocity_x"), (dimensions + 1, "pressure")):
-        np.testing.assert_array_equal(on_finest_grid(leaves, name, 4), uniform_grid(*tree, variable))
+        np.testing.assert_array_equal(
+            on_finest_grid(leaves, name, 4), uniform_grid(*tree, variable)
+        )
 
 
 @pytest.mark.parametrize("form", ["new", "old", None])
 def test_every_form_of_descriptor_gives_the_same_simulation(tmp_path, form):
     simulation = next(read("ramses", write_output(tmp_path, octree(3), descriptor=form), SETTINGS))
-    assert simulation.attributes["sound_speed_kms"] == pytest.approx(0.2 * 3.0856775814913674e14 / 3.15576e13)
+    assert simulation.attributes["sound_speed_kms"] == pytest.approx(
+        0.2 * 3.0856775814913674e14 / 3.15576e13
+    )
     assert (len(simulation.remarks) == 1) == (form is None)
 
 
@@ -55,14 +61,20 @@ def test_order_of_the_variables_is_that_of_the_descriptor(tmp_path):
     names = ["pressure", "velocity_z", "density", "velocity_y", "velocity_x"]
     moved = [cells[[4, 3, 0, 2, 1]] for cells in values]
     leaves = ramses.read_leaves(write_output(tmp_path, (refined, moved), names=names))
-    np.testing.assert_array_equal(on_finest_grid(leaves, "velocity_z", 3), uniform_grid(refined, values, 3))
+    np.testing.assert_array_equal(
+        on_finest_grid(leaves, "velocity_z", 3), uniform_grid(refined, values, 3)
+    )
 
 
 def test_output_in_single_precision_or_split_by_bisection_is_read(tmp_path):
     tree = octree(3)
-    single = ramses.read_leaves(write_output(tmp_path / "a", tree, real="<f4", ordering="bisection"))
+    single = ramses.read_leaves(
+        write_output(tmp_path / "a", tree, real="<f4", ordering="bisection")
+    )
     double = ramses.read_leaves(write_output(tmp_path / "b", tree))
-    np.testing.assert_allclose(single.values["density"], double.values["density"], rtol=1e-7)  # float32
+    np.testing.assert_allclose(
+        single.values["density"], double.values["density"], rtol=1e-7
+    )  # float32
 
 
 def test_physical_units_box_time_and_mach_number(tmp_path):
@@ -70,16 +82,26 @@ def test_physical_units_box_time_and_mach_number(tmp_path):
     for cells in values:
         cells[0], cells[4] = 1.0, 0.04
         cells[1:4] = 0.0
-        cells[1] = np.where(np.indices(cells[1].shape)[0] % 2, 0.3, -0.3)  # rms 0.3 = 1.5 sound speeds at every level
+        cells[1] = np.where(
+            np.indices(cells[1].shape)[0] % 2, 0.3, -0.3
+        )  # rms 0.3 = 1.5 sound speeds at every level
     refined = [np.ones_like(cells) for cells in refined[:-1]] + [refined[-1]]
-    simulation = next(read("ramses", write_output(tmp_path, (refined, values)), SETTINGS | {"box_pc": 10.0}))
+    simulation = next(
+        read("ramses", write_output(tmp_path, (refined, values)), SETTINGS | {"box_pc": 10.0})
+    )
     assert simulation.box_pc == pytest.approx(10.0, rel=1e-9)
     assert simulation.mean_density == pytest.approx(6.77e-22, rel=1e-12)
     assert simulation.facts["time_myr"] == pytest.approx(0.5, rel=1e-12)
     assert simulation.facts["mach"] == pytest.approx(1.5, rel=1e-12)
-    assert simulation.facts["steps"] == 42 and not simulation.remarks and simulation.data_kind == "user-simulation"
+    assert (
+        simulation.facts["steps"] == 42
+        and not simulation.remarks
+        and simulation.data_kind == "user-simulation"
+    )
     # 0.2 code units are 1.956 km/s; m_H / k_B = 1.21213e-4 K (m/s)^-2
-    assert simulation.attributes["temperature_k"] == pytest.approx(2.33 * 1.21213e-4 * 1955.59**2, rel=1e-4)
+    assert simulation.attributes["temperature_k"] == pytest.approx(
+        2.33 * 1.21213e-4 * 1955.59**2, rel=1e-4
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Input line 1:UserWarning")
@@ -92,7 +114,9 @@ def test_osyris_reads_the_written_output_alike(tmp_path):
 
 def _same_as_osyris(osyris, output):
     """The same leaves: position, level, density, x velocity [cgs]; osyris keeps another order."""
-    mesh = osyris.RamsesDataset(int(output.name[-5:]), path=str(output.parent)).load(["mesh"])["mesh"]
+    mesh = osyris.RamsesDataset(int(output.name[-5:]), path=str(output.parent)).load(["mesh"])[
+        "mesh"
+    ]
     simulation = next(read("ramses", output, {"mu": 2.33, "isothermal": False}))
     cells, box = simulation.gas, simulation.box_pc * 3.0856775814913674e18
     position = (cells.index + 0.5) * np.ldexp(1.0, -cells.level.astype(int))[:, None] * box
@@ -103,7 +127,9 @@ def _same_as_osyris(osyris, output):
     mine[:, :3], theirs[:, :3] = mine[:, :3] / box, theirs[:, :3] / box
     # sorted by whole cells of level 20, so that rounding does not change the order
     order = [np.lexsort(np.rint(table[:, :3] * 2**20).T) for table in (mine, theirs)]
-    np.testing.assert_allclose(mine[order[0]], theirs[order[1]], rtol=1e-12)  # units multiplied in another order
+    np.testing.assert_allclose(
+        mine[order[0]], theirs[order[1]], rtol=1e-12
+    )  # units multiplied in another order
     return mine
 
 
@@ -112,7 +138,8 @@ def test_missing_file_of_a_process_is_named(tmp_path, kind):
     output = write_output(tmp_path, octree(3), processes=3)
     (output / f"{kind}_00007.out00002").unlink()
     with pytest.raises(
-        BadInput, match=rf"{kind}_00007.out00002 not found; expected amr and hydro files of 3 processes"
+        BadInput,
+        match=rf"{kind}_00007.out00002 not found; expected amr and hydro files of 3 processes",
     ):
         ramses.read_leaves(output)
 
@@ -124,7 +151,9 @@ def test_file_cut_short_anywhere_is_refused(tmp_path, kind):
     whole = path.read_bytes()
     for size in range(0, len(whole), 97):
         path.write_bytes(whole[:size])
-        with pytest.raises(BadInput, match=rf"{path.name}: (cut short, {size} bytes found|empty file)"):
+        with pytest.raises(
+            BadInput, match=rf"{path.name}: (cut short, {size} bytes found|empty file)"
+        ):
             ramses.read_leaves(output)
     path.write_bytes(whole + whole[:12])
     with pytest.raises(BadInput, match="12 bytes after the last level"):
@@ -134,7 +163,9 @@ def test_file_cut_short_anywhere_is_refused(tmp_path, kind):
 def test_file_that_is_no_fortran_file_is_refused(tmp_path):
     output = write_output(tmp_path, octree(2))
     path = output / "hydro_00007.out00001"
-    path.write_bytes(np.frombuffer(path.read_bytes(), "<i4").byteswap().tobytes())  # of a machine of the other order
+    path.write_bytes(
+        np.frombuffer(path.read_bytes(), "<i4").byteswap().tobytes()
+    )  # of a machine of the other order
     with pytest.raises(BadInput, match="little-endian Fortran records"):
         ramses.read_leaves(output)
 
@@ -150,7 +181,9 @@ def test_file_of_another_output_is_refused(tmp_path):
 def test_files_of_fewer_processes_do_not_pass_for_the_whole_box(tmp_path):
     output = write_output(tmp_path, octree(3), processes=2)
     for kind in ("amr", "hydro"):
-        (output / f"{kind}_00007.out00002").write_bytes((output / f"{kind}_00007.out00001").read_bytes())
+        (output / f"{kind}_00007.out00002").write_bytes(
+            (output / f"{kind}_00007.out00001").read_bytes()
+        )
     with pytest.raises(BadInput, match="leaf cells fill .* of the box; expected 1"):
         ramses.read_leaves(output)
 
@@ -160,11 +193,17 @@ def test_files_of_fewer_processes_do_not_pass_for_the_whole_box(tmp_path):
     [
         ("# version:  9\n 1, density, d", "unknown form of descriptor .version 9."),
         ("density velocity pressure", "unknown form of descriptor"),
-        ("# version:  1\n 1, density, d\n 2, velocity_x, d", "2 variables; expected 5, as in the hydro files"),
+        (
+            "# version:  1\n 1, density, d\n 2, velocity_x, d",
+            "2 variables; expected 5, as in the hydro files",
+        ),
         ("# version:  1\n 1, density, d\n 1, density, d", "numbered 1, 1; expected 1 to 2"),
         (
-            "\n".join(f"variable # {k}: {name}" for k, name in enumerate(["rho", "u", "v", "w", "P"], 1)),
-            "variable density, velocity_x, velocity_y, velocity_z not found .variables: rho, u, v, w, P.",
+            "\n".join(
+                f"variable # {k}: {name}" for k, name in enumerate(["rho", "u", "v", "w", "P"], 1)
+            ),
+            "variable density, velocity_x, velocity_y, velocity_z not found .variables: rho, u, "
+            "v, w, P.",
         ),
     ],
 )
@@ -181,8 +220,22 @@ def test_without_a_descriptor_the_pressure_of_a_magnetic_run_is_not_guessed(tmp_
 
 
 def run_entry_point(monkeypatch, output, target, **config):
-    defaults = {"source": "ramses", "pixels": 16, "refine": None, "simulations": None, "mu": 2.33, "isothermal": True}
-    arguments = ["--config", json.dumps(defaults | config), "--inputs", str(output), "--output", str(target)]
+    defaults = {
+        "source": "ramses",
+        "pixels": 16,
+        "refine": None,
+        "simulations": None,
+        "mu": 2.33,
+        "isothermal": True,
+    }
+    arguments = [
+        "--config",
+        json.dumps(defaults | config),
+        "--inputs",
+        str(output),
+        "--output",
+        str(target),
+    ]
     monkeypatch.setattr(sys, "argv", ["turbulence_read_outputs.py", *arguments])
     turbulence_read_outputs.main()
     with xr.open_dataset(target) as maps:
@@ -198,7 +251,10 @@ def test_other_physics_is_warned_of_and_recorded_in_the_file(tmp_path, monkeypat
     maps = run_entry_point(monkeypatch, output, tmp_path / "columns.nc")
     error = capsys.readouterr().err
     for words in ("not isothermal: pressure / density is", "self-gravitating"):
-        assert words in error and words in json.loads(maps.attrs["remarks"])["output_00007"][words[0] == "s"]
+        assert (
+            words in error
+            and words in json.loads(maps.attrs["remarks"])["output_00007"][words[0] == "s"]
+        )
     run_entry_point(monkeypatch, output, tmp_path / "columns.nc", isothermal=False)
     assert not capsys.readouterr().err
 
@@ -216,21 +272,34 @@ def test_column_maps_of_an_output_follow_the_contract(tmp_path, monkeypatch):
     refined, values = octree(4)
     output = write_output(tmp_path, (refined, values), processes=2)
     known = [{"seed": 3, "index": 4.0, "mach": 1.41}]
-    maps = run_entry_point(monkeypatch, output, tmp_path / "columns.nc", simulations=known, box_pc=10.0)
+    maps = run_entry_point(
+        monkeypatch, output, tmp_path / "columns.nc", simulations=known, box_pc=10.0
+    )
     density = uniform_grid(refined, values, 0)  # x, y, z
     momentum = [density * uniform_grid(refined, values, k) for k in (1, 2, 3)]
     speed = 3.0856775814913674e14 / 3.15576e13
     for axis, name in enumerate("xyz"):
         expected = density.mean(axis=axis).T  # rows follow the later coordinate
         found = maps.sel(axis=name).isel(simulation=0)
-        np.testing.assert_allclose(found.column, expected / density.mean() - 1, atol=1e-6)  # float32
+        np.testing.assert_allclose(
+            found.column, expected / density.mean() - 1, atol=1e-6
+        )  # float32
         centroid = momentum[axis].mean(axis=axis).T / expected * speed
         np.testing.assert_allclose(found.centroid, centroid, rtol=1e-5, atol=1e-5 * speed)
     assert maps.column.dims == ("simulation", "axis", "y", "x") and maps.column.dtype == np.float32
-    assert (maps.seed.item(), maps["index"].item(), maps.mach.item(), maps.ok.item()) == (3, 4.0, 1.41, 1)
+    assert (maps.seed.item(), maps["index"].item(), maps.mach.item(), maps.ok.item()) == (
+        3,
+        4.0,
+        1.41,
+        1,
+    )
     mean_column = density.mean() * 6.77e-22 * 3.0856775814913674e19
     assert maps.column.attrs["mean_column_g_cm2"] == pytest.approx(mean_column, rel=1e-12)
-    assert (maps.attrs["source"], maps.attrs["data_kind"], maps.attrs["grid"]) == ("ramses", "user-simulation", 16)
+    assert (maps.attrs["source"], maps.attrs["data_kind"], maps.attrs["grid"]) == (
+        "ramses",
+        "user-simulation",
+        16,
+    )
 
 
 @pytest.mark.parametrize("value", [np.nan, -1.0])
@@ -239,7 +308,9 @@ def test_bad_density_is_refused(tmp_path, value):
     values[2][0, 1, 2, 3] = value
     values[1][0] = value  # of cells that have sons, or not
     refined = [refined[0], np.ones_like(refined[1]), refined[2]]
-    with pytest.raises(BadInput, match=f"density of 1 of 64 cells is {'negative' if value < 0 else 'not finite'}"):
+    with pytest.raises(
+        BadInput, match=f"density of 1 of 64 cells is {'negative' if value < 0 else 'not finite'}"
+    ):
         ramses.read_leaves(write_output(tmp_path, (refined, values)))
 
 
@@ -284,7 +355,9 @@ def genuine(realdata, tmp_path_factory):
         for file in (realdata / "turbulence" / name / inner).iterdir():
             content = file.read_bytes()
             packed = file.suffix == ".xz"
-            (target / (file.stem if packed else file.name)).write_bytes(lzma.decompress(content) if packed else content)
+            (target / (file.stem if packed else file.name)).write_bytes(
+                lzma.decompress(content) if packed else content
+            )
         return target
 
     return unpack
@@ -299,7 +372,9 @@ def test_genuine_output_of_eight_processes_has_its_leaves_and_its_mass(halo):
     leaves = ramses.read_leaves(halo)
     density = leaves.values["density"]
     assert leaves.level.size == 262_144 and set(leaves.level) == {6}
-    assert np.sum(density / 64**3) == pytest.approx(1.848558367800465, rel=1e-14)  # the order of the sum
+    assert np.sum(density / 64**3) == pytest.approx(
+        1.848558367800465, rel=1e-14
+    )  # the order of the sum
     assert (density.min(), density.max()) == (0.018358654976917597, 217.15601805525432)
 
 
@@ -330,11 +405,15 @@ def test_column_density_of_the_genuine_output_is_that_of_osyris_cells(halo):
         (2, [79, 283, 783, 1836, 4017, 8592, 18608], 0.01706300527037063, 19.120367253027798),
     ],
 )
-def test_genuine_refined_output_without_descriptor_is_read_to_its_last_byte(genuine, number, counts, least, most):
+def test_genuine_refined_output_without_descriptor_is_read_to_its_last_byte(
+    genuine, number, counts, least, most
+):
     """Seven levels; `read_leaves` refuses a file of which a byte is left."""
     leaves = ramses.read_leaves(genuine("ramses2d_amr_sedov", number, f"output_{number:05d}"))
     found, n = np.unique(leaves.level, return_counts=True)
     assert (found.tolist(), n.tolist()) == ([4, 5, 6, 7, 8, 9, 10], counts)
     density = leaves.values["density"]
-    assert np.sum(density * np.ldexp(1.0, -2 * leaves.level.astype(int))) == pytest.approx(1.0, rel=1e-13)
+    assert np.sum(density * np.ldexp(1.0, -2 * leaves.level.astype(int))) == pytest.approx(
+        1.0, rel=1e-13
+    )
     assert (density.min(), density.max()) == (least, most)

@@ -1,4 +1,6 @@
-"""Realism: maps of the sky, the two-sample test, the autoencoder's anomaly, the panel for a person."""
+"""Realism: maps of the sky, the two-sample test, the autoencoder's anomaly, the panel for
+a person.
+"""
 
 import importlib
 import json
@@ -30,17 +32,30 @@ SIDE, BLOCKS = 16, 24  # a block has four images
 SETTINGS = {"learner": "lda", "folds": 4, "permutations": 40, "draws": 200, "seed": 0}
 MAP = 10 ** power_law(3.0, 1, 40)[0] / 40  # positive, 40 x 40 pixels
 MAPS = {"pixels": 16, "mu": 2.33, "simulations": None}
-CUT = {"field": "column", "parts": 2, "variant": "standardised", "lowpass": None, "seed": 0, "zoom": 1}
+CUT = {
+    "field": "column",
+    "parts": 2,
+    "variant": "standardised",
+    "lowpass": None,
+    "seed": 0,
+    "zoom": 1,
+}
 CUT |= {"blur_pixels": 0, "noise": 0, "valid_share": 0, "test_share": 1, "classes": [3.5, 4]}
 
 
 def parts(index: float, which: slice) -> np.ndarray:
-    """Standardised quarters of Gaussian fields of power k**-index; no two of these fields are the same."""
+    """Standardised quarters of Gaussian fields of power k**-index; no two of these fields are the
+    same.
+    """
     fields = power_law(index, 2 * BLOCKS, 2 * SIDE)[which]
-    return images.standardised(fields.reshape(-1, 2, SIDE, 2, SIDE).swapaxes(2, 3).reshape(-1, SIDE, SIDE))
+    return images.standardised(
+        fields.reshape(-1, 2, SIDE, 2, SIDE).swapaxes(2, 3).reshape(-1, SIDE, SIDE)
+    )
 
 
-def told_apart(first: np.ndarray, second: np.ndarray, block: np.ndarray, features: str = "power", **changes) -> dict:
+def told_apart(
+    first: np.ndarray, second: np.ndarray, block: np.ndarray, features: str = "power", **changes
+) -> dict:
     of_second = np.repeat([False, True], [len(first), len(second)])
     table = two_sample.features(np.concatenate([first, second]))[features]
     return two_sample.two_sample(table, of_second, block, SETTINGS | changes)
@@ -50,7 +65,8 @@ FIRST, SECOND = slice(0, BLOCKS), slice(BLOCKS, None)
 OWN_BLOCKS = np.repeat(np.arange(2 * BLOCKS), 4).astype(str)
 
 
-# --- maps of the sky -------------------------------------------------------------------------------------------------
+# --- maps of the sky
+# -------------------------------------------------------------------------------------------------
 
 
 def write_map(path, values=MAP, **cards):
@@ -63,10 +79,21 @@ def write_map(path, values=MAP, **cards):
 def test_cut_outs_are_side_by_side_around_the_middle_and_share_the_seed_of_their_map(tmp_path):
     other = write_map(tmp_path / "b.fits", MAP[:20, :30])
     data = maps.column_maps([write_map(tmp_path / "a.fits"), other], MAPS)
-    assert data["column"].dims == ("simulation", "axis", "y", "x") and data["column"].shape == (5, 1, 16, 16)
+    assert data["column"].dims == ("simulation", "axis", "y", "x") and data["column"].shape == (
+        5,
+        1,
+        16,
+        16,
+    )
     corner = MAP[4:20, 20:36]  # 2 x 2 cut-outs of 16 in 40 pixels leave 4 on either side
-    np.testing.assert_allclose(data["column"].values[1, 0], corner / corner.mean() - 1, rtol=0, atol=1e-6)  # float32
-    assert data["seed"].values.tolist() == [0, 0, 0, 0, 2] and np.isnan(data["index"]).all() and data["ok"].all()
+    np.testing.assert_allclose(
+        data["column"].values[1, 0], corner / corner.mean() - 1, rtol=0, atol=1e-6
+    )  # float32
+    assert (
+        data["seed"].values.tolist() == [0, 0, 0, 0, 2]
+        and np.isnan(data["index"]).all()
+        and data["ok"].all()
+    )
     np.testing.assert_allclose(data["mean_column"].values[1], corner.mean(), rtol=1e-6)
     assert (data.attrs["data_kind"], data.attrs["source"]) == ("survey", "maps")
 
@@ -94,10 +121,15 @@ def test_pixel_at_a_distance_has_a_size(tmp_path):
 def test_cut_out_with_a_hole_is_left_out_by_name_and_the_rest_is_kept(tmp_path, capsys):
     hole, dark = MAP.copy(), MAP.copy()
     hole[5, 5], dark[30, 5] = np.nan, -0.1
-    data = maps.column_maps([write_map(tmp_path / "a.fits", hole), write_map(tmp_path / "b.fits", dark)], MAPS)
+    data = maps.column_maps(
+        [write_map(tmp_path / "a.fits", hole), write_map(tmp_path / "b.fits", dark)], MAPS
+    )
     assert data["seed"].values.tolist() == [0, 0, 0, 2, 2, 2]
     reasons = json.loads(data.attrs["failures"])
-    assert reasons == {"a.fits[4:20,4:20]": "1 pixels are NaN", "b.fits[20:36,4:20]": "1 pixels are not above 0"}
+    assert reasons == {
+        "a.fits[4:20,4:20]": "1 pixels are NaN",
+        "b.fits[20:36,4:20]": "1 pixels are not above 0",
+    }
     assert "warning: a.fits[4:20,4:20] left out: 1 pixels are NaN" in capsys.readouterr().err
 
 
@@ -109,7 +141,12 @@ def test_cut_out_with_a_hole_is_left_out_by_name_and_the_rest_is_kept(tmp_path, 
         (-MAP, {}, {}, "a.fits: 4 cut-outs of 16 pixels in 40 x 40"),
         (MAP, {}, {"pixels": 64}, "a.fits: 0 cut-outs of 64 pixels"),
         (MAP, {}, {"pixels": None}, "pixels is null"),
-        (MAP[None].repeat(3, 0), {}, {}, r"a.fits: \(3, 40, 40\) found; expected an image of two dimensions"),
+        (
+            MAP[None].repeat(3, 0),
+            {},
+            {},
+            r"a.fits: \(3, 40, 40\) found; expected an image of two dimensions",
+        ),
         (MAP, {}, {"simulations": [{}, {}]}, "expected 1 entries"),
     ],
 )
@@ -129,10 +166,16 @@ def test_map_that_is_cut_short_is_refused(tmp_path):
 def test_images_of_maps_are_cut_without_an_index_and_nothing_wraps_around(tmp_path):
     data = maps.column_maps([write_map(tmp_path / "a.fits")], MAPS)
     cut = images.cut_images({"cloud": data}, CUT)
-    assert cut.sizes == {"example": 16, "y": 8, "x": 8} and np.isnan(cut["target"]).all() and (cut["split"] == 2).all()
+    assert (
+        cut.sizes == {"example": 16, "y": 8, "x": 8}
+        and np.isnan(cut["target"]).all()
+        and (cut["split"] == 2).all()
+    )
     quarter = np.log10(MAP[4:12, 4:12])
     expected = (quarter - quarter.mean()) / quarter.std()
-    np.testing.assert_allclose(cut["image"].values[0], expected, rtol=0, atol=1e-4)  # contrast was float32
+    np.testing.assert_allclose(
+        cut["image"].values[0], expected, rtol=0, atol=1e-4
+    )  # contrast was float32
     for key, value in (("lowpass", 4), ("zoom", 2), ("blur_pixels", {"low": 0, "high": 1})):
         with pytest.raises(BadInput, match=f"{key} .* for cloud, whose maps have edges"):
             images.cut_images({"cloud": data}, CUT | {key: value})
@@ -150,14 +193,32 @@ def test_model_of_the_index_is_given_no_maps_and_an_autoencoder_is(tmp_path):
 
 
 def test_genuine_maps_of_perseus_and_of_simulated_dust(realdata, tmp_path, monkeypatch, capsys):
-    """rms of log A_V: 0.20 dex above 0.3 mag over the whole map, as measured when it was fetched."""
+    """rms of log A_V: 0.20 dex above 0.3 mag over the whole map, as measured when it was
+    fetched.
+    """
     folder = realdata / "turbulence"
     perseus = str(folder / "dust_extinction/PerA_Extn2MASS_F_Gal.fits")
-    config = MAPS | {"source": "maps", "pixels": 64, "assume": {"column": "mag"}, "distance_pc": 300, "refine": None}
-    words = ["x", "--config", json.dumps(config), "--inputs", perseus, "--output", str(tmp_path / "c.nc")]
+    config = MAPS | {
+        "source": "maps",
+        "pixels": 64,
+        "assume": {"column": "mag"},
+        "distance_pc": 300,
+        "refine": None,
+    }
+    words = [
+        "x",
+        "--config",
+        json.dumps(config),
+        "--inputs",
+        perseus,
+        "--output",
+        str(tmp_path / "c.nc"),
+    ]
     monkeypatch.setattr(sys, "argv", words)
     turbulence_read_outputs.main()
-    assert "11 cut-outs, 64 x 64 pixels" in capsys.readouterr().out  # of 4 x 3, one with a pixel below 0
+    assert (
+        "11 cut-outs, 64 x 64 pixels" in capsys.readouterr().out
+    )  # of 4 x 3, one with a pixel below 0
     with xr.open_dataset(tmp_path / "c.nc") as data:
         assert data.attrs["box_pc"] == pytest.approx(64 * 2.5 / 60 * np.pi / 180 * 300, rel=1e-4)
         rms = np.log10(1 + data["column"].values).std((2, 3))
@@ -169,12 +230,15 @@ def test_genuine_maps_of_perseus_and_of_simulated_dust(realdata, tmp_path, monke
         maps.column_maps([str(folder / "mhd_dust_maps/filaments_updatedhdr.fits")], MAPS)
 
 
-# --- two-sample test -------------------------------------------------------------------------------------------------
+# --- two-sample test
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("features", ["power", "scattering"])
 def test_two_samples_of_one_process_are_not_told_apart(features):
-    """The accuracy lies in the null: p of 0.05 or less would come once in twenty seeds, this is one fixed seed."""
+    """The accuracy lies in the null: p of 0.05 or less would come once in twenty seeds, this is one
+    fixed seed.
+    """
     found = told_apart(parts(3.0, FIRST), parts(3.0, SECOND), OWN_BLOCKS, features)
     assert found["accuracy"] < found["null95"] and found["p"] > 0.05
     assert found["lo"] < 0.55 and abs(found["auc"] - 0.5) < 0.12
@@ -182,9 +246,15 @@ def test_two_samples_of_one_process_are_not_told_apart(features):
 
 def test_two_slopes_are_told_apart_by_either_learner_and_the_score_has_the_sign_of_the_second():
     for learner in ("lda", "logistic"):
-        found = told_apart(parts(2.0, FIRST), parts(3.5, SECOND), OWN_BLOCKS, learner=learner, permutations=20)
+        found = told_apart(
+            parts(2.0, FIRST), parts(3.5, SECOND), OWN_BLOCKS, learner=learner, permutations=20
+        )
         assert found["accuracy"] > 0.9 > found["null95"] and found["p"] == pytest.approx(1 / 21)
-        assert np.median(found["score"][: len(found["score"]) // 2]) < 0 < np.median(found["score"][-BLOCKS:])
+        assert (
+            np.median(found["score"][: len(found["score"]) // 2])
+            < 0
+            < np.median(found["score"][-BLOCKS:])
+        )
 
 
 def test_block_is_never_on_both_sides_and_a_field_of_both_sets_is_exchanged_within():
@@ -192,12 +262,23 @@ def test_block_is_never_on_both_sides_and_a_field_of_both_sets_is_exchanged_with
     second = np.repeat([False, True], 12)
     shared = np.tile(np.repeat(np.arange(4), 3), 2).astype(str)  # four fields, in both sets
     fold = two_sample.dealt(second, shared, 5, random)
-    assert all(len(np.unique(fold[shared == name])) == 1 for name in np.unique(shared)) and fold.max() == 3
+    assert (
+        all(len(np.unique(fold[shared == name])) == 1 for name in np.unique(shared))
+        and fold.max() == 3
+    )
     swapped = np.array([two_sample.permuted(second, shared, random) for _ in range(50)])
-    assert set(swapped.sum(1)) == {12} and (swapped[:, :12] == ~swapped[:, 12:]).all() and swapped.any(0).all()
+    assert (
+        set(swapped.sum(1)) == {12}
+        and (swapped[:, :12] == ~swapped[:, 12:]).all()
+        and swapped.any(0).all()
+    )
     own = np.repeat(np.arange(8), 3).astype(str)
     swapped = np.array([two_sample.permuted(second, own, random) for _ in range(50)])
-    assert set(swapped.sum(1)) == {12} and (swapped.reshape(50, 8, 3).std(2) == 0).all() and swapped.any(0).all()
+    assert (
+        set(swapped.sum(1)) == {12}
+        and (swapped.reshape(50, 8, 3).std(2) == 0).all()
+        and swapped.any(0).all()
+    )
 
 
 def test_one_simulation_is_too_few():
@@ -206,38 +287,63 @@ def test_one_simulation_is_too_few():
 
 
 def some_set(source: str, seeds: list[int], **changes) -> xr.Dataset:
-    coords = {"seed": seeds, "simulation": np.arange(len(seeds)), "family": np.zeros(len(seeds), int)}
+    coords = {
+        "seed": seeds,
+        "simulation": np.arange(len(seeds)),
+        "family": np.zeros(len(seeds), int),
+    }
     about = {"source": source, "variant": "standardised", "parts": 2} | changes
-    return xr.Dataset({"image": (("example", "y", "x"), np.zeros((len(seeds), 4, 4)))}, attrs=about).assign_coords(
-        {name: ("example", values) for name, values in coords.items()}
-    )
+    return xr.Dataset(
+        {"image": (("example", "y", "x"), np.zeros((len(seeds), 4, 4)))}, attrs=about
+    ).assign_coords({name: ("example", values) for name, values in coords.items()})
 
 
 def test_seed_is_one_field_among_simulations_and_not_among_maps():
-    first, second, kinds = realism.blocks(some_set("simulated", [0, 2, 2]), some_set("simulated", [2, 4]))
-    assert first[1] == first[2] == second[0] and first[0] != second[1] and kinds == ["simulation", "simulation"]
-    first, second, kinds = realism.blocks(some_set("simulated", [0, 2]), some_set("maps", [0, 0, 2]))
+    first, second, kinds = realism.blocks(
+        some_set("simulated", [0, 2, 2]), some_set("simulated", [2, 4])
+    )
+    assert (
+        first[1] == first[2] == second[0]
+        and first[0] != second[1]
+        and kinds == ["simulation", "simulation"]
+    )
+    first, second, kinds = realism.blocks(
+        some_set("simulated", [0, 2]), some_set("maps", [0, 0, 2])
+    )
     assert not set(first) & set(second) and len(set(second)) == 2 and kinds == ["simulation", "map"]
     *_, alone, kinds = realism.blocks(some_set("simulated", [0, 2]), some_set("maps", [0, 0, 0]))
     assert len(set(alone)) == 3 and kinds[1] == "cut-out"
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"), [({"variant": "raw"}, "set b: variant is raw"), ({"parts": 1}, "only one has whole periodic")]
+    ("changes", "found"),
+    [({"variant": "raw"}, "set b: variant is raw"), ({"parts": 1}, "only one has whole periodic")],
 )
 def test_sets_that_cannot_be_compared_are_refused(changes, found):
     with pytest.raises(BadInput, match=found):
         realism.check(some_set("simulated", [0]), some_set("simulated", [2], **changes), ("a", "b"))
 
 
-# --- autoencoder -----------------------------------------------------------------------------------------------------
+# --- autoencoder
+# --------------------------------------------------------------------------------------------------
 
-ENTRY = {"width": 8, "depth": 2, "latent": 3, "weight_decay": 0.0, "learning_rate": 5e-3, "batch": 32, "steps": 60}
+ENTRY = {
+    "width": 8,
+    "depth": 2,
+    "latent": 3,
+    "weight_decay": 0.0,
+    "learning_rate": 5e-3,
+    "batch": 32,
+    "steps": 60,
+}
 META = {"pixels": SIDE, "families": ["nominal"], "index_mean": 3.0, "index_std": 0.5}
 
 
 def batch(found: np.ndarray) -> dict[str, torch.Tensor]:
-    return {"input": torch.tensor(found, dtype=torch.float32)[:, None], "label": torch.zeros(len(found))}
+    return {
+        "input": torch.tensor(found, dtype=torch.float32)[:, None],
+        "label": torch.zeros(len(found)),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -252,20 +358,30 @@ def trained():
 
 
 def test_autoencoder_tells_fields_of_another_slope_and_not_those_of_its_own(trained):
-    """AUC of 48 images against 48 of the same process scatters by 0.06; smoother fields have the smaller error."""
+    """AUC of 48 images against 48 of the same process scatters by 0.06; smoother fields have the
+    smaller error.
+    """
     own, same = (
-        autoencoder.predict(trained, batch(parts(2.5, SECOND)[part])) for part in (slice(0, 48), slice(48, 96))
+        autoencoder.predict(trained, batch(parts(2.5, SECOND)[part]))
+        for part in (slice(0, 48), slice(48, 96))
     )
     for index, smoother in ((1.0, False), (4.0, True)):
         other = autoencoder.predict(trained, batch(parts(index, SECOND)[48:]))
         assert auc(own["anomaly"], other["anomaly"]) > 0.8
         assert (auc(own["error"], other["error"]) < 0.2) == smoother
-    assert abs(auc(own["anomaly"], same["anomaly"]) - 0.5) < 0.2 and abs(auc(own["error"], same["error"]) - 0.5) < 0.2
+    assert (
+        abs(auc(own["anomaly"], same["anomaly"]) - 0.5) < 0.2
+        and abs(auc(own["error"], same["error"]) - 0.5) < 0.2
+    )
 
 
 def auc(first: torch.Tensor, second: torch.Tensor) -> float:
     scores = torch.cat([first, second])[:, 0].numpy()
-    return float(ranking.auc(scores, np.repeat([False, True], [len(first), len(second)]), np.ones((1, len(scores))))[0])
+    return float(
+        ranking.auc(
+            scores, np.repeat([False, True], [len(first), len(second)]), np.ones((1, len(scores)))
+        )[0]
+    )
 
 
 def test_autoencoder_reconstructs_what_it_was_trained_on_better_than_the_mean(trained):
@@ -275,19 +391,31 @@ def test_autoencoder_reconstructs_what_it_was_trained_on_better_than_the_mean(tr
 
 
 def test_encoder_starts_a_residual_classifier(trained):
-    entry = {"learns": "class", "dropout": 0.1, "adversarial": 0.0, "width": 8, "depth": 2, "weight_decay": 0.0}
-    ours, theirs = (dict(task.named_parameters()) for task in (trained, residual.make_task(entry, META)))
+    entry = {
+        "learns": "class",
+        "dropout": 0.1,
+        "adversarial": 0.0,
+        "width": 8,
+        "depth": 2,
+        "weight_decay": 0.0,
+    }
+    ours, theirs = (
+        dict(task.named_parameters()) for task in (trained, residual.make_task(entry, META))
+    )
     taken = {name for name in theirs if name in ours and ours[name].shape == theirs[name].shape}
     assert {name for name in theirs if name.startswith("encoder.")} == taken
 
 
-@pytest.mark.parametrize(("changes", "found"), [({"depth": 5}, "multiple of 32"), ({"latent": 16}, "latent is 16")])
+@pytest.mark.parametrize(
+    ("changes", "found"), [({"depth": 5}, "multiple of 32"), ({"latent": 16}, "latent is 16")]
+)
 def test_code_that_does_not_fit_or_is_no_bottleneck_is_refused(changes, found):
     with pytest.raises(BadInput, match=found):
         autoencoder.make_task(ENTRY | changes, META)
 
 
-# --- panel -----------------------------------------------------------------------------------------------------------
+# --- panel
+# --------------------------------------------------------------------------------------------------
 
 KEY = pd.DataFrame({"image": range(1, 21), "set": ["cloud", "quarter"] * 10, "row": range(20)})
 
@@ -301,7 +429,9 @@ def test_key_names_as_many_images_of_each_set_and_spreads_them_over_blocks():
     }
     for name, part in key.groupby("set"):
         assert len(np.unique(blocks[name][part["row"]])) == 5
-    assert key.equals(panel.draw(blocks, 5, seed=3)) and not key.equals(panel.draw(blocks, 5, seed=4))
+    assert key.equals(panel.draw(blocks, 5, seed=3)) and not key.equals(
+        panel.draw(blocks, 5, seed=4)
+    )
     with pytest.raises(BadInput, match="20 images in set quarter; expected 21"):
         panel.draw(blocks, 21, seed=3)
 
@@ -310,10 +440,15 @@ def test_drawn_panel_shows_the_images_of_its_key_without_their_names(tmp_path, m
     paths, script = [], importlib.import_module("turbulence_draw_panel")
     for number, name in enumerate(("quarter", "cloud")):
         data = some_set("maps", [0, 2, 4, 6], data_kind="survey").drop_vars("image")
-        data["image"] = ("example", "y", "x"), np.full((4, 4, 4), number) + np.arange(4)[:, None, None] / 10
+        data["image"] = (
+            ("example", "y", "x"),
+            np.full((4, 4, 4), number) + np.arange(4)[:, None, None] / 10,
+        )
         data.to_netcdf(paths.append(tmp_path / f"{name}.nc") or paths[-1])
     shown = []
-    monkeypatch.setattr(script.figure, "panel", lambda drawn: shown.append(drawn) or SimpleNamespace())
+    monkeypatch.setattr(
+        script.figure, "panel", lambda drawn: shown.append(drawn) or SimpleNamespace()
+    )
     monkeypatch.setattr(script.plotting, "save", lambda *_: None)
     config = json.dumps({"first": "quarter", "second": "cloud", "panel": 3, "seed": 0})
     words = [
@@ -335,7 +470,9 @@ def test_drawn_panel_shows_the_images_of_its_key_without_their_names(tmp_path, m
 
 
 def test_interval_of_the_answers_is_the_exact_binomial_one(tmp_path, monkeypatch, capsys):
-    """Clopper & Pearson: the ends are where as many right, or as few, have a chance of (1 - 0.6827) / 2."""
+    """Clopper & Pearson: the ends are where as many right, or as few, have a chance of (1 - 0.6827)
+    / 2.
+    """
     answers = KEY.assign(answer=KEY["set"])
     answers.loc[:5, "answer"] = ["quarter", "cloud"] * 3
     found = panel.score(KEY, answers)

@@ -1,4 +1,6 @@
-"""The mimic of refinement by density: mass, nesting, the rule of which block is refined, and limits that are known."""
+"""The mimic of refinement by density: mass, nesting, the rule of which block is refined, and limits
+that are known.
+"""
 
 import numpy as np
 import pytest
@@ -31,7 +33,9 @@ def test_mass_and_momentum_of_every_block_of_the_coarsest_level_are_kept(expand)
 
     np.testing.assert_allclose(in_blocks(coarse.density), in_blocks(density), rtol=1e-13)
     for one, other in zip(coarse.velocity, velocity, strict=True):
-        np.testing.assert_allclose(in_blocks(coarse.density * one), in_blocks(density * other), atol=1e-11)
+        np.testing.assert_allclose(
+            in_blocks(coarse.density * one), in_blocks(density * other), atol=1e-11
+        )
 
 
 def test_without_thresholds_or_above_them_nothing_changes():
@@ -69,7 +73,9 @@ def test_refined_region_is_widened_across_the_periodic_edge():
 
 @pytest.mark.parametrize("expand", [0, 1, 2])
 def test_coarse_cells_are_whole_aligned_blocks(expand):
-    """The pattern is an octree: within a block of 2^k that holds a cell coarsened k times all cells are."""
+    """The pattern is an octree: within a block of 2^k that holds a cell coarsened k times all cells
+    are.
+    """
     coarsening = coarsenings(cloud(2), [1.6, 1.2, 1.05], expand)
     for k in (1, 2, 3):
         blocks = coarsening.reshape(N >> k, 1 << k, N >> k, 1 << k, N >> k, 1 << k)
@@ -93,7 +99,9 @@ def test_averaging_twice_is_averaging_once():
 
 
 def test_variance_left_by_white_noise_in_blocks_is_that_of_the_mean_of_eight():
-    """The central limit's 1/8 of each coarsening, to the 3 % that 4096 and 512 samples allow (2 sigma: 6 %)."""
+    """The central limit's 1/8 of each coarsening, to the 3 % that 4096 and 512 samples allow (2
+    sigma: 6 %).
+    """
     noise = 1 + 0.01 * np.random.default_rng(5).standard_normal((32, 32, 32))
     coarse, _ = mimic(Cube(noise), [10.0])
     assert coarse.density.var() == pytest.approx(noise.var() / 8, rel=0.06)

@@ -38,7 +38,18 @@ RUNAWAY = {"mach": [1.41, 1.41, 1e6]}  # every third
 
 def run(config: dict, path, *options: str) -> subprocess.CompletedProcess:
     script = REPOSITORY / "scripts/turbulence_simulate_clouds.py"
-    words = [sys.executable, script, "--config", json.dumps(config), "--output", path, "--shard", "0", "--shards", "1"]
+    words = [
+        sys.executable,
+        script,
+        "--config",
+        json.dumps(config),
+        "--output",
+        path,
+        "--shard",
+        "0",
+        "--shards",
+        "1",
+    ]
     return subprocess.run([*map(str, words), *options], capture_output=True, text=True)
 
 
@@ -55,7 +66,9 @@ def test_shards_together_are_the_set_and_draws_depend_on_the_seed_alone():
     assert sum((shard(rows, k, 3) for k in range(3)), []) == rows
     assert simulations(config | {"seed": 42, "simulations": 2}) == rows[2:4]
     index = [row["index"] for row in simulations(config | {"simulations": 1000})]
-    assert 3 <= min(index) and max(index) <= 4.5 and np.mean(index) == pytest.approx(3.75, abs=0.06)  # 4 sigma
+    assert (
+        3 <= min(index) and max(index) <= 4.5 and np.mean(index) == pytest.approx(3.75, abs=0.06)
+    )  # 4 sigma
 
 
 @pytest.mark.parametrize(
@@ -79,12 +92,15 @@ def test_cost_is_that_of_the_steps_taken_and_needs_no_scientific_library():
         config = CONFIG | {"grid": 32, "simulations": 1} | change
         rows = simulations(config)
         ((_, done),) = clouds(config, rows)
-        assert steps(config, rows[0]) == pytest.approx(done.steps, rel=0.15, abs=1)  # one field's fastest cell
+        assert steps(config, rows[0]) == pytest.approx(
+            done.steps, rel=0.15, abs=1
+        )  # one field's fastest cell
         assert cost(config, rows).cell_updates == 32**3 * steps(config, rows[0])
-    code = (
-        "import sys, skyloom.turbulence.simulate.cost; print({'numpy', 'numba', 'torch', 'scipy'} & set(sys.modules))"
+    code = "import sys, skyloom.turbulence.simulate.cost;"
+    code += " print({'numpy', 'numba', 'torch', 'scipy'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY / "scripts", capture_output=True, text=True
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY / "scripts", capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 
 

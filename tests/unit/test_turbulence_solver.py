@@ -1,4 +1,6 @@
-"""The solver against exact solutions, conserved quantities, theory of early times, and its other backend."""
+"""The solver against exact solutions, conserved quantities, theory of early times, and its other
+backend.
+"""
 
 import re
 import subprocess
@@ -30,8 +32,12 @@ def one_thread():
 
 
 def exact_tube(xi: np.ndarray, left: float, right: float) -> np.ndarray:
-    """Density at x / t = xi of an isothermal tube at rest with left > right; sound speed 1 (Toro 2009, chapter 4)."""
-    middle = brentq(lambda r: np.log(left / r) - (r - right) / np.sqrt(r * right), right, left, xtol=1e-14)
+    """Density at x / t = xi of an isothermal tube at rest with left > right; sound speed 1 (Toro
+    2009, chapter 4).
+    """
+    middle = brentq(
+        lambda r: np.log(left / r) - (r - right) / np.sqrt(r * right), right, left, xtol=1e-14
+    )
     speed, shock = np.log(left / middle), np.sqrt(middle / right)
     density = np.where(xi < speed - 1, left * np.exp(-(np.maximum(xi, -1) + 1)), middle)
     return np.where(xi > shock, right, density)
@@ -46,7 +52,9 @@ def tube_error(n: int, order: int, axis: int = 2, backend: str = "numba") -> flo
     line = np.where(abs((np.arange(n) + 0.5) / n - 0.5) < 0.25, 8.0, 1.0)
     density = np.empty((1, 1, *shape))
     np.moveaxis(density, axis + 2, -1)[:] = line
-    done = evolve(initial_states(np.zeros((1, 3, *shape)), density), 0.12, 1 / n, 1.0, order, backend=backend)
+    done = evolve(
+        initial_states(np.zeros((1, 3, *shape)), density), 0.12, 1 / n, 1.0, order, backend=backend
+    )
     return float(abs(np.moveaxis(done.states[0, 0], axis, -1)[0, 0] - exact).mean())
 
 
@@ -63,7 +71,8 @@ def cloud(n: int = 32, seeds=(5, 6), index: float = 11 / 3) -> np.ndarray:
     return np.stack([velocity_field(n, index, seed, 1.41 * SOUND) for seed in seeds])
 
 
-# rates: a limited scheme is of first order at shocks; the first-order one smears the contact-free fan by N^-0.65
+# rates: a limited scheme is of first order at shocks; the first-order one smears the contact-free
+# fan by N^-0.65
 @pytest.mark.parametrize(("order", "low", "high"), [(1, 0.5, 0.8), (2, 0.85, 1.15)])
 def test_shock_tube_converges_to_the_exact_riemann_solution(order, low, high):
     errors = [tube_error(n, order) for n in (64, 256)]
@@ -86,10 +95,14 @@ def test_sound_wave_converges_at_nearly_second_order():
 @BOTH
 def test_backends_agree_and_simulations_keep_their_own_clock(order):
     states, times = initial_states(cloud()), [0.5, 0.8]
-    ours, theirs = (evolve(states, times, 10 / 32, SOUND, order, backend=name) for name in ("numba", "torch"))
+    ours, theirs = (
+        evolve(states, times, 10 / 32, SOUND, order, backend=name) for name in ("numba", "torch")
+    )
     np.testing.assert_array_equal(ours.steps, theirs.steps)
     assert ours.steps[0] < ours.steps[1] and not ours.failures
-    np.testing.assert_allclose(ours.states, theirs.states, rtol=0, atol=1e-13)  # the sums' order differs by compiler
+    np.testing.assert_allclose(
+        ours.states, theirs.states, rtol=0, atol=1e-13
+    )  # the sums' order differs by compiler
     for backend, batch in (("numba", ours), ("torch", theirs)):
         alone = evolve(states[1:], times[1], 10 / 32, SOUND, order, backend=backend)
         np.testing.assert_array_equal(alone.states[0], batch.states[1])
@@ -113,23 +126,31 @@ def test_number_of_threads_does_not_change_a_bit():
 def test_second_process_does_not_compile_again():
     code = (
         "import numpy as np; from skyloom.turbulence.simulate import solver_numba as s;"
-        "s.step(s.load(np.ones((1, 4, 8, 8, 8))), np.array([0.1]), 1.0, 2); print(*s._step.stats.cache_misses.values())"
+        "s.step(s.load(np.ones((1, 4, 8, 8, 8))), np.array([0.1]), 1.0, 2); "
+        "print(*s._step.stats.cache_misses.values())"
     )
     run = [sys.executable, "-c", code]
-    misses = [subprocess.run(run, cwd=REPOSITORY / "scripts", capture_output=True, text=True) for _ in range(2)][1]
+    misses = [
+        subprocess.run(run, cwd=REPOSITORY / "scripts", capture_output=True, text=True)
+        for _ in range(2)
+    ][1]
     assert misses.returncode == 0 and misses.stdout.strip() == "", misses.stdout + misses.stderr
 
 
 def test_single_precision_keeps_the_contrast():
     states = initial_states(cloud(seeds=(1,)))
-    double, single = (evolve(s, 0.5, 10 / 32, SOUND, backend="torch").states for s in (states, np.float32(states)))
+    double, single = (
+        evolve(s, 0.5, 10 / 32, SOUND, backend="torch").states for s in (states, np.float32(states))
+    )
     error = (single - double)[0, 0]
     assert single.dtype == np.float32
     assert error.std() < 1e-5 * double[0, 0].std()  # 6e-8 a step on a contrast of some 0.03
 
 
 def test_early_density_is_that_of_lighthills_equation():
-    """Column density after 0.2 pc / (km/s), k 1-4; 64 cells are coarse enough to lose a tenth of it to the scheme."""
+    """Column density after 0.2 pc / (km/s), k 1-4; 64 cells are coarse enough to lose a tenth of it
+    to the scheme.
+    """
     velocity = cloud(64, seeds=(7,))
     done = evolve(initial_states(velocity), 0.2, 10 / 64, SOUND)
     found = np.fft.fft2(done.states[0, 0].mean(0))
@@ -143,9 +164,13 @@ def test_early_density_is_that_of_lighthills_equation():
 
 def test_early_columns_are_the_means_of_the_early_density():
     velocity = cloud(24, seeds=(7,))[0]
-    contrast, columns = (early(velocity, 10, 0.3, SOUND) for early in (early_contrast, early_columns))
+    contrast, columns = (
+        early(velocity, 10, 0.3, SOUND) for early in (early_contrast, early_columns)
+    )
     for column, axis in zip(columns, (2, 1, 0), strict=True):
-        np.testing.assert_allclose(column, contrast.mean(axis), rtol=0, atol=1e-12 * abs(contrast).max())
+        np.testing.assert_allclose(
+            column, contrast.mean(axis), rtol=0, atol=1e-12 * abs(contrast).max()
+        )
 
 
 @pytest.mark.parametrize("backend", ["numba", "torch"])
@@ -170,7 +195,11 @@ def test_faulty_simulation_is_named_and_its_neighbour_kept(backend, spoil, reaso
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"courant": 1.2}, "courant is 1.2.*unstable"), ({"courant": 0}, "courant is 0"), ({"order": 3}, "order is 3")]
+    [
+        ({"courant": 1.2}, "courant is 1.2.*unstable"),
+        ({"courant": 0}, "courant is 0"),
+        ({"order": 3}, "order is 3"),
+    ]
     + [({"backend": "cupy"}, "backend is 'cupy'")],
 )
 def test_unstable_or_unknown_scheme_is_refused_before_it_runs(arguments, named):

@@ -42,43 +42,69 @@ def test_window_keeps_a_steep_spectrum_steep_in_a_part_of_a_map():
     k, windowed = statistics.power_spectrum(parts, periodic=False)
     _, bare = statistics.power_spectrum(parts, periodic=True)
     assert statistics.slope(k, windowed, 4, 24).mean() == pytest.approx(-4, abs=0.2)
-    assert statistics.slope(k, bare, 4, 24).mean() > -3.4  # the jump at the edge has a shallower spectrum
+    assert (
+        statistics.slope(k, bare, 4, 24).mean() > -3.4
+    )  # the jump at the edge has a shallower spectrum
 
 
 def test_gradient_of_a_ramp_is_in_one_direction():
     y, x = np.mgrid[:SIDE, :SIDE].astype(float)
     ramp = np.cos(np.radians(50)) * x + np.sin(np.radians(50)) * y
-    found = np.exp(statistics.gradient_histograms(ramp[None], cells=4, orientations=8)).reshape(16, 8)
+    found = np.exp(statistics.gradient_histograms(ramp[None], cells=4, orientations=8)).reshape(
+        16, 8
+    )
     assert (found.argmax(1) == 2).all()  # 50 of 22.5 degrees
     np.testing.assert_allclose(found[:, 2], 1, rtol=1e-5)
     assert np.delete(found, 2, axis=1).max() < 1e-5
 
 
-LAGS = [(1, 4), (2, 4), (4, 3), (8, 1)]  # of 16 pixels, each with the highest order whose points span 12 at most
+LAGS = [
+    (1, 4),
+    (2, 4),
+    (4, 3),
+    (8, 1),
+]  # of 16 pixels, each with the highest order whose points span 12 at most
 
 
-def structure(images: np.ndarray, lags: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, dict]:
-    """Features' lags and orders, and the structure functions along axes and along diagonals, (n, feature) each."""
+def structure(
+    images: np.ndarray, lags: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Features' lags and orders, and the structure functions along axes and along diagonals, (n,
+    feature) each.
+    """
     found = statistics.structure_functions(torch.from_numpy(images)).exp().numpy()
-    lag, order = np.array([(lag, order) for lag, highest in lags for order in range(1, highest + 1)]).T
+    lag, order = np.array(
+        [(lag, order) for lag, highest in lags for order in range(1, highest + 1)]
+    ).T
     return lag, order, dict(zip(("axes", "diagonals"), np.split(found, 2, axis=1), strict=True))
 
 
 def test_difference_of_an_order_is_blind_to_polynomials_of_less():
     y, x = np.mgrid[:16, :16].astype(float)
     lag, order, found = structure(np.stack([3 * y, x**2 / 2]), LAGS)
-    np.testing.assert_allclose(found["diagonals"][0], np.where(order == 1, 9 * lag**2, 0), atol=1e-9)
-    np.testing.assert_allclose(found["axes"][0], np.where(order == 1, 9 * lag**2 / 2, 0), atol=1e-9)  # not along x
+    np.testing.assert_allclose(
+        found["diagonals"][0], np.where(order == 1, 9 * lag**2, 0), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        found["axes"][0], np.where(order == 1, 9 * lag**2 / 2, 0), atol=1e-9
+    )  # not along x
     above = order > 1
-    np.testing.assert_allclose(found["diagonals"][1, above], np.where(order == 2, lag**4, 0)[above], atol=1e-9)
-    np.testing.assert_allclose(found["axes"][1, above], np.where(order == 2, lag**4 / 2, 0)[above], atol=1e-9)
+    np.testing.assert_allclose(
+        found["diagonals"][1, above], np.where(order == 2, lag**4, 0)[above], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        found["axes"][1, above], np.where(order == 2, lag**4 / 2, 0)[above], atol=1e-9
+    )
 
 
 def test_structure_functions_of_many_points_follow_a_spectrum_that_is_too_steep_for_two():
     parts = power_law(5.0, 60, 2 * SIDE)[:, :SIDE, :SIDE]
     lag, order, found = structure(parts, [(1, 4), (2, 4), (4, 4), (8, 4), (16, 3), (32, 1)])
     mean = found["axes"].mean(0)
-    rise = {m: np.log2(mean[(order == m) & (lag == 8)] / mean[(order == m) & (lag == 4)])[0] for m in (1, 2, 3, 4)}
+    rise = {
+        m: np.log2(mean[(order == m) & (lag == 8)] / mean[(order == m) & (lag == 4)])[0]
+        for m in (1, 2, 3, 4)
+    }
     assert 1.7 < rise[1] < 2  # lag**2 is the most that two points can show
     for m in (3, 4):  # D(lag) ~ lag**(5 - 2)
         assert rise[m] == pytest.approx(3, abs=0.15)
@@ -93,7 +119,8 @@ def test_pooled_hog_knows_neither_place_nor_direction_and_hog_does():
     assert np.abs(pooled[0] - pooled[1]).max() < 0.1 * np.abs(pooled[0]).max()
     plain = [statistics.hog_features(each, 8, 8) for each in (field, moved)]
     assert np.abs(plain[0] - plain[1])[:, inner].max() > 0.3
-    # bins of a transposed image's gradients are those of the image in another order, and pooled_hog sorts them
+    # bins of a transposed image's gradients are those of the image in another order, and pooled_hog
+    # sorts them
     pair = [statistics.pooled_hog(each, 8, 8) for each in (same, same.transpose(0, 2, 1))]
     assert np.abs(pair[0] - pair[1]).max() < 0.1 * np.abs(pair[0]).max()
     plain = [statistics.hog_features(each, 8, 8) for each in (field, turned)]
@@ -113,7 +140,9 @@ def test_scattering_is_unmoved_by_shifts_and_its_second_order_by_amplitude():
     field = power_law(3.0, 3)
     found = statistics.scattering(field, 3, 4)
     assert found.shape == (3, 12 + 4 * 8 + 4 * 4)
-    np.testing.assert_allclose(statistics.scattering(np.roll(field, (5, 9), (1, 2)), 3, 4), found, atol=1e-3)
+    np.testing.assert_allclose(
+        statistics.scattering(np.roll(field, (5, 9), (1, 2)), 3, 4), found, atol=1e-3
+    )
     louder = statistics.scattering(7 * field, 3, 4)
     np.testing.assert_allclose(louder[:, :12], found[:, :12] + np.log(7), atol=1e-3)
     np.testing.assert_allclose(louder[:, 12:], found[:, 12:], atol=1e-3)
@@ -122,6 +151,7 @@ def test_scattering_is_unmoved_by_shifts_and_its_second_order_by_amplitude():
 def test_scattering_of_a_turned_image_is_that_of_its_angles_exchanged():
     field = power_law(3.0, 2)
     found, turned = (
-        statistics.scattering(each, 2, 4)[:, :8].reshape(2, 2, 4) for each in (field, np.rot90(field, axes=(1, 2)))
+        statistics.scattering(each, 2, 4)[:, :8].reshape(2, 2, 4)
+        for each in (field, np.rot90(field, axes=(1, 2)))
     )
     np.testing.assert_allclose(turned, np.roll(found, 2, axis=2), atol=2e-3)

@@ -1,4 +1,6 @@
-"""The initial velocity: one field a seed whatever the grid, solenoidal, Gaussian, of the slope asked for."""
+"""The initial velocity: one field a seed whatever the grid, solenoidal, Gaussian, of the slope
+asked for.
+"""
 
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ def wave_numbers(n: int) -> list[np.ndarray]:
 
 def test_same_seed_is_the_same_field_on_16_and_32_cells():
     coarse, fine = (velocity_field(n, 11 / 3, seed=3, rms=0.27, kmax=7) for n in (16, 32))
-    np.testing.assert_allclose(modes(coarse, 7), modes(fine, 7), rtol=0, atol=1e-16)  # of modes up to 0.05: round-off
+    np.testing.assert_allclose(
+        modes(coarse, 7), modes(fine, 7), rtol=0, atol=1e-16
+    )  # of modes up to 0.05: round-off
 
 
 def test_finer_grid_only_adds_modes_under_one_common_factor():
@@ -35,8 +39,12 @@ def test_finer_grid_only_adds_modes_under_one_common_factor():
 
 @pytest.mark.parametrize("index", [11 / 3, 4])
 def test_torch_gives_the_field_that_numpy_gives(index):
-    ours, theirs = (velocity_field(24, index, seed=2**31, rms=1.0, device=device) for device in (None, "cpu"))
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13)  # logarithm, cosine and FFT differ in the last digit
+    ours, theirs = (
+        velocity_field(24, index, seed=2**31, rms=1.0, device=device) for device in (None, "cpu")
+    )
+    np.testing.assert_allclose(
+        ours, theirs, rtol=0, atol=1e-13
+    )  # logarithm, cosine and FFT differ in the last digit
 
 
 def test_field_has_no_divergence_no_mean_and_the_rms_asked_for():
@@ -51,12 +59,18 @@ def test_field_has_no_divergence_no_mean_and_the_rms_asked_for():
 @pytest.mark.parametrize("index", [3, 11 / 3, 4.5])
 def test_power_falls_with_the_index_asked_for(index):
     n = 48
-    power = (abs(np.fft.fftn(velocity_field(n, index, seed=9, rms=1.0), axes=(1, 2, 3))) ** 2).sum(0)
+    power = (abs(np.fft.fftn(velocity_field(n, index, seed=9, rms=1.0), axes=(1, 2, 3))) ** 2).sum(
+        0
+    )
     shell = np.rint(np.sqrt(sum(k**2 for k in wave_numbers(n)))).astype(int)
     k = np.arange(4, 22)
     mean = np.bincount(shell.ravel(), power.ravel())[k] / np.bincount(shell.ravel())[k]
-    slope = np.polyfit(np.log(k), np.log(mean), 1, w=k)[0]  # a shell of ~4 pi k^2 modes scatters by 1/k
-    assert slope == pytest.approx(-index, abs=0.05)  # some 40,000 modes: 0.01, and the shells' width
+    slope = np.polyfit(np.log(k), np.log(mean), 1, w=k)[
+        0
+    ]  # a shell of ~4 pi k^2 modes scatters by 1/k
+    assert slope == pytest.approx(
+        -index, abs=0.05
+    )  # some 40,000 modes: 0.01, and the shells' width
 
 
 def test_modes_are_gaussian_and_seeds_independent():
@@ -65,17 +79,26 @@ def test_modes_are_gaussian_and_seeds_independent():
     cells = (white[0] / white[0].std()).ravel()[::7]
     assert stats.kstest(cells, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(white[0].ravel(), white[1].ravel())[0, 1]) < 4 / np.sqrt(3 * n**3)
-    # of a mode itself, before the central limit helps; its projection leaves sin(k, axis) of the amplitude
+    # of a mode itself, before the central limit helps; its projection leaves sin(k, axis) of the
+    # amplitude
     kz, ky, kx = wave_numbers(15)
     across = np.sqrt(
-        np.divide(ky**2 + kx**2, kz**2 + ky**2 + kx**2, out=np.zeros_like(kz), where=kz**2 + ky**2 + kx**2 > 0)
+        np.divide(
+            ky**2 + kx**2,
+            kz**2 + ky**2 + kx**2,
+            out=np.zeros_like(kz),
+            where=kz**2 + ky**2 + kx**2 > 0,
+        )
     )
     single = modes(white[0], 7)[0].real[across > 0] / across[across > 0]
-    assert abs(stats.kurtosis(single)) < 5 * np.sqrt(24 / (len(single) / 2))  # a mode and its conjugate count once
+    assert abs(stats.kurtosis(single)) < 5 * np.sqrt(
+        24 / (len(single) / 2)
+    )  # a mode and its conjugate count once
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [({"grid": 33}, "grid 33"), ({"kmax": 16}, "kmax 16"), ({"rms": np.nan}, "rms nan")]
+    ("arguments", "named"),
+    [({"grid": 33}, "grid 33"), ({"kmax": 16}, "kmax 16"), ({"rms": np.nan}, "rms nan")],
 )
 def test_impossible_field_is_refused_by_name(arguments, named):
     with pytest.raises(BadInput, match=named):

@@ -1,7 +1,8 @@
-"""Toy tasks for the tests of the training engine; as a script it trains one: `toy_training.py KIND FOLDER [KILL_AT]`.
+"""Toy tasks for the tests of the training engine; as a script it trains one: `toy_training.py KIND
+FOLDER [KILL_AT]`.
 
-The supervised net has batch norm, dropout and noise, the adversarial one (WGAN-GP) two optimisers at different rates:
-all that could make a resumed run differ.
+The supervised net has batch norm, dropout and noise, the adversarial one (WGAN-GP) two optimisers
+at different rates: all that could make a resumed run differ.
 """
 
 import math
@@ -46,14 +47,22 @@ class Supervised(Toy):
     def __init__(self):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.SiLU(), nn.Dropout(0.2), nn.Conv2d(4, 1, 3, padding=1)
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.SiLU(),
+            nn.Dropout(0.2),
+            nn.Conv2d(4, 1, 3, padding=1),
         )
 
     def optimisers(self):
         return {"net": adamw(self.net.parameters(), 1e-2)}
 
     def schedules(self, optimisers):
-        return {"net": torch.optim.lr_scheduler.OneCycleLR(optimisers["net"], 1e-2, total_steps=self.plan.steps)}
+        return {
+            "net": torch.optim.lr_scheduler.OneCycleLR(
+                optimisers["net"], 1e-2, total_steps=self.plan.steps
+            )
+        }
 
     def losses(self, batch, step):
         self.at_step(step)
@@ -62,11 +71,15 @@ class Supervised(Toy):
 
 
 class Plain(Toy):
-    """No batch norm, no dropout, no noise, plain descent: what one and two processes must agree on."""
+    """No batch norm, no dropout, no noise, plain descent: what one and two processes must
+    agree on.
+    """
 
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 1, 3, padding=1))
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 1, 3, padding=1)
+        )
 
     def optimisers(self):
         return {"net": torch.optim.SGD(self.net.parameters(), 0.1)}
@@ -81,23 +94,42 @@ class Adversarial(Toy):
     def __init__(self):
         super().__init__()
         self.net = nn.Conv2d(1, 1, 3, padding=1)
-        self.critic = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.SiLU(), nn.Flatten(), nn.Linear(36, 1))
+        self.critic = nn.Sequential(
+            nn.Conv2d(1, 4, 3, 2), nn.SiLU(), nn.Flatten(), nn.Linear(36, 1)
+        )
 
     def optimisers(self):
-        return {"critic": adamw(self.critic.parameters(), 1e-3), "generator": adamw(self.net.parameters(), 1e-3)}
+        return {
+            "critic": adamw(self.critic.parameters(), 1e-3),
+            "generator": adamw(self.net.parameters(), 1e-3),
+        }
 
     def losses(self, batch, step):
         self.at_step(step)
         real, fake = batch["y"], self.net(batch["x"] + torch.randn_like(batch["x"])).detach()
         between = torch.lerp(real, fake, torch.rand(len(real), 1, 1, 1)).requires_grad_()
-        slope = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)[0].flatten(1).norm(dim=1)
-        yield "critic", (self.critic(fake) - self.critic(real)).mean() + 10 * (slope - 1).square().mean()
+        slope = (
+            torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)[0]
+            .flatten(1)
+            .norm(dim=1)
+        )
+        yield (
+            "critic",
+            (self.critic(fake) - self.critic(real)).mean() + 10 * (slope - 1).square().mean(),
+        )
         if step % 3 == 2:
-            yield "generator", -self.critic(self.net(batch["x"] + torch.randn_like(batch["x"]))).mean()
+            yield (
+                "generator",
+                -self.critic(self.net(batch["x"] + torch.randn_like(batch["x"]))).mean(),
+            )
 
 
-def train(kind: type[Toy], folder: Path, plan: Plan = PLAN, at_step=lambda step: None, **options) -> list[Toy]:
-    """Train a toy; history.csv, best.ckpt and the summary's text go to `folder`. Returns the task, in a list."""
+def train(
+    kind: type[Toy], folder: Path, plan: Plan = PLAN, at_step=lambda step: None, **options
+) -> list[Toy]:
+    """Train a toy; history.csv, best.ckpt and the summary's text go to `folder`. Returns the task,
+    in a list.
+    """
     tasks = []
 
     def make_task():

@@ -12,17 +12,31 @@ rule co:
         f"{CO_R}/comparison.csv",
         f"{CO_R}/training.csv",
         [f"{CO_R}/figures/history.png"] * bool(of_all_networks("co", MODEL)),
-        [f"{CO_R}/figures/saturation.png"] * (set(CO["saturation"].values()) <= set(CO["run_models"])),
-        expand(f"{CO_R}/figures/latent_{{model}}.png", model=[m for m in CO["latent"] if m in CO["run_models"]]),
-        expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["spectra", *CO_SCORES], set=sets_of("co")),
-        expand(f"{CO_R}/figures/{{figure}}_{{set}}.png", figure=["panels", "selection"], set=sets_of("co")),
+        [f"{CO_R}/figures/saturation.png"]
+        * (set(CO["saturation"].values()) <= set(CO["run_models"])),
+        expand(
+            f"{CO_R}/figures/latent_{{model}}.png",
+            model=[m for m in CO["latent"] if m in CO["run_models"]],
+        ),
+        expand(
+            f"{CO_R}/figures/{{figure}}_{{set}}.png",
+            figure=["spectra", *CO_SCORES],
+            set=sets_of("co"),
+        ),
+        expand(
+            f"{CO_R}/figures/{{figure}}_{{set}}.png",
+            figure=["panels", "selection"],
+            set=sets_of("co"),
+        ),
         expand(f"{CO_R}/second_map_{{set}}.csv", set=CO_SECOND_SETS),
         [f"{CO_R}/raw/anchors.csv"] * (CO["train"]["source"] == "simulated"),
         [f"{CO_R}/figures/steganography.png"] * bool(CO_CYCLEGANS),
         [f"{CO_R}/ablations.csv"] * bool(CO_ABLATIONS),
         [f"{CO_R}/patch_counts.csv", f"{CO_R}/figures/denoisers.png"] * bool(CO_LINES),
         expand(f"{CO_R}/denoised/co{{line}}_scores.csv", line=CO_LINES),
-        expand([CO_PRODUCT, f"{CO_R}/products/{{product}}_footprints.csv"], product=CO["run_products"]),
+        expand(
+            [CO_PRODUCT, f"{CO_R}/products/{{product}}_footprints.csv"], product=CO["run_products"]
+        ),
         expand(f"{CO_R}/figures/product_{{product}}_sky.png", product=CO["run_products"]),
 
 
@@ -106,7 +120,9 @@ rule co_prepare_maps:
 
 
 rule co_denoise_sphere:
-    """Denoise a CO map on the sphere near bright CO, with parameters cross-validated on its null map."""
+    """Denoise a CO map on the sphere near bright CO, with parameters cross-validated on its null
+    map.
+    """
     input:
         code=code("co_denoise_sphere.py"),
         maps=f"{CO_R}/maps.nc",
@@ -173,7 +189,9 @@ rule co_compare_denoisers:
         mem_mb=growing(8000),
     params:
         config=as_json(
-            compare_denoisers=CO["compare_denoisers"], denoisers=CO["denoisers"], pixels=CO["tiles"]["pixels"]
+            compare_denoisers=CO["compare_denoisers"],
+            denoisers=CO["denoisers"],
+            pixels=CO["tiles"]["pixels"],
         ),
     shell:
         f"{PYTHON} "
@@ -181,7 +199,9 @@ rule co_compare_denoisers:
 
 
 rule co_count_patches:
-    """Bright tiles by the signal-to-noise before and after denoising, beside the published numbers of patches."""
+    """Bright tiles by the signal-to-noise before and after denoising, beside the published numbers
+    of patches.
+    """
     input:
         code=code("co_count_patches.py"),
         maps=f"{CO_R}/maps.nc",
@@ -230,11 +250,14 @@ rule co_select_tiles:
             set=keys_of_set("co", w.set, "line", "selection", "faint_share", "shift_deg"),
         ),
     shell:
-        f"{PYTHON} " "{input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
 
 
 rule co_cut_patches:
-    """Cut one shard of a set's patches from the sphere, all maps with one set of interpolation weights."""
+    """Cut one shard of a set's patches from the sphere, all maps with one set of interpolation
+    weights.
+    """
     input:
         code=code("co_cut_patches.py"),
         maps=f"{CO_R}/maps.nc",
@@ -268,7 +291,9 @@ rule co_merge_patches:
     """Join a set's shards and fit its normalisation on the training split."""
     input:
         code=code("co_merge_patches.py"),
-        shards=expand(f"{CO_SET}/shards/{{shard}}.nc", shard=range(CO["shards"]), allow_missing=True),
+        shards=expand(
+            f"{CO_SET}/shards/{{shard}}.nc", shard=range(CO["shards"]), allow_missing=True
+        ),
     output:
         ensure(f"{CO_SET}/patches.nc", non_empty=True),
     log:
@@ -302,9 +327,15 @@ rule co_denoise_patches:
     params:
         config=lambda w: as_json(
             method=CO["sets"][w.set]["denoiser"],
-            **(CO["denoisers"]["nlm_patch"] if CO["sets"][w.set]["denoiser"] == "nlm_patch" else {}),
+            **(
+                CO["denoisers"]["nlm_patch"]
+                if CO["sets"][w.set]["denoiser"] == "nlm_patch"
+                else {}
+            ),
         ),
-        sphere=lambda w, input: " ".join(f"--{key.replace('_', '-')} {input[key]}" for key in co_denoiser(w)),
+        sphere=lambda w, input: " ".join(
+            f"--{key.replace('_', '-')} {input[key]}" for key in co_denoiser(w)
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --patches {input.patches} {params.sphere} --output {output} > {log} 2>&1"

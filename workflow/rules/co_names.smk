@@ -11,11 +11,27 @@ CO_RAW_FILES = {
 }
 CO_DENOISED = f"{CO_R}/denoised/co{{line}}_nlm_sphere.nc"
 # The lines that are denoised on the sphere, for the sets of this run that ask for it.
-CO_LINES = sorted({CO["sets"][name]["line"] for name in sets_of("co") if CO["sets"][name]["denoiser"] == "nlm_sphere"})
+CO_LINES = sorted(
+    {
+        CO["sets"][name]["line"]
+        for name in sets_of("co")
+        if CO["sets"][name]["denoiser"] == "nlm_sphere"
+    }
+)
 CO_SOURCE = f"{CO_R}/raw" if CO["train"]["source"] == "simulated" else f"{RESOURCES}/raw/co"
 CO_RAW = {name: f"{CO_SOURCE}/{file}" for name, file in CO_RAW_FILES.items()}
-CO_SCORES = ["minkowski", "plane", "pdf", "latitude", "calibration"]  # figures of rule co_plot_scores
-CO_SECOND_SETS = [s for s in sets_of("co") if CO["second_map"] and CO["sets"][s]["line"] == CO["second_map"]["line"]]
+CO_SCORES = [
+    "minkowski",
+    "plane",
+    "pdf",
+    "latitude",
+    "calibration",
+]  # figures of rule co_plot_scores
+CO_SECOND_SETS = [
+    s
+    for s in sets_of("co")
+    if CO["second_map"] and CO["sets"][s]["line"] == CO["second_map"]["line"]
+]
 CO_SKY = f"{CO_R}/sky/{{product}}/{{model}}/seed{{seed}}.nc"
 CO_PRODUCT = f"{CO_R}/products/{{product}}.fits"
 
@@ -25,7 +41,10 @@ def co_split():
     known, held_out = CO["split"]["complexes"], CO["split"]["held_out"]
     for name in held_out:
         if name not in known:
-            refuse("co.split.held_out", f"unknown complex '{name}'; {nearest(name, known)}known: {', '.join(known)}")
+            refuse(
+                "co.split.held_out",
+                f"unknown complex '{name}'; {nearest(name, known)}known: {', '.join(known)}",
+            )
     split = {key: value for key, value in CO["split"].items() if key != "held_out"}
     return split | {"complexes": {name: known[name] for name in held_out}}
 
@@ -34,11 +53,16 @@ CO_SPLIT = co_split()
 
 
 def co_check_products():
-    """Refuse products whose models are not there, or learn another line than they are to predict."""
+    """Refuse products whose models are not there, or learn another line than they are to
+    predict.
+    """
     for name in CO["run_products"]:
         if name not in CO["products"]:
             known = CO["products"]
-            refuse("co.run_products", f"unknown product '{name}'; {nearest(name, known)}known: {', '.join(known)}")
+            refuse(
+                "co.run_products",
+                f"unknown product '{name}'; {nearest(name, known)}known: {', '.join(known)}",
+            )
     for name, product in CO["products"].items():
         if not re.fullmatch(NAME, str(name)):
             refuse(f"co.products.{name}", f"a name that stands in file names, expected {NAME}")
@@ -47,10 +71,16 @@ def co_check_products():
         for line, model in product["lines"].items():
             key, known = f"co.products.{name}.lines.{line}", CO["models"]
             if model not in known:
-                refuse(key, f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
+                refuse(
+                    key,
+                    f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}",
+                )
             learned = CO["sets"].get(known[model]["set"], {}).get("line")
             if learned != line:
-                refuse(key, f"model '{model}' learns line {learned} from set '{known[model]['set']}'; expected {line}")
+                refuse(
+                    key,
+                    f"model '{model}' learns line {learned} from set '{known[model]['set']}'; expected {line}",
+                )
 
 
 co_check_products()
@@ -58,27 +88,41 @@ co_check_products()
 
 def co_sets_of(product):
     """Line -> set of the model that predicts it in a product."""
-    return {line: CO["models"][model]["set"] for line, model in CO["products"][product]["lines"].items()}
+    return {
+        line: CO["models"][model]["set"] for line, model in CO["products"][product]["lines"].items()
+    }
 
 
 def co_skies(product, first=False):
-    """The predicted skies of a product: of each line, every seed of its model, or the first alone."""
-    return of_models("co", CO["products"][product]["lines"].values(), CO_SKY.replace("{product}", product), first)
+    """The predicted skies of a product: of each line, every seed of its model, or the
+    first alone.
+    """
+    return of_models(
+        "co", CO["products"][product]["lines"].values(), CO_SKY.replace("{product}", product), first
+    )
 
 
 def co_line_of(w):
     """The line that model `{model}` predicts in product `{product}`."""
-    return next(line for line, model in CO["products"][w.product]["lines"].items() if model == w.model)
+    return next(
+        line for line, model in CO["products"][w.product]["lines"].items() if model == w.model
+    )
 
 
 def co_snr_map(w):
     """The map whose signal-to-noise chooses the tiles of a set; both have the same names for it."""
     entry = CO["sets"][w.set]
-    return CO_DENOISED.format(line=entry["line"]) if entry["snr_from"] == "denoised" else f"{CO_R}/maps.nc"
+    return (
+        CO_DENOISED.format(line=entry["line"])
+        if entry["snr_from"] == "denoised"
+        else f"{CO_R}/maps.nc"
+    )
 
 
 def co_denoiser(w):
-    """What a set's denoiser reads beside the patches: from the sphere, its map and what the patches were cut from."""
+    """What a set's denoiser reads beside the patches: from the sphere, its map and what the patches
+    were cut from.
+    """
     entry = CO["sets"][w.set]
     if entry["denoiser"] != "nlm_sphere":
         return {}
@@ -90,9 +134,16 @@ CO_BASE, CO_CHANGED = CO["ablations"]["base"], CO["ablations"]["models"]
 for model in (CO_BASE, *CO_CHANGED) if CO_CHANGED else ():
     if model not in CO["models"]:
         known = CO["models"]
-        refuse("co.ablations", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
+        refuse(
+            "co.ablations",
+            f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}",
+        )
 # The rows of the table of ablations, the base first; none where no ablation runs.
-CO_ABLATIONS = [m for m in (CO_BASE, *CO_CHANGED) if m in CO["run_models"] and {*CO_CHANGED} & {*CO["run_models"]}]
+CO_ABLATIONS = [
+    m
+    for m in (CO_BASE, *CO_CHANGED)
+    if m in CO["run_models"] and {*CO_CHANGED} & {*CO["run_models"]}
+]
 
 
 # What a set is taken for until its tiles are chosen, by `selection`: of the presentation's training images, thrice

@@ -17,17 +17,25 @@ rule co_predict_sky:
         ENV
     threads: lambda w: CO["products"][w.product]["threads"]
     resources:
-        gres=lambda w: f"gpu:{CO['products'][w.product]['gpus']}" if CO["products"][w.product]["gpus"] else "",
+        gres=lambda w: (
+            f"gpu:{CO['products'][w.product]['gpus']}" if CO["products"][w.product]["gpus"] else ""
+        ),
         gpu_slots=lambda w: CO["products"][w.product]["gpus"],
         runtime=lambda w, attempt: CO["products"][w.product]["runtime"] * 2 ** (attempt - 1),
-        mem_mb=lambda w, attempt: (6000 + 250 * CO["products"][w.product]["samples"]) * 2 ** (attempt - 1),
+        mem_mb=lambda w, attempt: (6000 + 250 * CO["products"][w.product]["samples"])
+        * 2 ** (attempt - 1),
     params:
         config=lambda w: as_json(
             entry=science(CO["models"][w.model]),
             line=co_line_of(w),
             tiles={key: CO["tiles"][key] for key in ("size_deg", "pixels")},
-            product={key: CO["products"][w.product][key] for key in ("area", "tile_nside", "samples", "seed")},
-            bands={key: CO["evaluate"][key] for key in ("l_first", "l_width", "l_count", "taper_deg")},
+            product={
+                key: CO["products"][w.product][key]
+                for key in ("area", "tile_nside", "samples", "seed")
+            },
+            bands={
+                key: CO["evaluate"][key] for key in ("l_first", "l_width", "l_count", "taper_deg")
+            },
         ),
     shell:
         f"{PYTHON} "
@@ -58,7 +66,10 @@ rule co_write_product:
             product={key: CO["products"][w.product][key] for key in ("area", "tile_nside")},
             cnv=CO["co_to_cmb"],
             tiles={key: CO["tiles"][key] for key in ("size_deg", "snr_threshold", "seed")},
-            sets={l: keys_of_set("co", name, "views", "shift_deg") for l, name in co_sets_of(w.product).items()},
+            sets={
+                l: keys_of_set("co", name, "views", "shift_deg")
+                for l, name in co_sets_of(w.product).items()
+            },
         ),
     shell:
         f"{PYTHON} "

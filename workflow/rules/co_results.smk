@@ -24,7 +24,9 @@ rule co_plot_selection:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(
-            snr=CO["tiles"]["snr_threshold"], line=CO["sets"][w.set]["line"], size_deg=CO["tiles"]["size_deg"]
+            snr=CO["tiles"]["snr_threshold"],
+            line=CO["sets"][w.set]["line"],
+            size_deg=CO["tiles"]["size_deg"],
         ),
     shell:
         f"{PYTHON} "
@@ -38,7 +40,9 @@ rule co_plot_panels:
         code=code("co_plot_panels.py"),
         patches=f"{CO_SET}/patches.nc",
         denoised=lambda w: denoised_of("co", w.set),
-        predictions=lambda w: one_seed_of("co", w.set, f"{TEST}/predictions.nc", CO["panels"]["models"]),
+        predictions=lambda w: one_seed_of(
+            "co", w.set, f"{TEST}/predictions.nc", CO["panels"]["models"]
+        ),
     output:
         png=report(
             f"{CO_R}/figures/panels_{{set}}.png",
@@ -64,7 +68,9 @@ rule co_plot_panels:
 
 
 rule co_plot_spectra:
-    """Correlation with the observed CO and ratio of power against multipole, one line a model of a set."""
+    """Correlation with the observed CO and ratio of power against multipole, one line a model of a
+    set.
+    """
     input:
         code=code("co_plot_spectra.py"),
         curves=lambda w: all_seeds_of("co", w.set, f"{TEST}/curves.nc"),
@@ -93,7 +99,9 @@ rule co_plot_spectra:
 
 
 rule co_plot_scores:
-    """One figure of the scores of a set's models: morphology, distribution, latitude, calibration, all in one plane."""
+    """One figure of the scores of a set's models: morphology, distribution, latitude, calibration,
+    all in one plane.
+    """
     input:
         code=code("co_plot_scores.py"),
         curves=lambda w: all_seeds_of("co", w.set, f"{TEST}/curves.nc"),
@@ -124,7 +132,9 @@ rule co_plot_scores:
 
 
 rule co_compare_second_map:
-    """Score a set's predictions against a second CO map beside the first: Type 2 contains dust leakage."""
+    """Score a set's predictions against a second CO map beside the first: Type 2 contains dust
+    leakage.
+    """
     input:
         code=code("co_compare_second_map.py"),
         second=ancient(CO["second_map"]["path"]) if CO["second_map"] else [],
@@ -149,7 +159,9 @@ rule co_compare_second_map:
         runtime=growing(60),
         mem_mb=growing(12000),
     params:
-        config=as_json(second_map=CO["second_map"], co_to_cmb=CO["co_to_cmb"], evaluate=CO["evaluate"]),
+        config=as_json(
+            second_map=CO["second_map"], co_to_cmb=CO["co_to_cmb"], evaluate=CO["evaluate"]
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --second-map {input.second} --maps {input.maps}"
@@ -157,7 +169,9 @@ rule co_compare_second_map:
 
 
 rule co_test_steganography:
-    """What a CycleGAN hides in its CO: the rise of the cycle's error with faint noise on the way back."""
+    """What a CycleGAN hides in its CO: the rise of the cycle's error with faint noise on the way
+    back.
+    """
     input:
         code=model_code("co_test_steganography.py"),
         data=training_set,
@@ -176,7 +190,8 @@ rule co_test_steganography:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(
-            entry=science(model_entry(w)), **{k: CO["steganography"][k] for k in ("amplitudes", "tiles", "seed")}
+            entry=science(model_entry(w)),
+            **{k: CO["steganography"][k] for k in ("amplitudes", "tiles", "seed")},
         ),
     shell:
         f"{PYTHON} "
@@ -218,7 +233,9 @@ rule co_tabulate_ablations:
         metrics=of_models("co", CO_ABLATIONS, f"{TEST}/metrics.json"),
         predictions=of_models("co", CO_ABLATIONS, f"{TEST}/predictions.nc"),
         runs=of_models("co", CO_ABLATIONS, f"{MODEL}/run.json"),
-        hidden=of_models("co", [m for m in CO_ABLATIONS if m in CO_CYCLEGANS], f"{TEST}/steganography.csv"),
+        hidden=of_models(
+            "co", [m for m in CO_ABLATIONS if m in CO_CYCLEGANS], f"{TEST}/steganography.csv"
+        ),
     output:
         report(
             f"{CO_R}/ablations.csv",
@@ -237,7 +254,9 @@ rule co_tabulate_ablations:
         config=as_json(
             base=CO_BASE,
             entries={
-                m: science(CO["models"][m]) for m in {CO["ablations"]["base"], *CO_ABLATIONS} if m in CO["models"]
+                m: science(CO["models"][m])
+                for m in {CO["ablations"]["base"], *CO_ABLATIONS}
+                if m in CO["models"]
             },
             score_at=CO["steganography"]["score_at"],
             evaluate=CO["evaluate"],

@@ -22,7 +22,7 @@ BASE = Path(workflow.basedir)
 NAME = "[a-z0-9_]+"  # of a set or a model
 
 
-# --- config: demo.yaml, then the size's file, then the user's values, then the schema's defaults ------------------
+# --- config: demo.yaml, then the size's file, then the user's values, then the schema's defaults --
 
 
 def refuse(key, message):
@@ -37,30 +37,42 @@ def nearest(word, known):
 def branch(schema, value, key, root):
     """Resolve `$ref`, and `oneOf` by the constant `module` that tells its branches apart."""
     if "$ref" in schema:
-        schema = functools.reduce(lambda node, part: node[part], schema["$ref"].removeprefix("#/").split("/"), root)
+        schema = functools.reduce(
+            lambda node, part: node[part], schema["$ref"].removeprefix("#/").split("/"), root
+        )
     if "oneOf" not in schema or not isinstance(value, dict):
         return schema
     branches = [branch(option, None, key, root) for option in schema["oneOf"]]
     modules = {option["properties"]["module"]["const"]: option for option in branches}
     name = value.get("module")
     if name not in modules:
-        refuse(f"{key}.module", f"unknown model module {name!r}; {nearest(name, modules)}known: {', '.join(modules)}")
+        refuse(
+            f"{key}.module",
+            f"unknown model module {name!r}; {nearest(name, modules)}known: {', '.join(modules)}",
+        )
     return modules[name]
 
 
 def complete(value, schema, key, root):
-    """`value` with the schema's defaults filled in; unknown keys and wrong values are refused by name."""
+    """`value` with the schema's defaults filled in; unknown keys and wrong values are refused by
+    name.
+    """
     schema = branch(schema, value, key, root)
     if isinstance(value, dict) and "object" in schema.get("type", ()):
         known, extra = schema.get("properties", {}), schema.get("additionalProperties", {})
         for name in value:
             if name not in known and extra is False:
-                refuse(f"{key}.{name}".lstrip("."), f"unknown key; {nearest(name, known)}known: {', '.join(known)}")
+                refuse(
+                    f"{key}.{name}".lstrip("."),
+                    f"unknown key; {nearest(name, known)}known: {', '.join(known)}",
+                )
         for name, child in known.items():
             if name not in value and "default" in child:
                 value[name] = json.loads(json.dumps(child["default"]))
         for name in value:
-            value[name] = complete(value[name], known.get(name, extra), f"{key}.{name}".lstrip("."), root)
+            value[name] = complete(
+                value[name], known.get(name, extra), f"{key}.{name}".lstrip("."), root
+            )
         missing = [name for name in schema.get("required", []) if name not in value]
         if missing:
             refuse(key, f"missing key {', '.join(missing)}")
@@ -76,11 +88,15 @@ def complete(value, schema, key, root):
 
 def read_yaml(path):
     with open(path) as file:
-        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # ten times as fast in C
+        return (
+            yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+        )  # ten times as fast in C
 
 
 def study_config(study, user):
-    """The study's config: its demo.yaml, the size's file and the user's values over one another, and the defaults."""
+    """The study's config: its demo.yaml, the size's file and the user's values over one another,
+    and the defaults.
+    """
     folder = BASE / "config" / study
     if not isinstance(user, dict):
         refuse(study, f"{user!r} is not a table of keys")
@@ -95,29 +111,46 @@ def study_config(study, user):
     for section in ("sets", "models"):
         for name in merged[section]:
             if not re.fullmatch(NAME, str(name)):
-                refuse(f"{study}.{section}.{name}", f"a name that stands in file names, expected {NAME}")
+                refuse(
+                    f"{study}.{section}.{name}",
+                    f"a name that stands in file names, expected {NAME}",
+                )
     for model in merged["run_models"]:
         if model not in merged["models"]:
             known = merged["models"]
-            refuse(f"{study}.run_models", f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}")
+            refuse(
+                f"{study}.run_models",
+                f"unknown model '{model}'; {nearest(model, known)}known: {', '.join(known)}",
+            )
         if merged["models"][model]["set"] not in merged["sets"]:
-            refuse(f"{study}.models.{model}.set", f"unknown set; known: {', '.join(merged['sets'])}")
+            refuse(
+                f"{study}.models.{model}.set", f"unknown set; known: {', '.join(merged['sets'])}"
+            )
         used = merged["sets"][merged["models"][model]["set"]]
-        if merged["models"][model].get("target") == "denoised" and used.get("denoiser", "none") == "none":
+        if (
+            merged["models"][model].get("target") == "denoised"
+            and used.get("denoiser", "none") == "none"
+        ):
             refuse(f"{study}.models.{model}.target", "'denoised', but its set has no denoiser")
         check_start(study, merged["models"], model)
     return merged
 
 
 def check_start(study, models, model):
-    """Refuse a model that starts from one that is unknown, has no weights, or starts from itself in the end."""
+    """Refuse a model that starts from one that is unknown, has no weights, or starts from itself in
+    the end.
+    """
     line = [model]
     while start := models[line[-1]].get("start"):
         key = f"{study}.models.{line[-1]}.start"
         if start not in models:
-            refuse(key, f"unknown model '{start}'; {nearest(start, models)}known: {', '.join(models)}")
+            refuse(
+                key, f"unknown model '{start}'; {nearest(start, models)}known: {', '.join(models)}"
+            )
         if models[start]["kind"] != "network":
-            refuse(key, f"'{start}' is a baseline; expected a network, whose weights can be taken over")
+            refuse(
+                key, f"'{start}' is a baseline; expected a network, whose weights can be taken over"
+            )
         if start in line:
             refuse(key, f"a circle: {', '.join([*line, start])}")
         line.append(start)
@@ -131,19 +164,25 @@ def house_config():
     complete(config, schema, "", schema)
     for study in config["studies"]:
         if study not in available:
-            refuse("studies", f"unknown study '{study}'; {nearest(study, available)}known: {', '.join(available)}")
+            refuse(
+                "studies",
+                f"unknown study '{study}'; {nearest(study, available)}known: {', '.join(available)}",
+            )
         config[study] = study_config(study, config.get(study) or {})
     manifests = [BASE / "config" / study / "data.yaml" for study in config["studies"]]
     files = [name for path in manifests if path.exists() for name in read_yaml(path)["files"]]
     for name in config["raw"]["local"]:
         if name not in files:
-            refuse(f"raw.local.{name}", f"unknown file; {nearest(name, files)}known: {', '.join(files)}")
+            refuse(
+                f"raw.local.{name}",
+                f"unknown file; {nearest(name, files)}known: {', '.join(files)}",
+            )
 
 
 house_config()
 
 
-# --- where things run -----------------------------------------------------------------------------------------------
+# --- where things run -----------------------------------------------------------------------------
 
 # The interpreter that runs Snakemake runs the scripts, unless `--sdm conda` or `--sdm apptainer` brings its own.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
@@ -151,9 +190,17 @@ ENV = "../../envs/skyloom.yaml"
 
 
 def require_container():
-    """Refuse to run jobs in a container where none is named: they would run in the bare shell instead."""
-    if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method and not config["container"]:
-        refuse("container", "not set, but --sdm apptainer is: name the image built from envs/skyloom.def")
+    """Refuse to run jobs in a container where none is named: they would run in the bare shell
+    instead.
+    """
+    if (
+        DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+        and not config["container"]
+    ):
+        refuse(
+            "container",
+            "not set, but --sdm apptainer is: name the image built from envs/skyloom.def",
+        )
 
 
 require_container()
@@ -165,26 +212,34 @@ def require_account():
     if workflow.is_main_process and "slurm_account" in defaults:
         account = os.path.expandvars(str(defaults["slurm_account"].raw))
         if not account or "$" in account:
-            raise WorkflowError("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<the Slurm account to charge>")
+            raise WorkflowError(
+                "SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<the Slurm account to charge>"
+            )
 
 
 require_account()
 
 
 def growing(amount):
-    """A resource that doubles with each attempt (memory and run time of rules that do not resume)."""
+    """A resource that doubles with each attempt (memory and run time of rules that do not
+    resume).
+    """
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
 
 
-# --- file names -----------------------------------------------------------------------------------------------------
+# --- file names -----------------------------------------------------------------------------------
 
 RUN = f"{config['paths']['results']}/{config['run']}"
 R = f"{RUN}/{{study}}"
 CONFIG = os.path.relpath(BASE / "config")
 RESOURCES = config["paths"]["resources"]
 LOG = f"{R}/logs"
-TRAINING_EXAMPLES = {}  # study -> function of a model's entry: how many examples it will train on, for the estimate
-ESTIMATES = {}  # study -> function whose lines a dry run of survey size prints, beside those of its networks
+TRAINING_EXAMPLES = (
+    {}
+)  # study -> function of a model's entry: how many examples it will train on, for the estimate
+ESTIMATES = (
+    {}
+)  # study -> function whose lines a dry run of survey size prints, beside those of its networks
 BENCHMARK = f"{R}/benchmarks"
 MODEL = f"{R}/models/{{model}}/seed{{seed}}"
 TEST = f"{R}/test/{{model}}/seed{{seed}}"
@@ -204,13 +259,19 @@ def model_entry(w):
 
 
 def in_study(study, function):
-    """An input function of `{study}` and `{model}` where files have no wildcard `{study}`, being of one study."""
+    """An input function of `{study}` and `{model}` where files have no wildcard `{study}`, being of
+    one study.
+    """
     return lambda w: function(SimpleNamespace(study=study, **dict(w.items())))
 
 
 def science(entry):
-    """A model's config without what only says where and how long it runs: changing that must not retrain."""
-    return {k: v for k, v in entry.items() if k not in ("seeds", "gpus", "threads", "runtime", "mem_mb")}
+    """A model's config without what only says where and how long it runs: changing that must not
+    retrain.
+    """
+    return {
+        k: v for k, v in entry.items() if k not in ("seeds", "gpus", "threads", "runtime", "mem_mb")
+    }
 
 
 def patches_of(study, name):
@@ -220,36 +281,52 @@ def patches_of(study, name):
 
 def denoised_of(study, name):
     """The denoised patches of set `name`, where it has a denoiser."""
-    return [f"{RUN}/{study}/sets/{name}/denoised.nc"] * (config[study]["sets"][name].get("denoiser", "none") != "none")
+    return [f"{RUN}/{study}/sets/{name}/denoised.nc"] * (
+        config[study]["sets"][name].get("denoiser", "none") != "none"
+    )
 
 
 def training_set(w):
-    """The files that model `{model}` learns from: its set's patches, and the denoised ones where they are its target."""
+    """The files that model `{model}` learns from: its set's patches, and the denoised ones where
+    they are its target.
+    """
     entry = model_entry(w)
     denoised = denoised_of(w.study, entry["set"]) if entry.get("target") == "denoised" else []
     return [patches_of(w.study, entry["set"]), *denoised]
 
 
 def seeds(study, model):
-    """The seeds of a model: its own where it names some; a baseline has no random start and runs once."""
+    """The seeds of a model: its own where it names some; a baseline has no random start and runs
+    once.
+    """
     entry = config[study]["models"][model]
     chosen = entry.get("seeds") or config[study]["seeds"]
     return chosen if entry["kind"] == "network" else chosen[:1]
 
 
 def start_of(w):
-    """The checkpoint that model `{model}` starts from: of its own seed, or of the first where that one has fewer."""
+    """The checkpoint that model `{model}` starts from: of its own seed, or of the first where that
+    one has fewer.
+    """
     start = model_entry(w).get("start")
     if not start:
         return []
     known = seeds(w.study, start)
-    return [f"{MODEL}/best.ckpt".format(study=w.study, model=start, seed=w.seed if int(w.seed) in known else known[0])]
+    return [
+        f"{MODEL}/best.ckpt".format(
+            study=w.study, model=start, seed=w.seed if int(w.seed) in known else known[0]
+        )
+    ]
 
 
 def of_models(study, models, pattern, first=False):
     """`pattern` for every seed of these models, or for the first of each alone."""
     last = 1 if first else None
-    return [f for m in models for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[:last])]
+    return [
+        f
+        for m in models
+        for f in expand(pattern, study=study, model=m, seed=seeds(study, m)[:last])
+    ]
 
 
 def of_all_models(study, pattern):
@@ -260,7 +337,9 @@ def of_all_models(study, pattern):
 def of_all_networks(study, pattern):
     """`pattern` for every network (not the baselines) and seed of the study's `run_models`."""
     models = config[study]["models"]
-    return of_models(study, [m for m in config[study]["run_models"] if models[m]["kind"] == "network"], pattern)
+    return of_models(
+        study, [m for m in config[study]["run_models"] if models[m]["kind"] == "network"], pattern
+    )
 
 
 def models_of_set(study, name):
@@ -269,13 +348,19 @@ def models_of_set(study, name):
 
 
 def one_seed_of(study, name, pattern, chosen=None):
-    """`pattern` for the first seed of each model of set `name`, or of those `chosen`: what a figure of patches shows."""
+    """`pattern` for the first seed of each model of set `name`, or of those `chosen`: what a figure
+    of patches shows.
+    """
     models = models_of_set(study, name)
-    return of_models(study, [m for m in models if m in chosen] if chosen else models, pattern, first=True)
+    return of_models(
+        study, [m for m in models if m in chosen] if chosen else models, pattern, first=True
+    )
 
 
 def all_seeds_of(study, name, pattern):
-    """`pattern` for every seed of each model of set `name`: models of different sets are not compared."""
+    """`pattern` for every seed of each model of set `name`: models of different sets are not
+    compared.
+    """
     return of_models(study, models_of_set(study, name), pattern)
 
 
@@ -289,11 +374,13 @@ def keys_of_set(study, name, *keys):
     return {key: config[study]["sets"][name][key] for key in keys}
 
 
-# --- code as input --------------------------------------------------------------------------------------------------
+# --- code as input --------------------------------------------------------------------------------
 
 
 def statements(body):
-    """All statements below these, not the expressions in them, where most of the nodes are and no import."""
+    """All statements below these, not the expressions in them, where most of the nodes are and no
+    import.
+    """
     for node in body:
         yield node
         for inside in ("body", "orelse", "finalbody", "handlers", "cases"):
@@ -316,7 +403,9 @@ def imports(path):
     files = set()
     for name in filter(None, names):
         parts = name.split(".")
-        for end in range(1, len(parts) + 1):  # importing a.b.c runs a/__init__.py and a/b/__init__.py too
+        for end in range(
+            1, len(parts) + 1
+        ):  # importing a.b.c runs a/__init__.py and a/b/__init__.py too
             stem = scripts.joinpath(*parts[:end])
             files |= {f for f in (stem.with_suffix(".py"), stem / "__init__.py") if f.is_file()}
     return files
@@ -347,7 +436,11 @@ def model_code(script):
         names = [learner, "data/examples"] + ["evaluate"] * (script == "predict_test.py")
         files = [f"skyloom/{w.study}/{name}" for name in names]
         return code(
-            script, *(f"{f}.py" if (BASE / "scripts" / f"{f}.py").exists() else f"{f}/__init__.py" for f in files)
+            script,
+            *(
+                f"{f}.py" if (BASE / "scripts" / f"{f}.py").exists() else f"{f}/__init__.py"
+                for f in files
+            ),
         )
 
     return of

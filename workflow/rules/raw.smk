@@ -13,7 +13,9 @@ localrules:
 
 
 rule download_raw:
-    """Fetch one survey file: resumable, its size and checksum verified, its sha256 recorded; or link the user's own copy."""
+    """Fetch one survey file: resumable, its size and checksum verified, its sha256 recorded; or
+    link the user's own copy.
+    """
     output:
         f"{RESOURCES}/raw/{{study}}/{{file}}",
     log:

@@ -7,8 +7,17 @@ report: "../report/workflow.rst"
 
 def summarise(status, logs):
     """Write results/<run>/summary.md; never let it hide how the run itself ended."""
-    command = [sys.executable, str(BASE / "scripts" / "write_summary.py"), "--status", status, "--results", RUN]
-    subprocess.run([*command, "--snakemake-log", *map(str, logs), "--studies", *config["studies"]], check=False)
+    command = [
+        sys.executable,
+        str(BASE / "scripts" / "write_summary.py"),
+        "--status",
+        status,
+        "--results",
+        RUN,
+    ]
+    subprocess.run(
+        [*command, "--snakemake-log", *map(str, logs), "--studies", *config["studies"]], check=False
+    )
 
 
 onsuccess:

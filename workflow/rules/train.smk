@@ -2,7 +2,9 @@
 
 
 rule train_model:
-    """Train one network, or fit one baseline, with one seed; resumes where an earlier attempt stopped."""
+    """Train one network, or fit one baseline, with one seed; resumes where an earlier attempt
+    stopped.
+    """
     input:
         code=model_code("train_model.py"),
         data=training_set,
@@ -57,7 +59,9 @@ rule predict_test:
         runtime=growing(60),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(entry=science(model_entry(w)), evaluate=config[w.study]["evaluate"]),
+        config=lambda w: as_json(
+            entry=science(model_entry(w)), evaluate=config[w.study]["evaluate"]
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"

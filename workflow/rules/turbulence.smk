@@ -27,7 +27,10 @@ rule turbulence_simulate_clouds:
     input:
         code=code(
             "turbulence_simulate_clouds.py",
-            *(f"skyloom/turbulence/simulate/solver_{backend}.py" for backend in ("numba", "torch")),
+            *(
+                f"skyloom/turbulence/simulate/solver_{backend}.py"
+                for backend in ("numba", "torch")
+            ),
         ),
     output:
         temp(f"{TURBULENCE_FAMILY}/shards/{{shard}}.nc"),
@@ -56,7 +59,9 @@ rule turbulence_simulate_clouds:
 
 
 rule turbulence_project_columns:
-    """Project a family's simulations to maps of column density, on request as if refined adaptively."""
+    """Project a family's simulations to maps of column density, on request as if refined
+    adaptively.
+    """
     input:
         code=code("turbulence_project_columns.py"),
         shards=turbulence_shards,
@@ -74,7 +79,9 @@ rule turbulence_project_columns:
         runtime=growing(60),
         mem_mb=lambda w, attempt: turbulence_maps_mb(w.family) * 2 ** (attempt - 1),
     params:
-        config=lambda w: as_json(**{key: TURBULENCE["families"][w.family][key] for key in TURBULENCE_MAPS}),
+        config=lambda w: as_json(
+            **{key: TURBULENCE["families"][w.family][key] for key in TURBULENCE_MAPS}
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --snapshots {input.shards} --output {output} > {log} 2>&1"
@@ -123,7 +130,8 @@ rule turbulence_cut_images:
         ENV
     resources:
         runtime=growing(60),
-        mem_mb=lambda w, attempt: turbulence_maps_mb(*TURBULENCE["sets"][w.set]["families"]) * 2 ** (attempt - 1),
+        mem_mb=lambda w, attempt: turbulence_maps_mb(*TURBULENCE["sets"][w.set]["families"])
+        * 2 ** (attempt - 1),
     params:
         config=lambda w: json.dumps(TURBULENCE["sets"][w.set], sort_keys=True),
     shell:
@@ -152,7 +160,9 @@ rule turbulence_compare_pairs:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=as_json(highlight=TURBULENCE["comparison"]["highlight"], evaluate=TURBULENCE["evaluate"]),
+        config=as_json(
+            highlight=TURBULENCE["comparison"]["highlight"], evaluate=TURBULENCE["evaluate"]
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --patches {input.patches} --predictions {input.predictions}"
@@ -178,7 +188,9 @@ rule turbulence_test_transfer:
         runtime=growing(30),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(entry=science(TURBULENCE["models"][w.model]), evaluate=TURBULENCE["evaluate"]),
+        config=lambda w: as_json(
+            entry=science(TURBULENCE["models"][w.model]), evaluate=TURBULENCE["evaluate"]
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --model {wildcards.model} --seed {wildcards.seed} --config {params.config:q}"

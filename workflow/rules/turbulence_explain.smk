@@ -2,7 +2,9 @@
 
 
 rule turbulence_explain_model:
-    """Attributions of a network, and any model's accuracy without bands of waves, phases or amplitudes."""
+    """Attributions of a network, and any model's accuracy without bands of waves, phases or
+    amplitudes.
+    """
     input:
         code=in_study("turbulence", model_code("turbulence_explain_model.py")),
         patches=turbulence_own_patches,
@@ -40,7 +42,9 @@ rule turbulence_embed_images:
             SimpleNamespace(study="turbulence", model=turbulence_embedded(w))
         ),
         patches=f"{TURBULENCE_SET}/patches.nc",
-        checkpoint=lambda w: of_models("turbulence", [turbulence_embedded(w)], f"{MODEL}/best.ckpt", first=True),
+        checkpoint=lambda w: of_models(
+            "turbulence", [turbulence_embedded(w)], f"{MODEL}/best.ckpt", first=True
+        ),
     output:
         f"{TURBULENCE_R}/explain/embedding_{{set}}.nc",
     log:

@@ -2,7 +2,9 @@
 
 
 rule turbulence_compare_realism:
-    """Whether the images of two sets are told apart by a classifier of their features, and by an autoencoder."""
+    """Whether the images of two sets are told apart by a classifier of their features, and by an
+    autoencoder.
+    """
     input:
         code=code("turbulence_compare_realism.py", "skyloom/turbulence/models/autoencoder.py"),
         patches=turbulence_pair_patches,
@@ -66,7 +68,9 @@ rule turbulence_draw_panel:
         runtime=growing(10),
         mem_mb=growing(4000),
     params:
-        config=lambda w: as_json(**{key: turbulence_pair(w)[key] for key in ("first", "second", "panel", "seed")}),
+        config=lambda w: as_json(
+            **{key: turbulence_pair(w)[key] for key in ("first", "second", "panel", "seed")}
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --patches {input.patches} --output {output.png} --key {output.key}"

@@ -23,7 +23,9 @@ rule turbulence_plot_images:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=lambda w: as_json(families=TURBULENCE["sets"][w.set]["families"], count=TURBULENCE["images"]["count"]),
+        config=lambda w: as_json(
+            families=TURBULENCE["sets"][w.set]["families"], count=TURBULENCE["images"]["count"]
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --patches {input.patches} --columns {input.columns}"
@@ -61,11 +63,17 @@ rule turbulence_plot_scheme:
 
 
 rule turbulence_plot_scores:
-    """One figure of how well a set's models tell the two classes apart: ROC, confusion, reliability."""
+    """One figure of how well a set's models tell the two classes apart: ROC, confusion,
+    reliability.
+    """
     input:
         code=code("turbulence_plot_scores.py"),
-        curves=lambda w: of_models("turbulence", turbulence_learning(w.set, "class"), f"{TEST}/curves.nc"),
-        metrics=lambda w: of_models("turbulence", turbulence_learning(w.set, "class"), f"{TEST}/metrics.json"),
+        curves=lambda w: of_models(
+            "turbulence", turbulence_learning(w.set, "class"), f"{TEST}/curves.nc"
+        ),
+        metrics=lambda w: of_models(
+            "turbulence", turbulence_learning(w.set, "class"), f"{TEST}/metrics.json"
+        ),
         published=f"{CONFIG}/turbulence/published.yaml",
     output:
         png=report(
@@ -85,7 +93,9 @@ rule turbulence_plot_scores:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=lambda w: as_json(highlight=turbulence_highlight(turbulence_learning(w.set, "class"))),
+        config=lambda w: as_json(
+            highlight=turbulence_highlight(turbulence_learning(w.set, "class"))
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --figure {wildcards.figure} --config {params.config:q} --curves {input.curves}"
@@ -96,8 +106,12 @@ rule turbulence_plot_index:
     """Predicted against true index, and whether the stated intervals hold."""
     input:
         code=code("turbulence_plot_index.py"),
-        curves=lambda w: of_models("turbulence", turbulence_learning(w.set, "index"), f"{TEST}/curves.nc"),
-        metrics=lambda w: of_models("turbulence", turbulence_learning(w.set, "index"), f"{TEST}/metrics.json"),
+        curves=lambda w: of_models(
+            "turbulence", turbulence_learning(w.set, "index"), f"{TEST}/curves.nc"
+        ),
+        metrics=lambda w: of_models(
+            "turbulence", turbulence_learning(w.set, "index"), f"{TEST}/metrics.json"
+        ),
         predictions=lambda w: of_models(
             "turbulence", turbulence_learning(w.set, "index"), f"{TEST}/predictions.nc", first=True
         ),
@@ -118,7 +132,9 @@ rule turbulence_plot_index:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=lambda w: as_json(highlight=turbulence_highlight(turbulence_learning(w.set, "index"))),
+        config=lambda w: as_json(
+            highlight=turbulence_highlight(turbulence_learning(w.set, "index"))
+        ),
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --curves {input.curves} --metrics {input.metrics}"
@@ -215,7 +231,10 @@ rule turbulence_plot_training_size:
     input:
         code=code("turbulence_plot_training_size.py"),
         metrics=of_models("turbulence", TURBULENCE_SIZES, f"{TEST}/metrics.json"),
-        patches=[patches_of("turbulence", s) for s in {TURBULENCE["models"][m]["set"]: 0 for m in TURBULENCE_SIZES}],
+        patches=[
+            patches_of("turbulence", s)
+            for s in {TURBULENCE["models"][m]["set"]: 0 for m in TURBULENCE_SIZES}
+        ],
     output:
         png=report(
             f"{TURBULENCE_FIGURES}/training_size.png",

@@ -8,10 +8,14 @@ def turbulence_learning(name, learns):
 
 
 def turbulence_highlight(models):
-    """The networks among these models, or those that the comparison highlights, and the presentation's HOG."""
+    """The networks among these models, or those that the comparison highlights, and the
+    presentation's HOG.
+    """
     chosen, entries = TURBULENCE["comparison"]["highlight"], TURBULENCE["models"]
     networks = [m for m in models if entries[m]["kind"] == "network"]
-    networks = [m for m in networks if m in chosen] if chosen and {*chosen} & {*networks} else networks
+    networks = (
+        [m for m in networks if m in chosen] if chosen and {*chosen} & {*networks} else networks
+    )
     return networks + [m for m in models if entries[m]["module"] == "hog"]
 
 
@@ -21,7 +25,10 @@ def turbulence_known(key, names, among):
         if name not in TURBULENCE[among]:
             known = TURBULENCE[among]
             kind = among.removesuffix("s")
-            refuse(f"turbulence.{key}", f"unknown {kind} '{name}'; {nearest(name, known)}known: {', '.join(known)}")
+            refuse(
+                f"turbulence.{key}",
+                f"unknown {kind} '{name}'; {nearest(name, known)}known: {', '.join(known)}",
+            )
     return names
 
 
@@ -35,7 +42,11 @@ def turbulence_continuous(name):
         elif isinstance(index, dict) and index["low"] < index["high"]:
             return True
         else:
-            found |= {*index} if isinstance(index, list) else {*index.values()} if isinstance(index, dict) else {index}
+            found |= (
+                {*index}
+                if isinstance(index, list)
+                else {*index.values()} if isinstance(index, dict) else {index}
+            )
     return len(found) > 2
 
 
@@ -46,9 +57,13 @@ def turbulence_alike(key, names):
 
 
 def turbulence_ladders():
-    """Each nuisance with which sets that transfers are tested on differ in nothing else: `key`, `values` by set."""
+    """Each nuisance with which sets that transfers are tested on differ in nothing else: `key`,
+    `values` by set.
+    """
     tested = dict.fromkeys(
-        s for m, names in TURBULENCE_TRANSFERS.items() for s in (TURBULENCE["models"][m]["set"], *names)
+        s
+        for m, names in TURBULENCE_TRANSFERS.items()
+        for s in (TURBULENCE["models"][m]["set"], *names)
     )
     ladders = []
     for key in ("zoom", "blur_pixels", "noise"):
@@ -57,21 +72,37 @@ def turbulence_ladders():
             group = [name for name in left if turbulence_alike(key, [left[0], name])]
             left = [name for name in left if name not in group]
             if len({TURBULENCE["sets"][name][key] for name in group}) > 1:
-                ladders.append({"key": key, "values": {name: TURBULENCE["sets"][name][key] for name in group}})
+                ladders.append(
+                    {"key": key, "values": {name: TURBULENCE["sets"][name][key] for name in group}}
+                )
     return ladders
 
 
 def turbulence_continuum(name):
-    """curves.nc on a set of continuous indices: of class models that were tested there, then of its models of the index."""
+    """curves.nc on a set of continuous indices: of class models that were tested there, then of its
+    models of the index.
+    """
     entries = TURBULENCE["models"]
-    crossed = [m for m, names in TURBULENCE_TRANSFERS.items() if name in names and entries[m]["learns"] == "class"]
-    tested = of_models("turbulence", crossed, f"{TURBULENCE_TRANSFER}/curves.nc".replace("{set}", name))
-    return tested and tested + of_models("turbulence", turbulence_learning(name, "index"), f"{TEST}/curves.nc")
+    crossed = [
+        m
+        for m, names in TURBULENCE_TRANSFERS.items()
+        if name in names and entries[m]["learns"] == "class"
+    ]
+    tested = of_models(
+        "turbulence", crossed, f"{TURBULENCE_TRANSFER}/curves.nc".replace("{set}", name)
+    )
+    return tested and tested + of_models(
+        "turbulence", turbulence_learning(name, "index"), f"{TEST}/curves.nc"
+    )
 
 
 TURBULENCE_RUN = TURBULENCE["run_models"]
-TURBULENCE_SIZES = turbulence_known("training_size.models", TURBULENCE["training_size"]["models"], "models")
-if not turbulence_alike("train_simulations", [TURBULENCE["models"][m]["set"] for m in TURBULENCE_SIZES]):
+TURBULENCE_SIZES = turbulence_known(
+    "training_size.models", TURBULENCE["training_size"]["models"], "models"
+)
+if not turbulence_alike(
+    "train_simulations", [TURBULENCE["models"][m]["set"] for m in TURBULENCE_SIZES]
+):
     refuse("turbulence.training_size.models", "their sets differ in more than train_simulations")
 TURBULENCE_SIZES = [m for m in TURBULENCE_SIZES if m in TURBULENCE_RUN]
 
@@ -80,10 +111,15 @@ TURBULENCE_CLASSES = [
     s
     for s in sets_of("turbulence")
     if turbulence_learning(s, "class")
-    and (TURBULENCE["sets"][s]["train_simulations"] is None or {*models_of_set("turbulence", s)} - {*TURBULENCE_SIZES})
+    and (
+        TURBULENCE["sets"][s]["train_simulations"] is None
+        or {*models_of_set("turbulence", s)} - {*TURBULENCE_SIZES}
+    )
 ]
 TURBULENCE_INDICES = [name for name in sets_of("turbulence") if turbulence_learning(name, "index")]
-TURBULENCE_CONTINUA = [s for s in TURBULENCE["sets"] if turbulence_continuous(s) and turbulence_continuum(s)]
+TURBULENCE_CONTINUA = [
+    s for s in TURBULENCE["sets"] if turbulence_continuous(s) and turbulence_continuum(s)
+]
 TURBULENCE_LADDERS = turbulence_ladders()
 
 TURBULENCE_SHOWN = turbulence_known("images.sets", TURBULENCE["images"]["sets"] or [], "sets")
@@ -100,9 +136,13 @@ TURBULENCE_SCHEMES = [m for m in TURBULENCE_SCHEMES if m in TURBULENCE_NETWORKS]
 # The rows of the sweep, the base first; none where none of its models runs.
 TURBULENCE_SWEEP = TURBULENCE["sweep"]["models"]
 if TURBULENCE_SWEEP:
-    TURBULENCE_SWEEP = turbulence_known("sweep", [TURBULENCE["sweep"]["base"], *TURBULENCE_SWEEP], "models")
+    TURBULENCE_SWEEP = turbulence_known(
+        "sweep", [TURBULENCE["sweep"]["base"], *TURBULENCE_SWEEP], "models"
+    )
     if len({TURBULENCE["models"][m]["set"] for m in TURBULENCE_SWEEP}) > 1:
-        refuse("turbulence.sweep", "models of several sets; expected one, whose validation judges them")
+        refuse(
+            "turbulence.sweep", "models of several sets; expected one, whose validation judges them"
+        )
     if not {*TURBULENCE_SWEEP[1:]} & {*TURBULENCE_RUN} or TURBULENCE_SWEEP[0] not in TURBULENCE_RUN:
         TURBULENCE_SWEEP = []
     TURBULENCE_SWEEP = [m for m in TURBULENCE_SWEEP if m in TURBULENCE_RUN]

@@ -5,17 +5,27 @@ import numpy as np
 from skyloom.co.evaluate import spectra
 
 
-def failures(maps: dict[str, np.ndarray], weight: np.ndarray, pixel_arcmin: float, beam: float, settings: dict) -> dict:
+def failures(
+    maps: dict[str, np.ndarray],
+    weight: np.ndarray,
+    pixel_arcmin: float,
+    beam: float,
+    settings: dict,
+) -> dict:
     """The failures of adversarial models on tiles (example, y, x), medians over tiles.
 
-    maps : `prediction`, `target` [K km/s], `dust`; weight : share of valid sky; beam : FWHM [arcmin];
+    maps : `prediction`, `target` [K km/s], `dust`; weight : share of valid sky; beam : FWHM
+        [arcmin];
     settings : `beam_cut`, `taper_deg`, `l_first`, `l_width`, `l_count` of the evaluation.
 
-    - `rho_dust`: correlation of prediction and dust, mean over the bands within the beam; below zero the network has
+    - `rho_dust`: correlation of prediction and dust, mean over the bands within the beam; below
+        zero the network has
       turned the contrast, which unpaired training allows.
-    - `std_ratio`: standard deviation of a tile, predicted over true; below a half the network fell back to an average.
+    - `std_ratio`: standard deviation of a tile, predicted over true; below a half the network fell
+        back to an average.
     - `cl_ratio_last`: C_l, predicted over true, in the last band of the evaluation.
-    - `checkerboard`: the same in the band just below pi / pixel, where transposed convolutions leave their pattern.
+    - `checkerboard`: the same in the band just below pi / pixel, where transposed convolutions
+        leave their pattern.
     """
     n = weight.shape[-1]
     tile_deg, width = n * pixel_arcmin / 60, settings["l_width"]
@@ -25,7 +35,9 @@ def failures(maps: dict[str, np.ndarray], weight: np.ndarray, pixel_arcmin: floa
     nyquist = np.pi / np.radians(pixel_arcmin / 60)
     _, last = spectra.bands(n, tile_deg, nyquist - width / 2, width, 1)
     power = spectra.banded(maps, pairs, weight, taper, np.hstack([matrix, last]), tile_deg)
-    rho = spectra.coherence(power["prediction", "dust"], power["prediction", "prediction"], power["dust", "dust"])
+    rho = spectra.coherence(
+        power["prediction", "dust"], power["prediction", "prediction"], power["dust", "dust"]
+    )
     ratio = power["prediction", "prediction"] / power["target", "target"]
     within = np.flatnonzero(spectra.beam_power(ell, beam) > settings["beam_cut"])
     spread = _std(maps["prediction"], weight) / _std(maps["target"], weight)

@@ -1,14 +1,14 @@
-"""What a careful person would do without a network: four ways from dust and HI to CO, pixel by pixel.
+"""What a careful person would do without a network: four ways from dust and HI to CO, pixel by
+pixel.
 
-| module | W(CO) is | follows |
-|---|---|---|
-| `constant` | a factor times the dust | one number |
-| `isotonic` | a rising function of the dust | all that a map of dust alone can say |
-| `excess` | the dust that HI does not account for, above a threshold | Planck 2011 XIX, `skyloom.co.physics` |
-| `boosted` | boosted trees on dust, HI, their smoothings and gradients, and abs(b) | as LightGBM (Ke+ 2017) |
+| module | W(CO) is | follows | |---|---|---| | `constant` | a factor times the dust | one number |
+| `isotonic` | a rising function of the dust | all that a map of dust alone can say | | `excess` |
+the dust that HI does not account for, above a threshold | Planck 2011 XIX, `skyloom.co.physics` | |
+`boosted` | boosted trees on dust, HI, their smoothings and gradients, and abs(b) | as LightGBM (Ke+
+2017) |
 
-All are fitted to the training split only, weighted by 1 / error**2 and the capped sampling weight, so that they
-minimise the same squared error in units of the noise on which they are scored.
+All are fitted to the training split only, weighted by 1 / error**2 and the capped sampling weight,
+so that they minimise the same squared error in units of the noise on which they are scored.
 """
 
 import numpy as np
@@ -25,18 +25,24 @@ from skyloom.co import physics
 from skyloom.co.data.examples import Examples, draw_pixels
 
 SMOOTHINGS_ARCMIN = (5.0, 15.0, 45.0)  # FWHM of the boosted trees' view of the surroundings
-TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]  # all that a boosted model unpacks
+TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+]  # all that a boosted model unpacks
 
 
 def fit(entry: dict, examples: Examples, seed: int) -> dict:
     """The fitted state, tensors and plain Python, of the baseline `entry["module"]`.
 
-    entry : `module`; `pixels`, how many training pixels are drawn by `seed` at most; for `boosted` also `trees`,
+    entry : `module`; `pixels`, how many training pixels are drawn by `seed` at most; for `boosted`
+        also `trees`,
         `leaves` and `learning_rate`.
     Raises BadInput for an unknown module, or a training split without a valid pixel.
     """
     if entry["module"] not in BASELINES:
-        raise BadInput(f"baseline module {entry['module']!r} is unknown; expected one of {', '.join(BASELINES)}")
+        raise BadInput(
+            f"baseline module {entry['module']!r} is unknown; expected one of "
+            f"{', '.join(BASELINES)}"
+        )
     fit_one, _ = BASELINES[entry["module"]]
     return {"module": entry["module"], **fit_one(entry, examples, seed)}
 
@@ -48,7 +54,8 @@ def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tens
     return {"prediction": torch.from_numpy(np.ascontiguousarray(values, np.float32))}
 
 
-# --- one number ----------------------------------------------------------------------------------------------------
+# --- one number
+# --------------------------------------------------------------------------------------------------
 
 
 def fit_constant(entry: dict, examples: Examples, seed: int) -> dict:
@@ -61,7 +68,8 @@ def predict_constant(state: dict, batch: dict[str, np.ndarray], meta: dict) -> n
     return state["factor"] * batch["dust"]
 
 
-# --- a rising function of the dust -----------------------------------------------------------------------------------
+# --- a rising function of the dust
+# -----------------------------------------------------------------------------------
 
 
 def fit_isotonic(entry: dict, examples: Examples, seed: int) -> dict:
@@ -69,7 +77,9 @@ def fit_isotonic(entry: dict, examples: Examples, seed: int) -> dict:
     rising = IsotonicRegression(out_of_bounds="clip")
     rising.fit(pixels["dust"], pixels["target_physical"], pixels["loss_weight"])
     knots = {"dust": rising.X_thresholds_, "co": rising.y_thresholds_}
-    return {name: torch.from_numpy(np.asarray(values, np.float32)) for name, values in knots.items()}
+    return {
+        name: torch.from_numpy(np.asarray(values, np.float32)) for name, values in knots.items()
+    }
 
 
 def predict_isotonic(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
@@ -77,18 +87,22 @@ def predict_isotonic(state: dict, batch: dict[str, np.ndarray], meta: dict) -> n
     return np.interp(batch["dust"], state["dust"].numpy(), state["co"].numpy())
 
 
-# --- dust excess -----------------------------------------------------------------------------------------------------
+# --- dust excess
+# --------------------------------------------------------------------------------------------------
 
 
 def fit_excess(entry: dict, examples: Examples, seed: int) -> dict:
-    return physics.fit_excess(draw_pixels(examples, entry["pixels"], seed), str(examples.train.patches.path))
+    return physics.fit_excess(
+        draw_pixels(examples, entry["pixels"], seed), str(examples.train.patches.path)
+    )
 
 
 def predict_excess(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
     return physics.excess_co(batch["dust"], batch["hi"], *(state[name] for name in physics.EXCESS))
 
 
-# --- boosted trees ---------------------------------------------------------------------------------------------------
+# --- boosted trees
+# --------------------------------------------------------------------------------------------------
 
 
 def fit_boosted(entry: dict, examples: Examples, seed: int) -> dict:
@@ -111,7 +125,8 @@ def predict_boosted(state: dict, batch: dict[str, np.ndarray], meta: dict) -> np
 
 
 def features(batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
-    """What a tree sees of each pixel, (n, 1, y, x, 11): map, smoothings and gradient of dust and of HI, and abs(b).
+    """What a tree sees of each pixel, (n, 1, y, x, 11): map, smoothings and gradient of dust and of
+    HI, and abs(b).
 
     Masked pixels carry no weight in the smoothings; abs(b) is that of the tile's centre [deg].
     """
@@ -122,7 +137,10 @@ def features(batch: dict[str, np.ndarray], meta: dict) -> np.ndarray:
         for fwhm in SMOOTHINGS_ARCMIN:
             sigma = (0, 0, *(fwhm / meta["pixel_arcmin"] * gaussian_fwhm_to_sigma,) * 2)
             share = gaussian_filter(valid, sigma, mode="nearest")
-            columns.append(gaussian_filter(batch[name] * valid, sigma, mode="nearest") / np.maximum(share, 1e-3))
+            columns.append(
+                gaussian_filter(batch[name] * valid, sigma, mode="nearest")
+                / np.maximum(share, 1e-3)
+            )
         columns.append(np.hypot(*np.gradient(batch[name], axis=(-2, -1))))
     columns.append(np.broadcast_to(np.abs(batch["glat"])[:, None, None, None], valid.shape))
     return np.stack(columns, -1)

@@ -1,7 +1,8 @@
 """Dust that N(HI) does not account for, as a predictor of CO.
 
-Where gas is atomic, dust emission follows N(HI) with one emissivity (Planck 2011 XXIV); molecular gas shows as dust in
-excess of it (Planck 2011 XIX), and CO appears above a threshold in column density.
+Where gas is atomic, dust emission follows N(HI) with one emissivity (Planck 2011 XXIV); molecular
+gas shows as dust in excess of it (Planck 2011 XIX), and CO appears above a threshold in column
+density.
 """
 
 import numpy as np
@@ -11,34 +12,42 @@ from skyloom.cli import BadInput
 
 ATOMIC_NHI = 3.0  # 1e20 cm-2: below it hydrogen is atomic and dust follows HI
 MIN_PIXELS = 30  # of each kind, to fit a line
-EXCESS = ("eps", "offset", "x_factor", "w0")  # the arguments of `excess_co`, as `fit_excess` names them
+EXCESS = (
+    "eps",
+    "offset",
+    "x_factor",
+    "w0",
+)  # the arguments of `excess_co`, as `fit_excess` names them
 
 
-def fit_emissivity(dust: np.ndarray, hi: np.ndarray, select: np.ndarray) -> tuple[float, float, float]:
+def fit_emissivity(
+    dust: np.ndarray, hi: np.ndarray, select: np.ndarray
+) -> tuple[float, float, float]:
     """Least-squares line `dust = eps * hi + offset` over the pixels in `select`.
 
-    Parameters
-    ----------
-    dust : (n,) MJy/sr; hi : (n,) 1e20 cm-2; select : (n,) bool, the atomic sky (N(HI) < 3e20, |b| > 30 deg)
+    Parameters ----------
+    dust : (n,) MJy/sr; hi : (n,) 1e20 cm-2; select : (n,) bool, the atomic sky (N(HI) < 3e20, |b| >
+        30 deg)
 
-    Returns
-    -------
-    eps [MJy/sr per 1e20 cm-2], offset [MJy/sr], Pearson correlation of the pixels used
+    Returns ------- eps [MJy/sr per 1e20 cm-2], offset [MJy/sr], Pearson correlation of the pixels
+    used
 
-    Raises
-    ------
+    Raises ------
     BadInput : fewer than three finite pixels, or dust or HI the same in all of them
     """
     return _line(hi[select], dust[select], "dust against N(HI)")
 
 
-def excess_co(dust: np.ndarray, hi: np.ndarray, eps: float, offset: float, x_factor: float, w0: float) -> np.ndarray:
-    """W(CO) [K km/s] of the gas that dust shows and HI does not: max(0, ((I - I0) / eps - NHI) / (2 X) - W0).
+def excess_co(
+    dust: np.ndarray, hi: np.ndarray, eps: float, offset: float, x_factor: float, w0: float
+) -> np.ndarray:
+    """W(CO) [K km/s] of the gas that dust shows and HI does not: max(0, ((I - I0) / eps - NHI) / (2
+    X) - W0).
 
-    Parameters
-    ----------
+    Parameters ----------
     dust, offset : MJy/sr; hi : 1e20 cm-2; eps : MJy/sr per 1e20 cm-2, all as in `fit_emissivity`
-    x_factor : N(H2) / W(CO) [1e20 cm-2 per K km/s], 2 in the Milky Way (Bolatto, Wolfire & Leroy 2013)
+    x_factor : N(H2) / W(CO) [1e20 cm-2 per K km/s], 2 in the Milky Way (Bolatto, Wolfire & Leroy
+        2013)
     w0 : K km/s, what the molecular gas without CO would have emitted
     """
     molecular = ((dust - offset) / eps - hi) / 2  # N(H2) [1e20 cm-2]: two H nuclei each
@@ -46,7 +55,8 @@ def excess_co(dust: np.ndarray, hi: np.ndarray, eps: float, offset: float, x_fac
 
 
 def fit_threshold(x: np.ndarray, w: np.ndarray) -> tuple[float, float]:
-    """Least-squares line `w = slope * (x - threshold)` over finite pairs; the threshold is in the units of x.
+    """Least-squares line `w = slope * (x - threshold)` over finite pairs; the threshold is in the
+    units of x.
 
     Raises BadInput as `fit_emissivity` does.
     """
@@ -55,12 +65,14 @@ def fit_threshold(x: np.ndarray, w: np.ndarray) -> tuple[float, float]:
 
 
 def fit_excess(pixels: dict[str, np.ndarray], where: str) -> dict[str, float]:
-    """Emissivity and offset on atomic sky, then X and threshold by least squares of the clipped relation.
+    """Emissivity and offset on atomic sky, then X and threshold by least squares of the clipped
+    relation.
 
-    Atomic is N(HI) < 3e20 cm-2 without a detection of CO. Where less than a percent of the pixels has so little, the
-    lowest percent stands in, given back as `nhi_limit`.
+    Atomic is N(HI) < 3e20 cm-2 without a detection of CO. Where less than a percent of the pixels
+    has so little, the lowest percent stands in, given back as `nhi_limit`.
 
-    pixels : (n,) `dust` [MJy/sr], `hi` [1e20 cm-2], `target_physical` and its `error` [K km/s], `loss_weight`
+    pixels : (n,) `dust` [MJy/sr], `hi` [1e20 cm-2], `target_physical` and its `error` [K km/s],
+        `loss_weight`
     where : the pixels' file, for the message
     Returns the constants of `excess_co`, the `correlation` of the atomic pixels and `nhi_limit`.
     Raises BadInput where too few pixels are atomic, or detected.
@@ -83,16 +95,28 @@ def fit_excess(pixels: dict[str, np.ndarray], where: str) -> dict[str, float]:
         return root * (excess_co(dust, hi, eps, offset, np.exp(log_x), w0) - co)
 
     log_x, w0 = least_squares(residual, start, x_scale=(0.1, 1.0)).x
-    constants = {"eps": eps, "offset": offset, "x_factor": np.exp(log_x), "w0": w0, "correlation": correlation}
+    constants = {
+        "eps": eps,
+        "offset": offset,
+        "x_factor": np.exp(log_x),
+        "w0": w0,
+        "correlation": correlation,
+    }
     return {name: float(value) for name, value in constants.items()} | {"nhi_limit": limit}
 
 
 def _line(x: np.ndarray, y: np.ndarray, what: str) -> tuple[float, float, float]:
-    """Slope, intercept and correlation; in float64, since float32 sums over a sky of 5e7 pixels lose the digits."""
+    """Slope, intercept and correlation; in float64, since float32 sums over a sky of 5e7 pixels
+    lose the digits.
+    """
     valid = np.isfinite(x) & np.isfinite(y)
     x, y = x[valid].astype(np.float64), y[valid].astype(np.float64)
     if x.size < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        found = "".join(f", {name} {v.min():g} to {v.max():g}" for name, v in (("x", x), ("y", y)) if v.size)
-        raise BadInput(f"line of {what}: {x.size} finite pixels{found}; expected at least 3 in which both vary")
+        found = "".join(
+            f", {name} {v.min():g} to {v.max():g}" for name, v in (("x", x), ("y", y)) if v.size
+        )
+        raise BadInput(
+            f"line of {what}: {x.size} finite pixels{found}; expected at least 3 in which both vary"
+        )
     slope, intercept = np.polyfit(x, y, 1)
     return float(slope), float(intercept), float(np.corrcoef(x, y)[0, 1])

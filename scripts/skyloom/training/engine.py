@@ -1,7 +1,9 @@
-"""How a training run lives, from the first weights to the published ones (`docs/architecture.md`, training).
+"""How a training run lives, from the first weights to the published ones (`docs/architecture.md`,
+training).
 
-One loop for supervised and adversarial tasks. A run that was killed, ran out of time or got a signal goes on from its
-saved state and gives the history of an uninterrupted one, byte for byte (same device, threads and processes).
+One loop for supervised and adversarial tasks. A run that was killed, ran out of time or got a
+signal goes on from its saved state and gives the history of an uninterrupted one, byte for byte
+(same device, threads and processes).
 """
 
 import contextlib
@@ -30,7 +32,9 @@ UNFINISHED = 75  # exit code EX_TEMPFAIL: the state is saved, run me again
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run gives: the weights of the best validation score, the history as CSV, and its account."""
+    """What a finished run gives: the weights of the best validation score, the history as CSV, and
+    its account.
+    """
 
     weights: dict[str, Tensor]
     history: str
@@ -48,13 +52,19 @@ def fit(
     digest: str = "",
     budget_minutes: float = math.inf,
 ) -> None:
-    """Train to the plan's end and call `publish`, or save the state and leave with exit code `UNFINISHED`.
+    """Train to the plan's end and call `publish`, or save the state and leave with exit code
+    `UNFINISHED`.
 
-    `make_task` is called after seeding, so that the same seed gives the same first weights. `digest` stands for all
-    that must be the same for a resume (configuration, code, data). The state in the folder `state` is removed after
-    `publish` returned, on rank 0. A loss that is not finite ends the run with exit code 1 and the last state kept.
+    `make_task` is called after seeding, so that the same seed gives the same first weights.
+    `digest` stands for all that must be the same for a resume (configuration, code, data). The
+    state in the folder `state` is removed after `publish` returned, on rank 0. A loss that is not
+    finite ends the run with exit code 1 and the last state kept.
     """
-    with Team() as team, _one_trainer(state, team) as lost, Stop(budget_minutes, team.device) as stop:
+    with (
+        Team() as team,
+        _one_trainer(state, team) as lost,
+        Stop(budget_minutes, team.device) as stop,
+    ):
         plan = plan.resolved(len(train), team.world)
         torch.manual_seed(plan.seed)
         task = make_task().to(team.device, memory_format=torch.channels_last).train()
@@ -62,14 +72,22 @@ def fit(
         average = AveragedModel(task, multi_avg_fn=_warmed_up_average(plan.ema))
         optimisers = task.optimisers()
         schedules = task.schedules(optimisers)
-        parts = {"task": task, "average": average, **optimisers, **{f"lr_{k}": v for k, v in schedules.items()}}
+        parts = {
+            "task": task,
+            "average": average,
+            **optimisers,
+            **{f"lr_{k}": v for k, v in schedules.items()},
+        }
         parts |= task.memory()
         run = Run(state, plan, digest, team, parts)
         run.load()
         log = Log(run, quiet=team.rank > 0)
         log.say(_opening(run))
         try:
-            indices = (rows(len(train), step, plan, team.rank, team.world) for step in range(run.step, plan.steps))
+            indices = (
+                rows(len(train), step, plan, team.rank, team.world)
+                for step in range(run.step, plan.steps)
+            )
             for batch in batches(train, indices, team):
                 team.seed(seed_of(plan.seed, run.step, team.rank))
                 _step(task, optimisers, schedules, batch, run, team, stop)
@@ -82,7 +100,8 @@ def fit(
                 run.take_stock()
                 if lost.is_set():
                     raise BadInput(
-                        f"{state}: another trainer has taken this folder over since this one stood still; "
+                        f"{state}: another trainer has taken this folder over since this one "
+                        "stood still; "
                         f"this one ends at step {run.step} and saves nothing more"
                     )
                 if row:
@@ -95,13 +114,15 @@ def fit(
                     team.barrier()  # torchrun ends all processes when the first one leaves
                     reason = stop.reason or "another process was told to stop"
                     log.say(
-                        f"NOT FINISHED: {reason}. The state is saved at step {run.step} of {plan.steps} in {state}; "
+                        f"NOT FINISHED: {reason}. The state is saved at step {run.step} of "
+                        f"{plan.steps} in {state}; "
                         f"run the same command again to go on."
                     )
                     sys.exit(UNFINISHED)
         except Diverged as error:
             log.say(
-                f"STOPPED: {error}; {run.kept()} in {state}. Running the same again ends the same way: lower "
+                f"STOPPED: {error}; {run.kept()} in {state}. Running the same again ends the same "
+                "way: lower "
                 f"learning_rate or set clip in the model's entry (training then starts anew)."
             )
             sys.exit(1)
@@ -111,7 +132,8 @@ def fit(
             publish(Result(_calibrated(run, average.module, valid), run.csv(), _summary(run, task)))
             run.forget()
             log.say(
-                f"FINISHED: {plan.steps} steps; best {_first_score(run)} {run.best:.4g} at step {run.best_step}, "
+                f"FINISHED: {plan.steps} steps; best {_first_score(run)} {run.best:.4g} at step "
+                f"{run.best_step}, "
                 f"whose weights are published."
             )
         team.barrier()
@@ -119,13 +141,17 @@ def fit(
 
 @contextlib.contextmanager
 def _one_trainer(state: Path, team: Team) -> Iterator[threading.Event]:
-    """The lock is rank 0's; the others wait for it, still without signal handlers, so that a refusal ends them too."""
+    """The lock is rank 0's; the others wait for it, still without signal handlers, so that a
+    refusal ends them too.
+    """
     with locked(state) if team.rank == 0 else contextlib.nullcontext(threading.Event()) as lost:
         team.barrier()
         yield lost
 
 
-def _step(task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run, team: Team, stop: Stop) -> None:
+def _step(
+    task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run, team: Team, stop: Stop
+) -> None:
     """One turn of each loss that the task yields, with its optimiser's step."""
     losses = task.losses(batch, run.step)
     while True:
@@ -134,11 +160,18 @@ def _step(task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run,
         if name is None:
             return
         optimiser = optimisers[name]
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        parameters = [
+            parameter for group in optimiser.param_groups for parameter in group["params"]
+        ]
         optimiser.zero_grad()
-        loss.backward(inputs=parameters)  # this optimiser's weights only: a GAN needs no requires_grad switches
+        loss.backward(
+            inputs=parameters
+        )  # this optimiser's weights only: a GAN needs no requires_grad switches
         record = torch.stack([loss.detach().float(), stop.flag])
-        if team.world > 1:  # gradients, batch-norm statistics and the loss in one all-reduce: the ranks stay replicas
+        if (
+            team.world > 1
+            # gradients, batch-norm statistics and the loss in one all-reduce: ranks stay replicas
+        ):
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
             statistics = [buffer for buffer in task.buffers() if buffer.is_floating_point()]
             team.mean_([*gradients, *statistics, record])
@@ -150,11 +183,15 @@ def _step(task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run,
         run.note(name, record)
 
 
-def _row(run: Run, averaged: Task, optimisers: dict, train: Examples, valid: Examples, team: Team) -> dict[str, float]:
-    """One row of the history; keeps the weights where the first validation score is the best since `judged_from`.
+def _row(
+    run: Run, averaged: Task, optimisers: dict, train: Examples, valid: Examples, team: Team
+) -> dict[str, float]:
+    """One row of the history; keeps the weights where the first validation score is the best since
+    `judged_from`.
 
-    The training score is taken as the validation score is, in evaluation mode, on a fixed part of the training set
-    as large as the validation set: dropout and moving weights cannot make it look worse than validation.
+    The training score is taken as the validation score is, in evaluation mode, on a fixed part of
+    the training set as large as the validation set: dropout and moving weights cannot make it look
+    worse than validation.
     """
     part = np.linspace(0, len(train) - 1, min(len(train), len(valid))).astype(np.int64)
     train_scores = _scores(averaged, train, part, run.plan, team)
@@ -165,15 +202,22 @@ def _row(run: Run, averaged: Task, optimisers: dict, train: Examples, valid: Exa
     return {
         "step": run.step,
         "epoch": run.step / (len(train) // run.plan.batch),
-        **{f"loss_{name}": losses.get(name, math.nan) for name in optimisers},  # one may have had no step since
+        **{
+            f"loss_{name}": losses.get(name, math.nan) for name in optimisers
+        },  # one may have had no step since
         **{f"train_{name}": value for name, value in train_scores.items()},
         **{f"valid_{name}": value for name, value in valid_scores.items()},
-        **{f"lr_{name}": float(optimiser.param_groups[0]["lr"]) for name, optimiser in optimisers.items()},
+        **{
+            f"lr_{name}": float(optimiser.param_groups[0]["lr"])
+            for name, optimiser in optimisers.items()
+        },
     }
 
 
 @torch.no_grad()
-def _scores(task: Task, data: Examples, index: np.ndarray, plan: Plan, team: Team) -> dict[str, float]:
+def _scores(
+    task: Task, data: Examples, index: np.ndarray, plan: Plan, team: Team
+) -> dict[str, float]:
     """Mean scores over the examples `index`, shared among the processes."""
     task.eval()
     team.seed(seed_of(plan.seed, "score", team.rank))
@@ -200,7 +244,9 @@ def _calibrated(run: Run, task: Task, valid: Examples) -> dict[str, Tensor]:
 
 
 def _warmed_up_average(decay: float) -> Callable:
-    """Exponential average whose memory grows with the steps done, so that a short run forgets its first weights too."""
+    """Exponential average whose memory grows with the steps done, so that a short run forgets its
+    first weights too.
+    """
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
@@ -212,12 +258,14 @@ def _warmed_up_average(decay: float) -> Callable:
 
 def _opening(run: Run) -> str:
     plan, team = run.plan, run.team
-    where = f"{team.world} process(es), {run.team.device.type}, {torch.get_num_threads()} thread(s) each"
+    where = f"{team.world} process(es), {team.device.type}"
+    where += f", {torch.get_num_threads()} thread(s) each"
     if run.resumes:
         return f"going on from step {run.step} of {plan.steps} ({where})"
     text = f"training {plan.steps} steps of {plan.batch} examples ({where})"
     if run.others():
-        text += f"; starting anew, the state in {run.folder} is of another configuration, code or training set"
+        text += f"; starting anew, the state in {run.folder} is of another configuration, code or"
+        text += " training set"
     return text
 
 

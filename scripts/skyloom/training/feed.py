@@ -1,7 +1,9 @@
-"""The order of things: which examples a process reads at a step, from which seed, and how they get to the device.
+"""The order of things: which examples a process reads at a step, from which seed, and how they get
+to the device.
 
-All randomness is a function of (seed, step, rank). There is no generator state to save, and a resumed run repeats the
-uninterrupted one to the last digit on the same device, thread count and number of processes.
+All randomness is a function of (seed, step, rank). There is no generator state to save, and a
+resumed run repeats the uninterrupted one to the last digit on the same device, thread count and
+number of processes.
 """
 
 import functools
@@ -25,11 +27,15 @@ def seed_of(*key) -> int:
 
 @functools.lru_cache(2)
 def _epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, "order", epoch))).numpy()
+    return torch.randperm(
+        n, generator=torch.Generator().manual_seed(seed_of(seed, "order", epoch))
+    ).numpy()
 
 
 def rows(n: int, step: int, plan: Plan, rank: int, world: int) -> np.ndarray:
-    """Indices, of `n` examples, that process `rank` of `world` reads at `step`; an epoch drops a short last batch."""
+    """Indices, of `n` examples, that process `rank` of `world` reads at `step`; an epoch drops a
+    short last batch.
+    """
     epoch, k = divmod(step, n // plan.batch)
     return _epoch_order(n, plan.seed, epoch)[k * plan.batch : (k + 1) * plan.batch][rank::world]
 
@@ -37,8 +43,8 @@ def rows(n: int, step: int, plan: Plan, rank: int, world: int) -> np.ndarray:
 def batches(data: Examples, indices: Iterable[np.ndarray], team: Team) -> Iterator[Batch]:
     """The batches on the team's device.
 
-    On the CPU the examples are read in place (a mapped file lies in the page cache). On a GPU they all move there
-    where they fit, else a thread reads one batch ahead.
+    On the CPU the examples are read in place (a mapped file lies in the page cache). On a GPU they
+    all move there where they fit, else a thread reads one batch ahead.
     """
     if team.device.type == "cpu":
         yield from (data[index] for index in indices)
@@ -48,7 +54,9 @@ def batches(data: Examples, indices: Iterable[np.ndarray], team: Team) -> Iterat
             rows_there = torch.from_numpy(index).to(team.device)
             yield {name: values[rows_there] for name, values in held.items()}
     else:
-        for batch in ahead(lambda index: {k: v.pin_memory() for k, v in data[index].items()}, indices):
+        for batch in ahead(
+            lambda index: {k: v.pin_memory() for k, v in data[index].items()}, indices
+        ):
             yield on_device(batch, team.device)
 
 
@@ -57,7 +65,9 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def ahead(read, indices: Iterable) -> Iterator:
-    """`read(index)` for each index, one ahead in a thread; reading releases the GIL, so that one is enough."""
+    """`read(index)` for each index, one ahead in a thread; reading releases the GIL, so that one is
+    enough.
+    """
     with ThreadPoolExecutor(1) as pool:
         pending = None
         for index in indices:

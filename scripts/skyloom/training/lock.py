@@ -1,6 +1,7 @@
 """One trainer at a time in a state folder: a lock file with the holder's name and a heartbeat.
 
-`flock` is not reliable on every parallel file system. Exclusive creation, rename and modification times are.
+`flock` is not reliable on every parallel file system. Exclusive creation, rename and modification
+times are.
 """
 
 import contextlib
@@ -16,19 +17,23 @@ from pathlib import Path
 from skyloom.cli import BadInput
 
 HEARTBEAT_SECONDS = 20
-STALE_SECONDS = 300  # a holder on another host is given up after this, since its pid cannot be asked for; below the ten
+# a holder on another host is given up after this, since its pid cannot be asked for; below the ten
+STALE_SECONDS = 300
 # minutes after which NCCL gives up the processes that wait for the first one
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[threading.Event]:
-    """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one lives.
+    """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one
+    lives.
 
-    The event that it gives is set where the lock is no longer ours: a process that stood still for `STALE_SECONDS`
-    (suspended, or its file system was) is taken over, and must leave the folder and the new lock alone.
+    The event that it gives is set where the lock is no longer ours: a process that stood still for
+    `STALE_SECONDS` (suspended, or its file system was) is taken over, and must leave the folder and
+    the new lock alone.
 
-    A retry may start on another node seconds after its predecessor was killed (out of memory, node failure). It waits
-    for the old heart to beat or to stay still, up to `STALE_SECONDS`: a refusal at once would use up the retries.
+    A retry may start on another node seconds after its predecessor was killed (out of memory, node
+    failure). It waits for the old heart to beat or to stay still, up to `STALE_SECONDS`: a refusal
+    at once would use up the retries.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
@@ -71,14 +76,17 @@ def _take(path: Path, mine: str) -> None:
             print(f"lock of {_name(holder)} taken over: that trainer is gone", file=sys.stderr)
         elif _is_here(holder) or _beats(path, theirs, silence):
             raise BadInput(
-                f"{path.parent}: another trainer works here, {_name(holder)}, last sign of life {silence:.0f} s ago; "
+                f"{path.parent}: another trainer works here, {_name(holder)}, last sign of life "
+                f"{silence:.0f} s ago; "
                 f"wait for it or cancel it"
             )
     raise BadInput(f"{path}: several trainers compete for this folder; start one only")
 
 
 def _look(path: Path) -> tuple[str | None, float]:
-    """What the lock says and its age [s] by the file system's own clock (hosts' clocks differ); None if it is gone."""
+    """What the lock says and its age [s] by the file system's own clock (hosts' clocks differ);
+    None if it is gone.
+    """
     probe = path.with_name(f".clock.{socket.gethostname()}.{os.getpid()}")
     try:
         probe.touch()
@@ -95,8 +103,13 @@ def _look(path: Path) -> tuple[str | None, float]:
 
 
 def _beats(path: Path, theirs: str, silence: float) -> bool:
-    """Watch a lock of another host: True at its next heartbeat, False when it is stale, gone or another's by then."""
-    print(f"{path.parent}: the lock of {_name(_holder(theirs))} is watched for a sign of life", file=sys.stderr)
+    """Watch a lock of another host: True at its next heartbeat, False when it is stale, gone or
+    another's by then.
+    """
+    print(
+        f"{path.parent}: the lock of {_name(_holder(theirs))} is watched for a sign of life",
+        file=sys.stderr,
+    )
     while silence <= STALE_SECONDS:
         time.sleep(HEARTBEAT_SECONDS / 4)
         before = silence
@@ -109,7 +122,9 @@ def _beats(path: Path, theirs: str, silence: float) -> bool:
 
 
 def _set_aside(path: Path, judged: str) -> None:
-    """Remove the lock that was judged stale, and no other: a rename is atomic, a look and an unlink are not."""
+    """Remove the lock that was judged stale, and no other: a rename is atomic, a look and an unlink
+    are not.
+    """
     aside = path.with_name(f".stale.{socket.gethostname()}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, aside)
@@ -132,13 +147,16 @@ def _is_here(holder: dict) -> bool:
 
 def _is_stale(holder: dict, silence: float) -> bool:
     if _is_here(holder):
-        # The birth time guards against a pid that was given to another process: in a container ours is often 7.
+        # The birth time guards against a pid that was given to another process: in a container ours
+        # is often 7.
         return _born(holder["pid"]) is None or _born(holder["pid"]) != holder.get("born")
     return silence > STALE_SECONDS
 
 
 def _boot() -> str:
-    """The kernel's number of this boot: two machines may have one name, and a pid says nothing about the other."""
+    """The kernel's number of this boot: two machines may have one name, and a pid says nothing
+    about the other.
+    """
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
@@ -153,7 +171,9 @@ def _born(pid: int) -> str | None:
             return None
         return _born_without_proc(pid)
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]  # a zombie trains nothing; field 22 of proc(5) is the start time
+    return (
+        None if fields[0] == "Z" else fields[19]
+    )  # a zombie trains nothing; field 22 of proc(5) is the start time
 
 
 def _born_without_proc(pid: int) -> str | None:
@@ -168,7 +188,8 @@ def _born_without_proc(pid: int) -> str | None:
 
 def _name(holder: dict) -> str:
     job = f", Slurm job {holder['job']}" if holder.get("job") else ""
-    return f"host {holder['host']}, pid {holder['pid']}{job}, since {holder.get('since', 'an unknown time')}"
+    since = holder.get("since", "an unknown time")
+    return f"host {holder['host']}, pid {holder['pid']}{job}, since {since}"
 
 
 def _beat(path: Path, mine: str, done: threading.Event, lost: threading.Event) -> None:
@@ -177,7 +198,9 @@ def _beat(path: Path, mine: str, done: threading.Event, lost: threading.Event) -
             with open(path) as file:
                 if file.read() != mine:
                     return lost.set()
-                os.utime(file.fileno())  # the very file that was read, whatever has come into its place since
+                os.utime(
+                    file.fileno()
+                )  # the very file that was read, whatever has come into its place since
         except FileNotFoundError:
             return lost.set()
         except OSError:  # the file system may come back

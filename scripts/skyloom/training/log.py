@@ -1,4 +1,6 @@
-"""What one sees of a run: history.csv, TensorBoard, and a bar on a terminal or sparse lines in a log file."""
+"""What one sees of a run: history.csv, TensorBoard, and a bar on a terminal or sparse lines in a
+log file.
+"""
 
 import contextlib
 import math
@@ -16,7 +18,9 @@ LINE_SECONDS = 60  # between two lines in a log file
 
 
 class Log:
-    """Speaks on rank 0 only. TensorBoard's files and train.log, all attempts' lines, stay in the state folder."""
+    """Speaks on rank 0 only. TensorBoard's files and train.log, all attempts' lines, stay in the
+    state folder.
+    """
 
     def __init__(self, run: Run, quiet: bool = False):
         self.run, self.plan, self.quiet = run, run.plan, quiet
@@ -30,7 +34,9 @@ class Log:
         self.board = SummaryWriter(str(board), purge_step=run.step + 1)
         if sys.stderr.isatty():
             batch, steps = self.plan.batch, self.plan.steps
-            self.bar = tqdm(total=steps * batch, initial=run.step * batch, unit=" examples", unit_scale=True)
+            self.bar = tqdm(
+                total=steps * batch, initial=run.step * batch, unit=" examples", unit_scale=True
+            )
 
     def row(self, values: dict[str, float]) -> None:
         """Add one row to the history."""
@@ -57,27 +63,37 @@ class Log:
             rate = (self.run.step - self.begin_step) / (now - self.begin)  # steps/s
             left = tqdm.format_interval((self.plan.steps - self.run.step) / rate)
             self.say(
-                f"step {self.run.step}/{self.plan.steps}  {rate * self.plan.batch:.4g} examples/s  {left} left  "
+                f"step {self.run.step}/{self.plan.steps}  {rate * self.plan.batch:.4g} examples/s "
+                f" {left} left  "
                 f"{self._latest()}"
             )
 
     def say(self, text: str) -> None:
-        """A line to stderr, and with the time to train.log: Snakemake deletes its own log when it tries again."""
+        """A line to stderr, and with the time to train.log: Snakemake deletes its own log when it
+        tries again.
+        """
         if self.quiet:
             return
         tqdm.write(text, file=sys.stderr)
         sys.stderr.flush()
-        with contextlib.suppress(OSError), open(self.run.folder / "train.log", "a") as file:  # a full disc: see close
+        with (
+            contextlib.suppress(OSError),
+            open(self.run.folder / "train.log", "a") as file,
+        ):  # a full disc: see close
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
 
     def close(self) -> None:
         if not self.quiet:
             if self.bar is not None:
                 self.bar.close()
-            with contextlib.suppress(OSError):  # on a full disc, which the state's own message tells
+            with contextlib.suppress(
+                OSError
+            ):  # on a full disc, which the state's own message tells
                 self.board.close()
 
     def _latest(self) -> str:
         names = ("loss_", "valid_")
         row = self.run.history[-1] if self.run.history else {}
-        return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name.startswith(names))
+        return "  ".join(
+            f"{name} {value:.4g}" for name, value in row.items() if name.startswith(names)
+        )

@@ -1,7 +1,8 @@
 """What survives a kill: the whole state of a run in one file, replaced atomically.
 
-The file is named by a digest of configuration, data, code and number of processes. A changed configuration therefore
-starts anew, and one that was changed back goes on. Rank 0 writes; the ranks are replicas.
+The file is named by a digest of configuration, data, code and number of processes. A changed
+configuration therefore starts anew, and one that was changed back goes on. Rank 0 writes; the ranks
+are replicas.
 """
 
 import hashlib
@@ -19,7 +20,9 @@ from skyloom.cli import BadInput, atomic
 from skyloom.training.task import Plan
 from skyloom.training.team import Team
 
-SAVING_SHARE = 0.01  # of the time may go into saving at each row of the history, on top of `plan.save_minutes`
+SAVING_SHARE = (
+    0.01  # of the time may go into saving at each row of the history, on top of `plan.save_minutes`
+)
 
 
 class Diverged(ArithmeticError):
@@ -27,7 +30,9 @@ class Diverged(ArithmeticError):
 
 
 class Run:
-    """Position, history, best weights and all parts (networks, optimisers, schedules) of one training run."""
+    """Position, history, best weights and all parts (networks, optimisers, schedules) of one
+    training run.
+    """
 
     KEPT = "step", "history", "sums", "best", "best_step", "best_weights", "seconds", "resumes"
 
@@ -39,8 +44,13 @@ class Run:
         self.best, self.best_step, self.best_weights = math.inf, 0, None
         self.seconds, self.resumes = 0.0, 0
         self.since = self.saved = time.monotonic()
-        self.saved_step, self.saving = None, 0.0  # at which step the file was written, and how long that took [s]
-        self.pending: list[tuple[int, str, Tensor]] = []  # (step, name, [loss, stop flag]) not read back yet
+        self.saved_step, self.saving = (
+            None,
+            0.0,
+        )  # at which step the file was written, and how long that took [s]
+        self.pending: list[
+            tuple[int, str, Tensor]
+        ] = []  # (step, name, [loss, stop flag]) not read back yet
         self.told_to_stop = False
 
     def load(self) -> None:
@@ -66,7 +76,9 @@ class Run:
         """
         if self.team.rank:
             return
-        for name, value in self.parts["task"].named_parameters():  # a finite loss can have a gradient that is not
+        for name, value in self.parts[
+            "task"
+        ].named_parameters():  # a finite loss can have a gradient that is not
             if not value.isfinite().all():
                 raise Diverged(f"the weight '{name}' is not finite after step {self.step}")
         begin = time.monotonic()
@@ -80,20 +92,27 @@ class Run:
                 part.write_bytes(buffer.getbuffer())
         except OSError as error:
             raise BadInput(
-                f"{self.path}: {error.strerror}; {self.kept()}. Free some space and run the same command again"
+                f"{self.path}: {error.strerror}; {self.kept()}. Free some space and run the same "
+                "command again"
             ) from error
         self.saved, self.saved_step = time.monotonic(), self.step
         self.saving = self.saved - begin
 
     def due(self, row: bool) -> bool:
-        """Time to save: each row of the history as long as that is cheap, and every `save_minutes` in any case."""
+        """Time to save: each row of the history as long as that is cheap, and every `save_minutes`
+        in any case.
+        """
         elapsed = time.monotonic() - self.saved
-        return elapsed > 60 * self.plan.save_minutes or (row and elapsed * SAVING_SHARE > self.saving)
+        return elapsed > 60 * self.plan.save_minutes or (
+            row and elapsed * SAVING_SHARE > self.saving
+        )
 
     def kept(self) -> str:
         """What a person finds after a failure."""
         return (
-            f"the state of step {self.saved_step} is kept" if self.saved_step is not None else "no state was saved yet"
+            f"the state of step {self.saved_step} is kept"
+            if self.saved_step is not None
+            else "no state was saved yet"
         )
 
     def note(self, name: str, record: Tensor) -> None:
@@ -124,13 +143,21 @@ class Run:
             raise Diverged(f"the validation score '{name}' is {score} at step {self.step}")
         if score < self.best:
             self.best, self.best_step = score, self.step
-            self.best_weights = {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+            self.best_weights = {
+                key: value.detach().cpu().clone() for key, value in module.state_dict().items()
+            }
 
     def csv(self) -> str:
         """The history as CSV text; numbers in full, so that equal histories are equal files."""
         names = list(self.history[0]) if self.history else ["step"]
         return (
-            "\n".join([",".join(names), *(",".join(repr(row[name]) for name in names) for row in self.history)]) + "\n"
+            "\n".join(
+                [
+                    ",".join(names),
+                    *(",".join(repr(row[name]) for name in names) for row in self.history),
+                ]
+            )
+            + "\n"
         )
 
     def forget(self) -> None:

@@ -1,4 +1,6 @@
-"""The processes of one training run, and why they should stop. Never reads SLURM_* (a job has one task, see DESIGN)."""
+"""The processes of one training run, and why they should stop. Never reads SLURM_* (a job has one
+task, see DESIGN).
+"""
 
 import contextlib
 import os
@@ -12,20 +14,25 @@ from torch import Tensor
 
 
 class Team:
-    """The processes that torchrun started, or this one alone; each has a device of its own and the same weights."""
+    """The processes that torchrun started, or this one alone; each has a device of its own and the
+    same weights.
+    """
 
     def __enter__(self) -> "Team":
         self.rank, self.world = 0, 1
         if torch.cuda.is_available():
             self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
             torch.cuda.set_device(self.device)
-            # The same sums in the same order each time, as far as CUDA can: a resumed run then repeats exactly.
+            # The same sums in the same order each time, as far as CUDA can: a resumed run then
+            # repeats exactly.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = False
         else:
             self.device = torch.device("cpu")
-        self.check_every = 10 if self.device.type == "cuda" else 1  # steps; reading a GPU's numbers makes the host wait
+        self.check_every = (
+            10 if self.device.type == "cuda" else 1
+        )  # steps; reading a GPU's numbers makes the host wait
         if dist.is_torchelastic_launched():
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
             self.rank, self.world = dist.get_rank(), dist.get_world_size()
@@ -43,17 +50,25 @@ class Team:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """bf16 on CUDA; fp32 on the CPU, for the same results on every CPU."""
-        return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
+        return (
+            torch.autocast("cuda", torch.bfloat16)
+            if self.device.type == "cuda"
+            else contextlib.nullcontext()
+        )
 
     def sum_(self, tensors: Iterable[Tensor], scale: float = 1.0) -> None:
-        """Replace the tensors by their sum over all processes times `scale`, in one flat all-reduce."""
+        """Replace the tensors by their sum over all processes times `scale`, in one flat
+        all-reduce.
+        """
         if self.world == 1:
             return
         tensors = list(tensors)
         flat = torch.cat([tensor.reshape(-1).to(tensors[-1].dtype) for tensor in tensors])
         dist.all_reduce(flat)
         flat *= scale
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, part in zip(
+            tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True
+        ):
             tensor.copy_(part.view_as(tensor))
 
     def mean_(self, tensors: Iterable[Tensor]) -> None:
@@ -67,7 +82,8 @@ class Team:
 class Stop:
     """Notes that this process should stop: a signal came, or the time is up.
 
-    `flag` is the answer as a tensor. It travels with each loss, so that all processes learn of it at the same step.
+    `flag` is the answer as a tensor. It travels with each loss, so that all processes learn of it
+    at the same step.
     """
 
     SIGNALS = signal.SIGTERM, signal.SIGUSR1, signal.SIGINT

@@ -1,31 +1,29 @@
-"""What a careful person would do without a network: a few statistics of each image, and a learner from a textbook.
+"""What a careful person would do without a network: a few statistics of each image, and a learner
+from a textbook.
 
-| `module` | statistics of an image | keys |
-|---|---|---|
-| `deviation` | ln of its standard deviation: on standardised images this knows nothing | |
-| `slope` | exponent of its power spectrum | `low`, `high` [cycles an image] |
-| `power` | log power in rings of unit width | `low`, `high` |
-| `moments` | skewness and excess kurtosis of its pixels | |
-| `gradients` | histograms of oriented gradients by place, not normalised | `cells`, `orientations`, `symmetries` |
-| `structure` | structure functions of differences of order one to four | |
-| `scattering` | wavelet scattering, orders one and two | `scales`, `angles`, `symmetries` |
-| `joined` | those of `structure`, `scattering` and `power` together: what `hybrid` is told | theirs |
-| `hog` | histograms of oriented gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` |
-| `pooled_hog` | the same without a place | `pixels` or `cells`, `orientations` |
+| `module` | statistics of an image | keys | |---|---|---| | `deviation` | ln of its standard
+deviation: on standardised images this knows nothing | | | `slope` | exponent of its power spectrum
+| `low`, `high` [cycles an image] | | `power` | log power in rings of unit width | `low`, `high` | |
+`moments` | skewness and excess kurtosis of its pixels | | | `gradients` | histograms of oriented
+gradients by place, not normalised | `cells`, `orientations`, `symmetries` | | `structure` |
+structure functions of differences of order one to four | | | `scattering` | wavelet scattering,
+orders one and two | `scales`, `angles`, `symmetries` | | `joined` | those of `structure`,
+`scattering` and `power` together: what `hybrid` is told | theirs | | `hog` | histograms of oriented
+gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` | | `pooled_hog`
+| the same without a place | `pixels` or `cells`, `orientations` |
 
-With `symmetries`, statistics that know a direction are averaged over the eight symmetries of the square. Networks see
-all eight in training and in prediction, and a baseline that is refused them is beaten by that alone.
+With `symmetries`, statistics that know a direction are averaged over the eight symmetries of the
+square. Networks see all eight in training and in prediction, and a baseline that is refused them is
+beaten by that alone.
 
-| `learner` | `learns` | hyper-parameters, each a list in the entry |
-|---|---|---|
-| `logistic` | `class` | `C` |
-| `lda` | `class` | (Ledoit-Wolf shrinkage) |
-| `svm` | `class` | `C`, `gamma`; Gaussian kernel |
-| `ridge` | `index` | `alpha` |
-| `svr` | `index` | `C`, `gamma`, `epsilon`; Gaussian kernel |
+| `learner` | `learns` | hyper-parameters, each a list in the entry | |---|---|---| | `logistic` |
+`class` | `C` | | `lda` | `class` | (Ledoit-Wolf shrinkage) | | `svm` | `class` | `C`, `gamma`;
+Gaussian kernel | | `ridge` | `index` | `alpha` | | `svr` | `index` | `C`, `gamma`, `epsilon`;
+Gaussian kernel |
 
-All are fitted to the training split. Validation chooses hyper-parameters, turns scores into probabilities (Platt 1999),
-sets the threshold of `balanced` and the width of `spread`; nothing sees the test split.
+All are fitted to the training split. Validation chooses hyper-parameters, turns scores into
+probabilities (Platt 1999), sets the threshold of `balanced` and the width of `spread`; nothing sees
+the test split.
 """
 
 from collections.abc import Callable
@@ -59,41 +57,52 @@ DECIMALS = 6  # of ln(deviation): what stands behind them is the rounding of flo
 
 
 def fit(entry: dict, examples, seed: int) -> dict:
-    """The fitted state, tensors and plain Python, of the baseline `entry["module"]` with `entry["learner"]`.
+    """The fitted state, tensors and plain Python, of the baseline `entry["module"]` with
+    `entry["learner"]`.
 
-    Parameters
-    ----------
-    entry : `module`, `learner`, `learns`, and their keys from the tables above; every hyper-parameter is a list, of
+    Parameters ----------
+    entry : `module`, `learner`, `learns`, and their keys from the tables above; every
+        hyper-parameter is a list, of
         which the value with the least loss on validation (cross entropy, or squared error) is taken
     examples : of `skyloom.turbulence.data.examples`
     seed : unused: nothing here is drawn
 
-    Returns
-    -------
-    the learner as `skops`, its hyper-parameters `chosen`, the `threshold` [logit] of `balanced` or the `spread`
+    Returns ------- the learner as `skops`, its hyper-parameters `chosen`, the `threshold` [logit]
+    of `balanced` or the `spread`
 
-    Raises
-    ------
-    BadInput : an unknown module, a learner that does not learn this, a key that does not fit the images, training or
+    Raises ------
+    BadInput : an unknown module, a learner that does not learn this, a key that does not fit the
+        images, training or
         validation with one class only
     """
     check(entry)
     learn = LEARNERS[entry["learner"]]
-    kept = {key: entry[key] for key in (*MODULES[entry["module"]].keys, "module", "learns") if key in entry}
+    kept = {
+        key: entry[key]
+        for key in (*MODULES[entry["module"]].keys, "module", "learns")
+        if key in entry
+    }
     columns, truth = table(kept, examples.train)
     seen, known = table(kept, examples.valid)
     best, chosen, loss = None, {}, np.inf
     for settings in ParameterGrid({name: entry[name] for name in learn.grid}):
-        model = make_pipeline(StandardScaler(), learn.make(columns.shape[1], **settings)).fit(columns, truth)
+        model = make_pipeline(StandardScaler(), learn.make(columns.shape[1], **settings)).fit(
+            columns, truth
+        )
         if entry["learns"] == "class":
-            model = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid").fit(seen, known)
+            model = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid").fit(
+                seen, known
+            )
             found = log_loss(known, model.predict_proba(seen))
         else:
             found = mean_squared_error(known, model.predict(seen))
         if found < loss:
             best, chosen, loss = model, settings, found
     if best is None:
-        raise BadInput(f"baseline {entry['module']}: the loss on validation is not finite for any hyper-parameter")
+        raise BadInput(
+            f"baseline {entry['module']}: the loss on validation is not finite for any "
+            "hyper-parameter"
+        )
     state = kept | {"chosen": chosen}
     state["skops"] = torch.frombuffer(bytearray(skops.io.dumps(best)), dtype=torch.uint8)
     if entry["learns"] == "class":
@@ -104,8 +113,10 @@ def fit(entry: dict, examples, seed: int) -> dict:
 def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tensor]:
     """What networks predict too, (n, 1) each.
 
-    class : `prediction`, the probability of the steeper index, and `balanced`, the same moved so that 0.5 is the
-        threshold of the best balanced accuracy on validation; index : `prediction` and its 1-sigma `spread`, one number
+    class : `prediction`, the probability of the steeper index, and `balanced`, the same moved so
+        that 0.5 is the
+        threshold of the best balanced accuracy on validation; index : `prediction` and its 1-sigma
+            `spread`, one number
     """
     model = skops.io.loads(state["skops"].numpy().tobytes(), trusted=TRUSTED)
     columns = compute(state, batch)
@@ -115,29 +126,39 @@ def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tens
     else:
         values = model.predict(columns)
         found = {"prediction": values, "spread": np.full(len(values), state["spread"])}
-    return {name: torch.from_numpy(values.astype(np.float32))[:, None] for name, values in found.items()}
+    return {
+        name: torch.from_numpy(values.astype(np.float32))[:, None] for name, values in found.items()
+    }
 
 
 def check(entry: dict) -> None:
     """Refuse an entry of which no baseline can be made."""
     if entry["module"] not in MODULES:
-        raise BadInput(f"baseline module {entry['module']!r} is unknown; expected one of {', '.join(MODULES)}")
+        raise BadInput(
+            f"baseline module {entry['module']!r} is unknown; expected one of {', '.join(MODULES)}"
+        )
     able = [name for name, learner in LEARNERS.items() if learner.learns == entry["learns"]]
     if entry["learner"] not in able:
         raise BadInput(
-            f"baseline {entry['module']}: learner {entry['learner']!r} does not learn {entry['learns']!r};"
+            f"baseline {entry['module']}: learner {entry['learner']!r} does not learn "
+            f"{entry['learns']!r};"
             f" expected one of {', '.join(able)}"
         )
 
 
 def table(entry: dict, split) -> tuple[np.ndarray, np.ndarray]:
     """Statistics (n, feature) and truth (n,), label or index, of one split of the examples."""
-    batches = [split[rows] for rows in np.array_split(np.arange(len(split)), -(-len(split) // CHUNK))]
+    batches = [
+        split[rows] for rows in np.array_split(np.arange(len(split)), -(-len(split) // CHUNK))
+    ]
     columns = np.concatenate([compute(entry, batch) for batch in batches])
     name = "label" if entry["learns"] == "class" else "index"
     truth = np.concatenate([batch[name].numpy() for batch in batches]).astype(np.float64)
     if name == "label" and len(np.unique(truth)) < 2:
-        raise BadInput(f"baseline {entry['module']}: {len(truth)} examples of one class found, expected two classes")
+        raise BadInput(
+            f"baseline {entry['module']}: {len(truth)} examples of one class found, expected "
+            "two classes"
+        )
     return columns, truth
 
 
@@ -147,21 +168,30 @@ def compute(entry: dict, batch: dict[str, Tensor]) -> np.ndarray:
 
 
 def _averaged(images: np.ndarray, entry: dict) -> np.ndarray:
-    """The statistics of images, over the symmetries of the square where they know a direction and are asked for it."""
+    """The statistics of images, over the symmetries of the square where they know a direction and
+    are asked for it.
+    """
     module = MODULES[entry["module"]]
     if not module.turns or not entry.get("symmetries"):
         return np.asarray(module.compute(images, entry), np.float64)
     turned = [
-        np.rot90(side, quarter, (1, 2)) for side in (images, images.swapaxes(1, 2)) for quarter in range(module.turns)
+        np.rot90(side, quarter, (1, 2))
+        for side in (images, images.swapaxes(1, 2))
+        for quarter in range(module.turns)
     ]
-    return np.mean([module.compute(np.ascontiguousarray(each), entry) for each in turned], axis=0, dtype=np.float64)
+    return np.mean(
+        [module.compute(np.ascontiguousarray(each), entry) for each in turned],
+        axis=0,
+        dtype=np.float64,
+    )
 
 
 def _logits(model: CalibratedClassifierCV, columns: np.ndarray) -> np.ndarray:
     return logit(np.clip(model.predict_proba(columns)[:, 1], SURE, 1 - SURE))
 
 
-# --- statistics ----------------------------------------------------------------------------------------------------
+# --- statistics
+# --------------------------------------------------------------------------------------------------
 
 
 def _deviation(images: np.ndarray, entry: dict) -> np.ndarray:
@@ -174,7 +204,8 @@ def _rings(images: np.ndarray, entry: dict) -> tuple[np.ndarray, np.ndarray]:
     band = (k >= entry["low"]) & (k <= (entry["high"] or k[-1]))
     if band.sum() < 2:
         raise BadInput(
-            f"baseline {entry['module']}: low {entry['low']} and high {entry['high']} leave {band.sum()} rings of the"
+            f"baseline {entry['module']}: low {entry['low']} and high {entry['high']} leave "
+            f"{band.sum()} rings of the"
             f" {k[-1]} of {images.shape[-1]} pixels; expected two at least"
         )
     return k[band], power[:, band]
@@ -191,7 +222,9 @@ def _power(images: np.ndarray, entry: dict) -> np.ndarray:
 
 def _moments(images: np.ndarray, entry: dict) -> np.ndarray:
     pixels = images.reshape(len(images), -1)
-    return np.nan_to_num(np.stack([skew(pixels, axis=1), kurtosis(pixels, axis=1)], 1))  # NaN: a flat image
+    return np.nan_to_num(
+        np.stack([skew(pixels, axis=1), kurtosis(pixels, axis=1)], 1)
+    )  # NaN: a flat image
 
 
 def _gradients(images: np.ndarray, entry: dict) -> np.ndarray:
@@ -208,7 +241,9 @@ def _scattering(images: np.ndarray, entry: dict) -> np.ndarray:
 
 
 def _joined(images: np.ndarray, entry: dict) -> np.ndarray:
-    parts = [_averaged(images, entry | {"module": name}) for name in ("structure", "scattering", "power")]
+    parts = [
+        _averaged(images, entry | {"module": name}) for name in ("structure", "scattering", "power")
+    ]
     return np.concatenate(parts, 1)
 
 
@@ -223,14 +258,21 @@ def _pooled_hog(images: np.ndarray, entry: dict) -> np.ndarray:
 def _divided(images: np.ndarray, entry: dict) -> tuple[np.ndarray, int]:
     """The middle of the images that whole cells cover, and the pixels along a cell.
 
-    "12 cells" can mean cells of 12 pixels, as many as fit (`pixels: 12`), or 12 by 12 cells an image (`cells: 12`).
+    "12 cells" can mean cells of 12 pixels, as many as fit (`pixels: 12`), or 12 by 12 cells an
+    image (`cells: 12`).
     """
     n, pixels, cells = images.shape[-1], entry.get("pixels"), entry.get("cells")
     if (pixels is None) == (cells is None):
-        raise BadInput(f"baseline {entry['module']}: pixels {pixels} and cells {cells}; expected one of the two")
+        raise BadInput(
+            f"baseline {entry['module']}: pixels {pixels} and cells {cells}; expected one "
+            "of the two"
+        )
     if not 1 <= (pixels or cells) <= n:
         name = "cells" if pixels is None else "pixels"
-        raise BadInput(f"baseline {entry['module']}: {name} is {pixels or cells}; expected 1 to the images' {n} pixels")
+        raise BadInput(
+            f"baseline {entry['module']}: {name} is {pixels or cells}; expected 1 to the images' "
+            f"{n} pixels"
+        )
     pixels = pixels or n // cells
     cells = cells or n // pixels
     first = (n - cells * pixels) // 2
@@ -239,7 +281,9 @@ def _divided(images: np.ndarray, entry: dict) -> tuple[np.ndarray, int]:
 
 
 class Module(NamedTuple):
-    """Statistics, the entry's keys that they read, and how many quarter turns of an image they tell apart, 0: none."""
+    """Statistics, the entry's keys that they read, and how many quarter turns of an image they tell
+    apart, 0: none.
+    """
 
     compute: Callable[[np.ndarray, dict], np.ndarray]
     keys: tuple[str, ...] = ()
@@ -260,7 +304,8 @@ MODULES = {
 }
 
 
-# --- learners ------------------------------------------------------------------------------------------------------
+# --- learners
+# --------------------------------------------------------------------------------------------------
 
 
 def _svm(features: int, C: float, gamma: float) -> SVC:
@@ -283,8 +328,12 @@ class Learner(NamedTuple):
 
 
 LEARNERS = {
-    "logistic": Learner("class", lambda features, C: LogisticRegression(C=C, max_iter=1000), ("C",)),
-    "lda": Learner("class", lambda features: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
+    "logistic": Learner(
+        "class", lambda features, C: LogisticRegression(C=C, max_iter=1000), ("C",)
+    ),
+    "lda": Learner(
+        "class", lambda features: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    ),
     "svm": Learner("class", _svm, ("C", "gamma")),
     "ridge": Learner("index", lambda features, alpha: Ridge(alpha=alpha), ("alpha",)),
     "svr": Learner("index", _svr, ("C", "gamma", "epsilon")),

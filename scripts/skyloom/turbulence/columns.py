@@ -27,7 +27,8 @@ COMMON = {*GAS, *SCHEME, *BOX}
 DESCRIPTIONS = {
     "seed": "seed of the initial velocity field, -1 unknown",
     "index": "index of the initial velocity power spectrum, NaN unknown",
-    "mach": "3D rms velocity over sound speed: initial where the simulation is ours or the config states it, "
+    "mach": "3D rms velocity over sound speed: initial where the simulation is ours or the config "
+    "states it, "
     "else as read",
     "time_myr": "time since the beginning [Myr]",
     "steps": "time steps, -1 unknown",
@@ -36,28 +37,38 @@ DESCRIPTIONS = {
 }
 
 
-def column_maps(simulations: Iterable[Simulation], pixels: int | None, refine: dict | None = None) -> xr.Dataset:
+def column_maps(
+    simulations: Iterable[Simulation], pixels: int | None, refine: dict | None = None
+) -> xr.Dataset:
     """Project simulations of one box, one after the other; memory for one of them and for the maps.
 
-    Parameters
-    ----------
+    Parameters ----------
     pixels : of a side of the maps; None: as many as the finest cells of the first simulation
-    refine : {"thresholds", "expand"} of `refine.mimic`, which uniform grids then go through; None: none
+    refine : {"thresholds", "expand"} of `refine.mimic`, which uniform grids then go through; None:
+        none
 
-    A simulation that has failed gets `ok` = 0 and NaN maps, and its reason goes to stderr and the attribute `failures`.
-    Raises BadInput where boxes, sound speeds or schemes differ, or where all simulations have failed.
+    A simulation that has failed gets `ok` = 0 and NaN maps, and its reason goes to stderr and the
+    attribute `failures`. Raises BadInput where boxes, sound speeds or schemes differ, or where all
+    simulations have failed.
     """
     maps, facts, shares, attributes = [], [], [], {}
     notes: dict[str, dict] = {"failures": {}, "remarks": {}}
     for simulation in simulations:
-        label = str(simulation.facts["seed"]) if simulation.facts["seed"] >= 0 else simulation.path.name
+        label = (
+            str(simulation.facts["seed"]) if simulation.facts["seed"] >= 0 else simulation.path.name
+        )
         if simulation.remarks:
             notes["remarks"][label] = list(simulation.remarks)
         mean_column = simulation.mean_density * simulation.box_pc * PC_CM
-        facts.append({**simulation.facts, "ok": int(simulation.gas is not None), "mean_column": mean_column})
+        facts.append(
+            {**simulation.facts, "ok": int(simulation.gas is not None), "mean_column": mean_column}
+        )
         if simulation.gas is None:
             notes["failures"][label] = simulation.failure
-            print(f"warning: {simulation.path}: seed {label} left out: {simulation.failure}", file=sys.stderr)
+            print(
+                f"warning: {simulation.path}: seed {label} left out: {simulation.failure}",
+                file=sys.stderr,
+            )
             maps.append(None)
             continue
         _agree(attributes, _attributes(simulation), simulation)
@@ -71,7 +82,9 @@ def column_maps(simulations: Iterable[Simulation], pixels: int | None, refine: d
         failures = "; ".join(notes["failures"].values()) or "none was given"
         raise BadInput(f"no simulation to project, {len(maps)} have failed: {failures}")
     empty = np.full((2, len(AXES), pixels, pixels), np.nan, np.float32)
-    column, centroid = np.moveaxis(np.stack([empty if pair is None else pair for pair in maps]), 1, 0)
+    column, centroid = np.moveaxis(
+        np.stack([empty if pair is None else pair for pair in maps]), 1, 0
+    )
     attributes |= {name: json.dumps(entries) for name, entries in notes.items()}
     if refine:
         attributes |= {"refine": json.dumps(refine), "refine_volume_share": np.mean(shares, axis=0)}
@@ -80,12 +93,17 @@ def column_maps(simulations: Iterable[Simulation], pixels: int | None, refine: d
 
 def _coarsened(simulation: Simulation, refine: dict) -> tuple[Cube, np.ndarray]:
     if isinstance(simulation.gas, Cells):
-        raise BadInput(f"{simulation.path}: already refined adaptively; expected a uniform grid for the mimic of it")
+        raise BadInput(
+            f"{simulation.path}: already refined adaptively; expected a uniform grid for the "
+            "mimic of it"
+        )
     return mimic(simulation.gas, refine["thresholds"], refine["expand"])
 
 
 def _attributes(simulation: Simulation) -> dict:
-    """What holds for all simulations of a file. Of an unknown scheme `order` and `initial_kmax` are 0."""
+    """What holds for all simulations of a file. Of an unknown scheme `order` and `initial_kmax` are
+    0.
+    """
     gas, source = simulation.gas, simulation.attributes
     return {
         **{key: source.get(key, np.nan) for key in GAS},
@@ -101,7 +119,8 @@ def _attributes(simulation: Simulation) -> dict:
 
 
 def _agree(attributes: dict, found: dict, simulation: Simulation) -> None:
-    """Take the first simulation's attributes; refuse another whose `COMMON` ones differ, of a number by more than 1 %.
+    """Take the first simulation's attributes; refuse another whose `COMMON` ones differ, of a
+    number by more than 1 %.
 
     What else the attributes of a source say is dropped where it differs.
     """
@@ -114,28 +133,48 @@ def _agree(attributes: dict, found: dict, simulation: Simulation) -> None:
         else:
             same = np.array_equal(value, expected)
         if not same and key in COMMON:
-            raise BadInput(f"{simulation.path}: {key} is {value}; expected {expected}, as in the simulations before it")
+            raise BadInput(
+                f"{simulation.path}: {key} is {value}; expected {expected}, as in the simulations "
+                "before it"
+            )
         if not same:
             del attributes[key]
 
 
 def dataset(
-    column: np.ndarray, centroid: np.ndarray, facts: list[dict], attributes: dict, axes: tuple[str, ...] = tuple(AXES)
+    column: np.ndarray,
+    centroid: np.ndarray,
+    facts: list[dict],
+    attributes: dict,
+    axes: tuple[str, ...] = tuple(AXES),
 ) -> xr.Dataset:
-    """The file's contents. column, centroid : (simulation, axis, y, x); facts : of each simulation `FACTS`, `ok` and
-    `mean_column` [g cm-2]."""
+    """The file's contents. column, centroid : (simulation, axis, y, x); facts : of each simulation
+    `FACTS`, `ok` and `mean_column` [g cm-2].
+    """
     dims = ("simulation", "axis", "y", "x")
     mean = float(np.mean([row["mean_column"] for row in facts if row["ok"]]))
     about = "line-of-sight velocity weighted by density"
     if "refine" in attributes and attributes["source"] == "simulated":
         about += ", of the uniform grid: not coarsened"
     data = xr.Dataset(attrs=attributes, coords={"axis": list(axes)})
-    data["column"] = dims, column, {"long_name": "N / <N> - 1", "units": "1", "mean_column_g_cm2": mean}
+    data["column"] = (
+        dims,
+        column,
+        {"long_name": "N / <N> - 1", "units": "1", "mean_column_g_cm2": mean},
+    )
     data["centroid"] = dims, centroid, {"long_name": about, "units": "km/s"}
     for name in FACTS:
         kind = np.int64 if isinstance(FACTS[name], int) else np.float64
-        data[name] = "simulation", np.array([row[name] for row in facts], kind), {"long_name": DESCRIPTIONS[name]}
-    data["mean_column"] = "simulation", np.array([row["mean_column"] for row in facts]), {"units": "g cm-2"}
+        data[name] = (
+            "simulation",
+            np.array([row[name] for row in facts], kind),
+            {"long_name": DESCRIPTIONS[name]},
+        )
+    data["mean_column"] = (
+        "simulation",
+        np.array([row["mean_column"] for row in facts]),
+        {"units": "g cm-2"},
+    )
     flags = {"flag_values": np.int8([0, 1]), "flag_meanings": "failed good"}
     data["ok"] = "simulation", np.array([row["ok"] for row in facts], np.int8), flags
     return data

@@ -1,7 +1,8 @@
 """Units and constants of an isothermal cloud in a box.
 
-The solver works in pc, km/s and the box's mean density, in which an isothermal gas without gravity has no other scale:
-mass and box enter only where maps become physical. CGS constants: CODATA 2018 and IAU 2015.
+The solver works in pc, km/s and the box's mean density, in which an isothermal gas without gravity
+has no other scale: mass and box enter only where maps become physical. CGS constants: CODATA 2018
+and IAU 2015.
 """
 
 import math
@@ -17,9 +18,11 @@ MYR_PER_TIME = PC_CM / KMS_CM / MYR_S  # one unit of time, pc / (km/s), in Myr: 
 
 
 def sound_speed_kms(temperature_k: float, mu: float) -> float:
-    """Isothermal sound speed [km/s] of gas of `mu` hydrogen masses a particle: 0.188 at 10 K and 2.33.
+    """Isothermal sound speed [km/s] of gas of `mu` hydrogen masses a particle: 0.188 at 10 K and
+    2.33.
 
-    RAMSES' isothermal run takes T / mu with mu = 1 unless told otherwise, which makes that 0.287 km/s.
+    RAMSES' isothermal run takes T / mu with mu = 1 unless told otherwise, which makes that 0.287
+    km/s.
     """
     return math.sqrt(BOLTZMANN * temperature_k / (mu * HYDROGEN_G)) / KMS_CM
 

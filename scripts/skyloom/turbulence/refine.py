@@ -1,9 +1,11 @@
-"""Give a uniform grid the resolution pattern of adaptive refinement by density: coarse cells where gas is thin.
+"""Give a uniform grid the resolution pattern of adaptive refinement by density: coarse cells where
+gas is thin.
 
-RAMSES (Teyssier 2002, A&A 385, 337, section 2.1) refines a cell if it meets a criterion, here a density, or if a cell
-inside it is refined, and then widens the refined region by some cells; this is done from the finest level upwards, on
-blocks of 2, 4, 8 ... cells of the uniform grid. What is not refined becomes the mean of its block: mass is conserved.
-It is the pattern alone: the gas was evolved on the fine grid everywhere.
+RAMSES (Teyssier 2002, A&A 385, 337, section 2.1) refines a cell if it meets a criterion, here a
+density, or if a cell inside it is refined, and then widens the refined region by some cells; this
+is done from the finest level upwards, on blocks of 2, 4, 8 ... cells of the uniform grid. What is
+not refined becomes the mean of its block: mass is conserved. It is the pattern alone: the gas was
+evolved on the fine grid everywhere.
 """
 
 from dataclasses import replace
@@ -16,9 +18,11 @@ from skyloom.turbulence.read import Cube
 
 
 def mimic(cube: Cube, thresholds: list[float], expand: int = 1) -> tuple[Cube, np.ndarray]:
-    """The cube with its thin gas coarsened, and the share of the volume (len(thresholds) + 1,) at each coarsening.
+    """The cube with its thin gas coarsened, and the share of the volume (len(thresholds) + 1,) at
+    each coarsening.
 
-    Velocity is averaged as momentum. A `centroid` that came without the velocity stays that of the uniform grid.
+    Velocity is averaged as momentum. A `centroid` that came without the velocity stays that of the
+    uniform grid.
     """
     coarsening = coarsenings(cube.density, thresholds, expand)
     share = np.bincount(coarsening.ravel(), minlength=len(thresholds) + 1) / coarsening.size
@@ -26,25 +30,35 @@ def mimic(cube: Cube, thresholds: list[float], expand: int = 1) -> tuple[Cube, n
     velocity = None
     if cube.velocity is not None:
         with np.errstate(invalid="ignore"):
-            velocity = np.stack([average(cube.density * v, coarsening) / density for v in cube.velocity])
+            velocity = np.stack(
+                [average(cube.density * v, coarsening) / density for v in cube.velocity]
+            )
         velocity[:, density == 0] = 0
     return replace(cube, density=density, velocity=velocity), share
 
 
 def coarsenings(density: np.ndarray, thresholds: list[float], expand: int = 1) -> np.ndarray:
-    """How many times each cell (z, y, x) is to be coarsened by 2: int8 between 0 and len(thresholds).
+    """How many times each cell (z, y, x) is to be coarsened by 2: int8 between 0 and
+    len(thresholds).
 
     density : (n, n, n), periodic
-    thresholds : `thresholds[k]` is the density, in units of the mean, from which on a block of 2^(k+1) cells is refined
+    thresholds : `thresholds[k]` is the density, in units of the mean, from which on a block of
+        2^(k+1) cells is refined
     expand : by how many such blocks the refined region is widened in every direction
 
     Raises BadInput where n is not a multiple of the coarsest block.
     """
     coarsest = 2 ** len(thresholds)
     if density.shape[0] % coarsest or len(set(density.shape)) > 1:
-        raise BadInput(f"grid of {density.shape} cells; expected a cube of a multiple of {coarsest} for {thresholds}")
+        raise BadInput(
+            f"grid of {density.shape} cells; expected a cube of a multiple of {coarsest} for "
+            f"{thresholds}"
+        )
     if expand < 0 or not all(value > 0 for value in thresholds):
-        raise BadInput(f"thresholds {thresholds}, expand {expand}; expected thresholds above 0 and expand from 0")
+        raise BadInput(
+            f"thresholds {thresholds}, expand {expand}; expected thresholds above 0 and "
+            "expand from 0"
+        )
     result = np.zeros(density.shape, dtype=np.int8)
     mean, block = density / density.mean(), density.shape[0]
     refined = np.zeros(density.shape, dtype=bool)  # the finest cells have nothing inside
@@ -58,7 +72,9 @@ def coarsenings(density: np.ndarray, thresholds: list[float], expand: int = 1) -
 
 
 def average(field: np.ndarray, coarsening: np.ndarray) -> np.ndarray:
-    """The field (z, y, x) with each cell replaced by the mean of its block of 2^coarsening cells: float64."""
+    """The field (z, y, x) with each cell replaced by the mean of its block of 2^coarsening cells:
+    float64.
+    """
     result = np.array(field, dtype=np.float64)
     mean = result
     for k in range(1, int(coarsening.max()) + 1):

@@ -1,4 +1,6 @@
-"""Raw maps to one frame, one beam and physical units: the sphere for the study, the flat sky for single clouds."""
+"""Raw maps to one frame, one beam and physical units: the sphere for the study, the flat sky for
+single clouds.
+"""
 
 from pathlib import Path
 
@@ -15,14 +17,17 @@ from skyloom.co.read import LINES, FlatMap, read_co_type2, read_gnilc, read_hi4p
 from skyloom.fits import HealpixTable, check_ordering
 
 HI_UNIT = 1e20  # cm-2
-SAME_SKY = 0.75  # least correlation of dust and N(HI) in check_ordering: 0.97 on the real sky, 0.48 in wrong order
+# least correlation of dust and N(HI) in check_ordering: 0.97 on the real sky, 0.48 in wrong order
+SAME_SKY = 0.75
 KERNEL_FLOOR = 1e-8  # harmonics that the kernel damps below this are left out
 
 
 def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.Dataset:
-    """The maps of `maps.nc` (docs/architecture.md), float32, NaN where masked; every check before the long smoothing.
+    """The maps of `maps.nc` (docs/architecture.md), float32, NaN where masked; every check before
+    the long smoothing.
 
-    `config` has `dust_monopole` [MJy/sr], `dust_beam_arcmin` and `beam_arcmin` (of CO, to which dust is smoothed).
+    `config` has `dust_monopole` [MJy/sr], `dust_beam_arcmin` and `beam_arcmin` (of CO, to which
+    dust is smoothed).
     """
     dust = read_gnilc(dust_path)
     hi = read_hi4pi(hi_path)
@@ -37,9 +42,15 @@ def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.D
     _check_kinds(co, dust, hi)
 
     smooth = smooth_sphere(
-        dust["I"] - np.float32(config["dust_monopole"]), config["dust_beam_arcmin"], config["beam_arcmin"]
+        dust["I"] - np.float32(config["dust_monopole"]),
+        config["dust_beam_arcmin"],
+        config["beam_arcmin"],
     )
-    variables["dust"] = ("pixel", smooth, {"units": "MJy/sr", "long_name": "857 GHz, monopole removed"})
+    variables["dust"] = (
+        "pixel",
+        smooth,
+        {"units": "MJy/sr", "long_name": "857 GHz, monopole removed"},
+    )
     variables["hi"] = ("hi_pixel", hi["NHI"] / np.float32(HI_UNIT), {"units": "1e20 cm-2"})
     attributes = {
         "nside": dust.nside,
@@ -54,10 +65,12 @@ def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.D
 
 
 def smooth_sphere(values: np.ndarray, from_arcmin: float, to_arcmin: float) -> np.ndarray:
-    """Smooth a RING map (n_pixel,) from one Gaussian FWHM to a wider one; NaN stays NaN and does not spread.
+    """Smooth a RING map (n_pixel,) from one Gaussian FWHM to a wider one; NaN stays NaN and does
+    not spread.
 
-    Missing pixels are left out of the mean of their neighbours (normalised convolution). A kernel narrower than a pixel
-    cannot be told from the pixel itself, and its harmonics would only ring: the map is then returned as it is.
+    Missing pixels are left out of the mean of their neighbours (normalised convolution). A kernel
+    narrower than a pixel cannot be told from the pixel itself, and its harmonics would only ring:
+    the map is then returned as it is.
     """
     kernel = _kernel(from_arcmin, to_arcmin)
     nside = healpy.npix2nside(values.size)
@@ -72,12 +85,20 @@ def smooth_sphere(values: np.ndarray, from_arcmin: float, to_arcmin: float) -> n
 
 
 def smooth_flat(image: FlatMap, from_arcmin: float, to_arcmin: float) -> FlatMap:
-    """Smooth a flat map (y, x) from one Gaussian FWHM to a wider one, mirrored at the edges; NaN as on the sphere."""
-    sigma = _kernel(from_arcmin, to_arcmin) * gaussian_fwhm_to_sigma / (60 * proj_plane_pixel_scales(image.wcs)[::-1])
+    """Smooth a flat map (y, x) from one Gaussian FWHM to a wider one, mirrored at the edges; NaN as
+    on the sphere.
+    """
+    sigma = (
+        _kernel(from_arcmin, to_arcmin)
+        * gaussian_fwhm_to_sigma
+        / (60 * proj_plane_pixel_scales(image.wcs)[::-1])
+    )
     valid = np.isfinite(image.values)
     smooth = gaussian_filter(np.where(valid, image.values, 0), sigma, mode="reflect")
     weight = gaussian_filter(valid.astype(float), sigma, mode="reflect")
-    return FlatMap(image.path, np.where(valid, smooth / np.where(valid, weight, 1), np.nan), image.wcs)
+    return FlatMap(
+        image.path, np.where(valid, smooth / np.where(valid, weight, 1), np.nan), image.wcs
+    )
 
 
 def moment0(cube: FlatMap) -> FlatMap:
@@ -86,7 +107,9 @@ def moment0(cube: FlatMap) -> FlatMap:
 
 
 def regrid(image: FlatMap, wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
-    """Bilinear values of a flat map on another grid (y, x), whatever the frame of either; NaN outside of the map."""
+    """Bilinear values of a flat map on another grid (y, x), whatever the frame of either; NaN
+    outside of the map.
+    """
     y, x = np.indices(shape)
     column, row = image.wcs.world_to_pixel(wcs.pixel_to_world(x, y))
     return map_coordinates(image.values, [row, column], order=1, cval=np.nan)
@@ -94,7 +117,9 @@ def regrid(image: FlatMap, wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
 
 def _kernel(from_arcmin: float, to_arcmin: float) -> float:
     if to_arcmin < from_arcmin:
-        raise BadInput(f"cannot sharpen a map from a beam of {from_arcmin} arcmin to {to_arcmin} arcmin")
+        raise BadInput(
+            f"cannot sharpen a map from a beam of {from_arcmin} arcmin to {to_arcmin} arcmin"
+        )
     return np.sqrt(to_arcmin**2 - from_arcmin**2)
 
 
@@ -107,7 +132,9 @@ def _convolve(values: np.ndarray, kernel_arcmin: float, nside: int) -> np.ndarra
 
 def _check_pair(co: HealpixTable, dust: HealpixTable) -> None:
     if co.nside != dust.nside:
-        raise BadInput(f"{co.path}: NSIDE {co.nside}, but {dust.path} has {dust.nside}; expected the same")
+        raise BadInput(
+            f"{co.path}: NSIDE {co.nside}, but {dust.path} has {dust.nside}; expected the same"
+        )
 
 
 def _check_kinds(*tables: HealpixTable) -> None:

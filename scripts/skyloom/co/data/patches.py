@@ -1,4 +1,6 @@
-"""Labelled patches cut from the sphere: one xarray Dataset a shard, example by example on the tangent plane."""
+"""Labelled patches cut from the sphere: one xarray Dataset a shard, example by example on the
+tangent plane.
+"""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,13 @@ from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.patchset import PatchSet
 
 LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}  # the config's key -> attribute `line`
-UNITS = {"dust": "MJy/sr", "hi": "1e20 cm-2", "target": "K km/s", "error": "K km/s", "null": "K km/s"}
+UNITS = {
+    "dust": "MJy/sr",
+    "hi": "1e20 cm-2",
+    "target": "K km/s",
+    "error": "K km/s",
+    "null": "K km/s",
+}
 LONG_NAMES = {
     "dust": "857 GHz dust intensity, 15' beam, monopole removed",
     "hi": "N(HI)",
@@ -21,19 +29,37 @@ LONG_NAMES = {
 
 
 def patch_maps(maps: PatchSet, line: str) -> dict[str, np.ndarray]:
-    """What patches are cut from: columns of `maps.nc` for CO line "10" or "21", by their names in a patch set."""
+    """What patches are cut from: columns of `maps.nc` for CO line "10" or "21", by their names in a
+    patch set.
+    """
     line = f"co{line}"
-    columns = {"dust": "dust", "hi": "hi", "target": line, "error": f"{line}_error", "null": f"{line}_null"}
+    columns = {
+        "dust": "dust",
+        "hi": "hi",
+        "target": line,
+        "error": f"{line}_error",
+        "null": f"{line}_null",
+    }
     return {name: maps.array(column) for name, column in columns.items()}
 
 
 def cut_patches(
-    maps: dict[str, np.ndarray], views: pd.DataFrame, complexes: list[str], size_deg: float, pixels: int
+    maps: dict[str, np.ndarray],
+    views: pd.DataFrame,
+    complexes: list[str],
+    size_deg: float,
+    pixels: int,
 ) -> xr.Dataset:
-    """`cut_planes` of every view with what is known of each example; `complexes` names the held-out complexes."""
+    """`cut_planes` of every view with what is known of each example; `complexes` names the held-out
+    complexes.
+    """
     return xr.Dataset(
         {
-            name: (("example", "y", "x"), array, {"units": UNITS.get(name, "1"), "long_name": LONG_NAMES[name]})
+            name: (
+                ("example", "y", "x"),
+                array,
+                {"units": UNITS.get(name, "1"), "long_name": LONG_NAMES[name]},
+            )
             for name, array in cut_planes(maps, views, size_deg, pixels).items()
         },
         coords=example_coords(views, complexes),
@@ -41,33 +67,45 @@ def cut_patches(
     )
 
 
-def cut_planes(maps: dict[str, np.ndarray], views: pd.DataFrame, size_deg: float, pixels: int) -> dict[str, np.ndarray]:
+def cut_planes(
+    maps: dict[str, np.ndarray], views: pd.DataFrame, size_deg: float, pixels: int
+) -> dict[str, np.ndarray]:
     """Cut every view from every map, all maps of one NSIDE with one set of interpolation weights.
 
-    Parameters
-    ----------
-    maps : dust, hi, target, error, null: (n_pix,) float32 RING, NaN where masked; N(HI) may have an NSIDE of its own
+    Parameters ----------
+    maps : dust, hi, target, error, null: (n_pix,) float32 RING, NaN where masked; N(HI) may have an
+        NSIDE of its own
     views : rows of `regions.tile_views`, of which glon, glat and angle [deg] are read
     size_deg, pixels : side of a patch [deg], number of pixels along it
 
-    Returns each map's (view, y, x) float32, NaN where any of them is masked, and `weight`, the share of valid sky.
+    Returns each map's (view, y, x) float32, NaN where any of them is masked, and `weight`, the
+    share of valid sky.
     """
     shape = (len(views), pixels, pixels)
     names = [name for name in UNITS if name != "hi"]
     arrays = {name: np.empty(shape, np.float32) for name in [*UNITS, "weight"]}
     planes = [maps[name] for name in names]
-    for k, (glon, glat, angle) in enumerate(zip(views["glon"], views["glat"], views["angle"], strict=True)):
-        values, arrays["weight"][k] = cut_tile(planes, maps["hi"], tile_vectors(glon, glat, angle, size_deg, pixels))
+    for k, (glon, glat, angle) in enumerate(
+        zip(views["glon"], views["glat"], views["angle"], strict=True)
+    ):
+        values, arrays["weight"][k] = cut_tile(
+            planes, maps["hi"], tile_vectors(glon, glat, angle, size_deg, pixels)
+        )
         for name, plane in zip([*names, "hi"], values, strict=True):
             arrays[name][k] = plane
     return arrays
 
 
-def cut_tile(planes: list[np.ndarray], hi: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One tile of maps of one NSIDE, and of N(HI), which has its own: values and the share of valid sky.
+def cut_tile(
+    planes: list[np.ndarray], hi: np.ndarray, vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """One tile of maps of one NSIDE, and of N(HI), which has its own: values and the share of valid
+    sky.
 
-    planes : (n_pix,) each, RING, NaN where masked; vectors : (3, y, x) of `tiles.tile_vectors`. Returns the values
-    (n_map + 1, y, x), N(HI) last, NaN where no neighbour is valid, and the least share of any of them (y, x), 0 there.
+    planes : (n_pix,) each, RING, NaN where masked; vectors : (3, y, x) of `tiles.tile_vectors`.
+        Returns the values
+    (n_map + 1, y, x), N(HI) last, NaN where no neighbour is valid, and the least share of any of
+    them (y, x), 0 there.
     """
     values, weight = sample(planes, vectors)
     hi_values, hi_weight = sample([hi], vectors)
@@ -83,14 +121,25 @@ def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
 
     def flags(column: str, meanings: list[str]) -> tuple:
         codes = [meanings.index(value or "none") for value in views[column]]
-        attrs = {"flag_values": np.arange(len(meanings), dtype=np.int8), "flag_meanings": " ".join(meanings)}
+        attrs = {
+            "flag_values": np.arange(len(meanings), dtype=np.int8),
+            "flag_meanings": " ".join(meanings),
+        }
         return "example", np.array(codes, np.int8), attrs
 
     coords = {
         "split": flags("split", list(SPLITS)),
         "complex": flags("complex", ["none", *complexes]),
-        "tile": ("example", views["tile"].to_numpy(np.int32), {"long_name": "RING pixel of the tile's nominal centre"}),
-        "view": ("example", views["view"].to_numpy(np.int8), {"long_name": "0 nominal, else recentred and rotated"}),
+        "tile": (
+            "example",
+            views["tile"].to_numpy(np.int32),
+            {"long_name": "RING pixel of the tile's nominal centre"},
+        ),
+        "view": (
+            "example",
+            views["view"].to_numpy(np.int8),
+            {"long_name": "0 nominal, else recentred and rotated"},
+        ),
     }
     described = {
         "glon": ("deg", "Galactic longitude of the centre"),
@@ -100,11 +149,17 @@ def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
         "sampling_weight": ("1", "1 / probability that the tile was chosen"),
     }
     for name, (units, long_name) in described.items():
-        coords[name] = "example", views[name].to_numpy(np.float64), {"units": units, "long_name": long_name}
+        coords[name] = (
+            "example",
+            views[name].to_numpy(np.float64),
+            {"units": units, "long_name": long_name},
+        )
     return coords
 
 
 def shard_rows(n: int, shard: int, shards: int) -> slice:
-    """The rows of shard `shard`: contiguous, so that merging keeps the order, and of equal length to within one."""
+    """The rows of shard `shard`: contiguous, so that merging keeps the order, and of equal length
+    to within one.
+    """
     edges = np.linspace(0, n, shards + 1).round().astype(int)
     return slice(edges[shard], edges[shard + 1])

@@ -1,8 +1,8 @@
 """Which tiles a set holds, and the split of each: by place on the sky, never by image.
 
-The sky is cut into blocks of Galactic longitude, each wholly train, valid or test; whole cloud complexes are held out
-as tests of their own. A tile is used only if everything within `guard_deg` of its centre belongs to one split, so that
-no sky pixel, recentred views included, lies in two.
+The sky is cut into blocks of Galactic longitude, each wholly train, valid or test; whole cloud
+complexes are held out as tests of their own. A tile is used only if everything within `guard_deg`
+of its centre belongs to one split, so that no sky pixel, recentred views included, lies in two.
 """
 
 import re
@@ -23,26 +23,27 @@ LABEL_NSIDE = 256  # 14 arcmin: the resolution at which borders between splits a
 PROBES = 16  # bright and valid sky is counted on a grid of 16 x 16 points per tile
 
 
-def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: dict) -> pd.DataFrame:
+def select_tiles(
+    maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: dict
+) -> pd.DataFrame:
     """Choose the tiles of one set.
 
-    Every tile whose share of pixels with SNR above `tiles.snr_threshold` reaches `tiles.bright_fraction` is taken.
-    With `selection: published` these are all; with `selection: weighted` a random sample of the fainter sky comes in
-    too, with the inverse of its probability as weight, so that a network is not taught P(CO | bright) only.
+    Every tile whose share of pixels with SNR above `tiles.snr_threshold` reaches
+    `tiles.bright_fraction` is taken. With `selection: published` these are all; with `selection:
+    weighted` a random sample of the fainter sky comes in too, with the inverse of its probability
+    as weight, so that a network is not taught P(CO | bright) only.
 
-    Parameters
-    ----------
+    Parameters ----------
     maps : `signal` and `error` of the set's CO line, RING, NaN where masked
     tiles, split : sections of the config; `tiles.seed` draws the sample
     chosen : the set's section of the config
 
-    Returns
-    -------
-    One row a tile: tile, glon, glat, split, complex, bright_fraction, sampling_weight.
+    Returns ------- One row a tile: tile, glon, glat, split, complex, bright_fraction,
+    sampling_weight.
 
-    Raises
-    ------
-    BadInput : guard bands too narrow for the views, blocks that are not there or in two splits, a complex whose name
+    Raises ------
+    BadInput : guard bands too narrow for the views, blocks that are not there or in two splits, a
+        complex whose name
         no file can hold, a split or a held-out complex without valid sky.
     """
     require_names(split)
@@ -57,48 +58,63 @@ def select_tiles(maps: dict[str, np.ndarray], tiles: dict, split: dict, chosen: 
     is_bright = table["bright_fraction"].to_numpy() >= tiles["bright_fraction"]
     probability = np.where(is_bright, 1.0, 0.0)
     if chosen["selection"] == "weighted" and not is_bright.all():
-        probability[~is_bright] = min(1.0, chosen["faint_share"] * is_bright.sum() / (~is_bright).sum())
+        probability[~is_bright] = min(
+            1.0, chosen["faint_share"] * is_bright.sum() / (~is_bright).sum()
+        )
     take = np.random.default_rng(tiles["seed"]).random(len(table)) < probability
     table = table[take].assign(sampling_weight=1 / probability[take])
     for name in SPLITS:
         if not (table["split"] == name).any():
             raise BadInput(
                 f"config: co.split.{name}: no tile reaches SNR > {tiles['snr_threshold']} on"
-                f" {tiles['bright_fraction']:.0%} of its pixels; give it more longitude blocks, or lower"
+                f" {tiles['bright_fraction']:.0%} of its pixels; give it more longitude blocks, "
+                "or lower"
                 " co.tiles.snr_threshold or co.tiles.bright_fraction"
             )
     return table.reset_index(drop=True)
 
 
 def require_names(split: dict) -> None:
-    """Refuse complexes whose names are no words of `flag_meanings`, or stand for something else there or in a table."""
+    """Refuse complexes whose names are no words of `flag_meanings`, or stand for something else
+    there or in a table.
+    """
     for name in split["complexes"]:
         if not re.fullmatch(COMPLEX_NAME, name) or name in RESERVED:
             raise BadInput(
-                f"config: co.split.complexes: {name!r} cannot name a complex; expected {COMPLEX_NAME}, and none of"
+                f"config: co.split.complexes: {name!r} cannot name a complex; expected "
+                f"{COMPLEX_NAME}, and none of"
                 f" {', '.join(RESERVED)}"
             )
 
 
 def require_disjoint(tiles: dict, split: dict, chosen: dict) -> None:
-    """Refuse settings with which a pixel of sky could come to lie in two splits, or a block in none."""
-    reach = (tiles["size_deg"] / 2 + chosen["shift_deg"]) * np.sqrt(2)  # to the corner of the farthest view
+    """Refuse settings with which a pixel of sky could come to lie in two splits, or a block in
+    none.
+    """
+    reach = (tiles["size_deg"] / 2 + chosen["shift_deg"]) * np.sqrt(
+        2
+    )  # to the corner of the farthest view
     if split["guard_deg"] < reach:
         raise BadInput(
-            f"config: co.split.guard_deg: {split['guard_deg']:g} deg, but views of {tiles['size_deg']:g} deg shifted by"
-            f" {chosen['shift_deg']:g} deg reach {reach:.2f} deg from a tile's centre; expected at least that"
+            f"config: co.split.guard_deg: {split['guard_deg']:g} deg, but views of "
+            f"{tiles['size_deg']:g} deg shifted by"
+            f" {chosen['shift_deg']:g} deg reach {reach:.2f} deg from a tile's centre; expected "
+            "at least that"
         )
     n_blocks = count_blocks(split)
     for name in SPLITS[1:]:
         beyond = [block for block in split[f"{name}_blocks"] if not 0 <= block < n_blocks]
         if beyond:
             raise BadInput(
-                f"config: co.split.{name}_blocks: there is no block {beyond[0]}; expected 0 to {n_blocks - 1}, since"
+                f"config: co.split.{name}_blocks: there is no block {beyond[0]}; expected 0 to "
+                f"{n_blocks - 1}, since"
                 f" co.split.block_deg is {split['block_deg']:g}"
             )
     shared = set(split["valid_blocks"]) & set(split["test_blocks"])
     if shared:
-        raise BadInput(f"config: co.split: block {min(shared)} is both in valid_blocks and in test_blocks")
+        raise BadInput(
+            f"config: co.split: block {min(shared)} is both in valid_blocks and in test_blocks"
+        )
 
 
 def count_blocks(split: dict) -> int:
@@ -107,13 +123,17 @@ def count_blocks(split: dict) -> int:
 
 
 def label_tiles(nside: int, split: dict) -> pd.DataFrame:
-    """Split and complex of every tile; `split` is empty where a tile would come too near to another split."""
+    """Split and complex of every tile; `split` is empty where a tile would come too near to another
+    split.
+    """
     labels = sky_labels(split)
     glon, glat = tile_centres(nside)
     centres = np.array(hp.ang2vec(glon, glat, lonlat=True))
     of_tile = np.full(len(glon), -1)
     for k, centre in enumerate(centres):
-        inside = labels[hp.query_disc(LABEL_NSIDE, centre, np.radians(split["guard_deg"]), inclusive=True)]
+        inside = labels[
+            hp.query_disc(LABEL_NSIDE, centre, np.radians(split["guard_deg"]), inclusive=True)
+        ]
         if (inside == inside[0]).all():
             of_tile[k] = inside[0]
     names = np.array([*SPLITS, *split["complexes"], ""])
@@ -130,7 +150,9 @@ def label_tiles(nside: int, split: dict) -> pd.DataFrame:
 
 
 def sky_labels(split: dict) -> np.ndarray:
-    """For each RING pixel of `LABEL_NSIDE`: 0 train, 1 valid, 2 test, 3 and on the held-out complexes."""
+    """For each RING pixel of `LABEL_NSIDE`: 0 train, 1 valid, 2 test, 3 and on the held-out
+    complexes.
+    """
     glon, glat = hp.pix2ang(LABEL_NSIDE, np.arange(hp.nside2npix(LABEL_NSIDE)), lonlat=True)
     blocks = np.zeros(count_blocks(split), int)
     for code, name in enumerate(SPLITS[1:], 1):
@@ -150,7 +172,9 @@ def labels_at(nside: int, split: dict) -> np.ndarray:
 
 
 def probe(snr: np.ndarray, table: pd.DataFrame, tiles: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each tile's sky that is bright, of its valid sky, and share that is valid; nearest-pixel probes."""
+    """Share of each tile's sky that is bright, of its valid sky, and share that is valid;
+    nearest-pixel probes.
+    """
     nside = hp.npix2nside(len(snr))
     bright, valid = np.zeros(len(table)), np.zeros(len(table))
     for k, (glon, glat) in enumerate(zip(table["glon"], table["glat"], strict=True)):
@@ -162,9 +186,11 @@ def probe(snr: np.ndarray, table: pd.DataFrame, tiles: dict) -> tuple[np.ndarray
 
 
 def require_valid_sky(table: pd.DataFrame, valid: np.ndarray, least: float, split: dict) -> None:
-    """Refuse a mask that removes a whole split, a block of validation or test longitudes, or a held-out complex.
+    """Refuse a mask that removes a whole split, a block of validation or test longitudes, or a
+    held-out complex.
 
-    table : of all tiles; valid : (tile,) the share of each that is not masked, of which `least` is needed.
+    table : of all tiles; valid : (tile,) the share of each that is not masked, of which `least` is
+        needed.
     """
     n_blocks = count_blocks(split)
     block = (table["glon"].to_numpy() // split["block_deg"]).astype(int) % n_blocks
@@ -174,24 +200,32 @@ def require_valid_sky(table: pd.DataFrame, valid: np.ndarray, least: float, spli
         for k in split[f"{name}_blocks"]:
             west, east = k * split["block_deg"], (k + 1) * split["block_deg"]
             fold = folds[f"split.{name}"] & (block == k)
-            if fold.any():  # a block of one split beside another of it may be too narrow to have tiles of its own
+            # a block of one split beside another of it may be too narrow to have tiles of its own
+            if fold.any():
                 folds[f"split.{name}_blocks: block {k}, longitudes {west:g} to {east:g} deg"] = fold
-    folds |= {f"split.complexes.{name}": (table["complex"] == name).to_numpy() for name in split["complexes"]}
+    folds |= {
+        f"split.complexes.{name}": (table["complex"] == name).to_numpy()
+        for name in split["complexes"]
+    }
     for name, fold in folds.items():
         if not (valid[fold] >= least).any():
             raise BadInput(
-                f"config: co.{name}: no tile with valid sky is left: the mask of the CO map leaves none of its"
+                f"config: co.{name}: no tile with valid sky is left: the mask of the CO map "
+                "leaves none of its"
                 f" {fold.sum()} tiles {least:.0%} of their sky; expected at least one"
                 if fold.any()
-                else f"config: co.{name}: no tile with valid sky: the region is narrower than its guard bands of"
+                else f"config: co.{name}: no tile with valid sky: the region is narrower than its "
+                "guard bands of"
                 f" {split['guard_deg']:g} deg; expected at least one tile"
             )
 
 
 def tile_views(table: pd.DataFrame, views: int, shift_deg: float, seed: int) -> pd.DataFrame:
-    """One row an example: the nominal view of every tile, and for training tiles `views - 1` recentred, rotated ones.
+    """One row an example: the nominal view of every tile, and for training tiles `views - 1`
+    recentred, rotated ones.
 
-    These are cut from the true sky, not turned as images. The offset of a view depends only on (seed, tile, view).
+    These are cut from the true sky, not turned as images. The offset of a view depends only on
+    (seed, tile, view).
     """
     rows = []
     for row in table.to_dict("records"):
@@ -199,15 +233,21 @@ def tile_views(table: pd.DataFrame, views: int, shift_deg: float, seed: int) -> 
         for view in range(1, views if row["split"] == "train" else 1):
             rng = np.random.default_rng([seed, row["tile"], view])
             glon, glat = recentre(row["glon"], row["glat"], *rng.uniform(-shift_deg, shift_deg, 2))
-            rows.append({**row, "view": view, "glon": glon, "glat": glat, "angle": rng.uniform(0, 360)})
+            rows.append(
+                {**row, "view": view, "glon": glon, "glat": glat, "angle": rng.uniform(0, 360)}
+            )
     return pd.DataFrame(rows)
 
 
 def read_tiles(path: str | Path) -> pd.DataFrame:
-    """The table that `co_select_tiles` wrote; `complex` is an empty string where a tile is in none."""
+    """The table that `co_select_tiles` wrote; `complex` is an empty string where a tile
+    is in none.
+    """
     table = pd.read_csv(path, keep_default_na=False)
     expected = ["tile", "glon", "glat", "split", "complex", "bright_fraction", "sampling_weight"]
     missing = [name for name in expected if name not in table]
     if missing:
-        raise BadInput(f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})")
+        raise BadInput(
+            f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})"
+        )
     return table

@@ -1,9 +1,10 @@
 """Tiles: square tangent-plane patches of the sphere, and bilinear sampling of HEALPix maps on them.
 
-A tile is given by its centre and position angle. Its pixel centres lie at `((i - (n - 1) / 2) * pixel)` from the
-centre on the tangent plane (gnomonic projection, FITS code TAN); row 0 is south, column 0 is east (longitude grows to
-the left). One call of `healpy.get_interp_weights` serves all maps of one NSIDE, which is what makes five maps cost
-little more than one (benchmarks/co_patch_cutting.py).
+A tile is given by its centre and position angle. Its pixel centres lie at `((i - (n - 1) / 2) *
+pixel)` from the centre on the tangent plane (gnomonic projection, FITS code TAN); row 0 is south,
+column 0 is east (longitude grows to the left). One call of `healpy.get_interp_weights` serves all
+maps of one NSIDE, which is what makes five maps cost little more than one
+(benchmarks/co_patch_cutting.py).
 """
 
 import healpy as hp
@@ -11,18 +12,26 @@ import numpy as np
 
 
 def tile_centres(nside: int) -> tuple[np.ndarray, np.ndarray]:
-    """Galactic longitude and latitude [deg] of the HEALPix RING pixel centres that tiles are centred on."""
+    """Galactic longitude and latitude [deg] of the HEALPix RING pixel centres that tiles are
+    centred on.
+    """
     return hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
 
 
 def frame(glon: float, glat: float, angle: float = 0.0) -> np.ndarray:
-    """Unit vectors (3, 3) of a tile: its centre, its east and its north, turned by `angle` [deg] from north to east."""
+    """Unit vectors (3, 3) of a tile: its centre, its east and its north, turned by `angle` [deg]
+    from north to east.
+    """
     lon, lat, turn = np.radians([glon, glat, angle])
     centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
     return np.array(
-        [centre, np.cos(turn) * east - np.sin(turn) * north, np.sin(turn) * east + np.cos(turn) * north],
+        [
+            centre,
+            np.cos(turn) * east - np.sin(turn) * north,
+            np.sin(turn) * east + np.cos(turn) * north,
+        ],
     )
 
 
@@ -31,19 +40,27 @@ def offsets(size_deg: float, pixels: int) -> np.ndarray:
     return np.radians(size_deg / pixels) * (np.arange(pixels) - (pixels - 1) / 2)
 
 
-def tile_vectors(glon: float, glat: float, angle: float, size_deg: float, pixels: int) -> np.ndarray:
+def tile_vectors(
+    glon: float, glat: float, angle: float, size_deg: float, pixels: int
+) -> np.ndarray:
     """Directions (3, pixels, pixels) of a tile's pixel centres, not normalised."""
     centre, east, north = frame(glon, glat, angle)
     step = offsets(size_deg, pixels)
     return (
-        centre[:, None, None] + north[:, None, None] * step[None, :, None] - east[:, None, None] * step[None, None, :]
+        centre[:, None, None]
+        + north[:, None, None] * step[None, :, None]
+        - east[:, None, None] * step[None, None, :]
     )
 
 
 def recentre(glon: float, glat: float, dx_deg: float, dy_deg: float) -> tuple[float, float]:
-    """Longitude and latitude [deg] of the point `dx_deg` east and `dy_deg` north of a centre on its tangent plane."""
+    """Longitude and latitude [deg] of the point `dx_deg` east and `dy_deg` north of a centre on its
+    tangent plane.
+    """
     centre, east, north = frame(glon, glat)
-    lon, lat = hp.vec2ang(centre + np.radians(dx_deg) * east + np.radians(dy_deg) * north, lonlat=True)
+    lon, lat = hp.vec2ang(
+        centre + np.radians(dx_deg) * east + np.radians(dy_deg) * north, lonlat=True
+    )
     return float(lon[0]), float(lat[0])
 
 
@@ -73,5 +90,8 @@ def sample(maps: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarra
         weight = np.where(valid, weight, 0)
         total = weight.sum(0)
         with np.errstate(invalid="ignore"):
-            result = np.einsum("mkn,kn->mn", np.where(valid, values, 0), weight, dtype=np.float64) / total
+            result = (
+                np.einsum("mkn,kn->mn", np.where(valid, values, 0), weight, dtype=np.float64)
+                / total
+            )
     return result.reshape(len(maps), *x.shape), total.reshape(x.shape)

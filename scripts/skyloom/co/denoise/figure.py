@@ -1,4 +1,6 @@
-"""Denoisers side by side: what each gains on both kinds of noise, and what it costs in resolution."""
+"""Denoisers side by side: what each gains on both kinds of noise, and what it costs in
+resolution.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,11 +12,16 @@ from matplotlib.patches import Patch
 from skyloom import plotting
 
 PLAIN, HATCHED = "", "////"
-NAMES = {"gaussian": "Gaussian", "nlm_patch": "non-local means, by patch", "nlm_sphere": "non-local means, sphere"}
+NAMES = {
+    "gaussian": "Gaussian",
+    "nlm_patch": "non-local means, by patch",
+    "nlm_sphere": "non-local means, sphere",
+}
 
 
 def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
-    """Gain in PSNR (left) and share of the sky's structure that is kept (right), a row a kind of noise.
+    """Gain in PSNR (left) and share of the sky's structure that is kept (right), a row a kind of
+    noise.
 
     table, curves : of `compare.compare`; bars and bands are its 68 % intervals.
     """
@@ -22,18 +29,31 @@ def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
     noises = list(dict.fromkeys(table["noise"]))
     with plotting.style():
         size = (9, 2.7 * len(noises))
-        figure, axes = plt.subplots(len(noises), 2, figsize=size, sharex="col", width_ratios=(3, 2), squeeze=False)
+        figure, axes = plt.subplots(
+            len(noises), 2, figsize=size, sharex="col", width_ratios=(3, 2), squeeze=False
+        )
         for (gain, curve), noise in zip(axes, noises, strict=True):
             part = table[(table["noise"] == noise) & (table["denoiser"] != "raw")]
             place = np.arange(len(part))[::-1]
             colours = [looks[denoiser]["color"] for denoiser in part["denoiser"]]
-            for offset, column, hatch in ((0.19, "gain_db", PLAIN), (-0.19, "gain_bright_db", HATCHED)):
+            for offset, column, hatch in (
+                (0.19, "gain_db", PLAIN),
+                (-0.19, "gain_bright_db", HATCHED),
+            ):
                 ends = np.abs([part[f"{column}{end}"] - part[column] for end in ("_lo", "_hi")])
                 look = {"color": colours, "hatch": hatch, "edgecolor": "white"}
-                gain.barh(place + offset, part[column], 0.34, xerr=ends, error_kw={"elinewidth": 1}, **look)
+                gain.barh(
+                    place + offset,
+                    part[column],
+                    0.34,
+                    xerr=ends,
+                    error_kw={"elinewidth": 1},
+                    **look,
+                )
             gain.axvline(0, color="0.3", linewidth=0.8)
             labels = [
-                f"{NAMES[row.denoiser]}\n{row.parameters}\nbeam {row.effective_fwhm_arcmin:.1f} arcmin"
+                f"{NAMES[row.denoiser]}\n{row.parameters}\nbeam "
+                f"{row.effective_fwhm_arcmin:.1f} arcmin"
                 for row in part.itertuples()
             ]
             gain.set_yticks(place, labels, fontsize=7)
@@ -42,15 +62,29 @@ def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
                 curve.sharey(axes[0, 1])
             for denoiser in curves.denoiser.values:
                 found = curves.sel(noise=noise, denoiser=denoiser)
-                curve.plot(curves.l, found.transfer, marker=".", label=NAMES.get(denoiser, "none"), **looks[denoiser])
+                curve.plot(
+                    curves.l,
+                    found.transfer,
+                    marker=".",
+                    label=NAMES.get(denoiser, "none"),
+                    **looks[denoiser],
+                )
                 colour = looks[denoiser]["color"]
                 curve.fill_between(
-                    curves.l, found.transfer_lo, found.transfer_hi, color=colour, alpha=0.15, linewidth=0
+                    curves.l,
+                    found.transfer_lo,
+                    found.transfer_hi,
+                    color=colour,
+                    alpha=0.15,
+                    linewidth=0,
                 )
             curve.axhline(1, color="0.7", linewidth=0.6, zorder=0)
             curve.set_ylabel("share of structure kept")
         kinds = {"whole tiles": PLAIN, "where the sky is bright": HATCHED}
-        bars = [Patch(facecolor="0.5", edgecolor="white", hatch=hatch, label=name) for name, hatch in kinds.items()]
+        bars = [
+            Patch(facecolor="0.5", edgecolor="white", hatch=hatch, label=name)
+            for name, hatch in kinds.items()
+        ]
         lines, _ = axes[0, 1].get_legend_handles_labels()
         figure.legend(handles=[*bars, *lines], loc="outside upper center", ncols=3)
         axes[-1, 0].set_xlabel("gain in PSNR [dB]")

@@ -1,7 +1,7 @@
 """Non-local means (Buades+ 2005) within each patch: the simple alternative, scikit-image's.
 
-The noise of the Type 2 map is correlated over its 15' beam, and a 3-degree patch holds only 144 such cells: expect some
-0.1-0.7 dB there against 7.8 dB for white noise of the same rms.
+The noise of the Type 2 map is correlated over its 15' beam, and a 3-degree patch holds only 144
+such cells: expect some 0.1-0.7 dB there against 7.8 dB for white noise of the same rms.
 """
 
 import numpy as np
@@ -14,18 +14,24 @@ from skyloom.cli import BadInput
 def denoise(target: np.ndarray, error: np.ndarray, settings: dict) -> np.ndarray:
     """Denoise patches by the method that `settings["method"]` names.
 
-    target, error : (n, y, x) [K km/s], NaN where masked; the result likewise, NaN at the same pixels.
+    target, error : (n, y, x) [K km/s], NaN where masked; the result likewise, NaN at the same
+        pixels.
     """
     if settings["method"] not in DENOISERS:
-        raise BadInput(f"denoiser {settings['method']!r} is unknown; expected one of {', '.join(DENOISERS)}")
+        raise BadInput(
+            f"denoiser {settings['method']!r} is unknown; expected one of {', '.join(DENOISERS)}"
+        )
     return DENOISERS[settings["method"]](target, error, settings)
 
 
 def nlm_patch(target: np.ndarray, error: np.ndarray, settings: dict) -> np.ndarray:
-    """Non-local means within each patch; some 25 ms for 128 x 128 pixels with patch size 5 and distance 6.
+    """Non-local means within each patch; some 25 ms for 128 x 128 pixels with patch size 5 and
+    distance 6.
 
-    settings : `h`, the filter's strength in units of the noise; `patch_size` and `patch_distance` [pixel].
-    The noise is the median error of the patch. A patch without an error, or without a value, is returned as it is.
+    settings : `h`, the filter's strength in units of the noise; `patch_size` and `patch_distance`
+        [pixel].
+    The noise is the median error of the patch. A patch without an error, or without a value, is
+    returned as it is.
     """
     out = np.array(target, np.float32)
     for patch, sigma_map in zip(out, error, strict=True):
@@ -48,7 +54,9 @@ def nlm_patch(target: np.ndarray, error: np.ndarray, settings: dict) -> np.ndarr
 
 
 def _filled(patch: np.ndarray, masked: np.ndarray) -> np.ndarray:
-    """The patch with masked pixels taken from the nearest known one, which leaves no edge to be smeared."""
+    """The patch with masked pixels taken from the nearest known one, which leaves no edge to be
+    smeared.
+    """
     if not masked.any():
         return patch
     nearest = distance_transform_edt(masked, return_distances=False, return_indices=True)

@@ -1,16 +1,18 @@
 """Non-local means on the sphere (Quispe Pena & Frolov 2023, arXiv 2306.00211).
 
-A pixel becomes the mean of all pixels of the disc around it, weighted by how alike their surroundings are. Alike is a
-distance between three features of the smoothed map that no rotation changes: its value, its gradient and the skeleton
-of its Hessian. What is averaged is the map as it is, so that sharp structure which repeats stays sharp.
+A pixel becomes the mean of all pixels of the disc around it, weighted by how alike their
+surroundings are. Alike is a distance between three features of the smoothed map that no rotation
+changes: its value, its gradient and the skeleton of its Hessian. What is averaged is the map as it
+is, so that sharp structure which repeats stays sharp.
 
-Two constants of the authors' code are taken otherwise. Its noise scale is the norm of (map - smoothed map) over the
-number of pixels, so that alpha means another strength at each NSIDE: here it is the rms. Its rho is the mean of a ratio
-whose tail the pixels next to extrema decide: here it is the median.
+Two constants of the authors' code are taken otherwise. Its noise scale is the norm of (map -
+smoothed map) over the number of pixels, so that alpha means another strength at each NSIDE: here it
+is the rms. Its rho is the mean of a ratio whose tail the pixels next to extrema decide: here it is
+the median.
 
-The 12,000 pixels of the disc are the cost. Blocks of 256 neighbouring pixels share the disc around the block's centre,
-so that their distances to it are one matrix product (on a GPU where torch finds one): nothing is left out, and a
-pixel's disc is off its centre by a sixth of the radius at most.
+The 12,000 pixels of the disc are the cost. Blocks of 256 neighbouring pixels share the disc around
+the block's centre, so that their distances to it are one matrix product (on a GPU where torch finds
+one): nothing is left out, and a pixel's disc is off its centre by a sixth of the radius at most.
 """
 
 from collections.abc import Iterator
@@ -27,22 +29,29 @@ LARGEST_RADIUS = np.pi / 6
 BLOCK = 16  # pixels along a side of the blocks that share a disc
 COARSE_NSIDE = 64  # at which the area to filter is widened
 NOISE_FWHM_DEG = 2.0  # over which the noise that is left is averaged: some 70 beams of 15'
-LEAST_EXPONENT = -40.0  # nothing beside the pixel's own weight of 1, and far from float32's slow denormals
+LEAST_EXPONENT = (
+    -40.0
+)  # nothing beside the pixel's own weight of 1, and far from float32's slow denormals
 
 
 class Features(NamedTuple):
     """What is known of each pixel's surroundings, in units of the noise."""
 
-    values: np.ndarray  # (pixel, 3) float32: the weight of a pair is exp(-|difference|^2 / (2 alpha^2))
+    values: (
+        np.ndarray
+    )  # (pixel, 3) float32: the weight of a pair is exp(-|difference|^2 / (2 alpha^2))
     sigma: float  # [K km/s], rms of (map - smoothed map)
     rho: float  # [rad-2], of the third feature's metric
 
 
-# --- features ----------------------------------------------------------------------------------------------------
+# --- features
+# --------------------------------------------------------------------------------------------------
 
 
 def features(sky: np.ndarray, fwhm_arcmin: float) -> Features:
-    """The three features of a map (pixel,) [K km/s], RING, NaN where masked, each over its expected noise."""
+    """The three features of a map (pixel,) [K km/s], RING, NaN where masked, each over its expected
+    noise.
+    """
     nside, valid = hp.npix2nside(sky.size), np.isfinite(sky)
     value, theta, phi, difference, mixed = derivatives(*smoothed(sky, fwhm_arcmin), nside)
     slope2 = np.maximum(theta**2 + phi**2, np.finfo(float).tiny)
@@ -61,7 +70,8 @@ def features(sky: np.ndarray, fwhm_arcmin: float) -> Features:
 def smoothed(sky: np.ndarray, fwhm_arcmin: float) -> tuple[np.ndarray, int]:
     """Harmonic coefficients of a map seen through a Gaussian beam, and their lmax.
 
-    sky : (pixel,) RING; where it is NaN the mean of what is known under the same Gaussian stands in.
+    sky : (pixel,) RING; where it is NaN the mean of what is known under the same Gaussian stands
+        in.
     """
     nside, fwhm = hp.npix2nside(sky.size), np.radians(fwhm_arcmin / 60)
     needed = np.sqrt(-2 * np.log(KERNEL_FLOOR)) / (gaussian_fwhm_to_sigma * fwhm)
@@ -75,14 +85,18 @@ def smoothed(sky: np.ndarray, fwhm_arcmin: float) -> tuple[np.ndarray, int]:
     if not valid.all():
         planes = np.where(valid, sky, 0), valid.astype(float)
         total, known = (hp.alm2map(transform(plane, 0), nside, lmax=lmax) for plane in planes)
-        sky = np.where(valid, sky, np.where(known > 0.01, total / np.maximum(known, 0.01), 0))  # 0 deep in a hole
+        sky = np.where(
+            valid, sky, np.where(known > 0.01, total / np.maximum(known, 0.01), 0)
+        )  # 0 deep in a hole
     return transform(sky, 1), lmax
 
 
 def derivatives(alm: np.ndarray, lmax: int, nside: int) -> tuple[np.ndarray, ...]:
-    """I, I_t, I_p, I_tt - I_pp, I_tp (pixel,) of a map: covariant derivatives per radian along theta and phi.
+    """I, I_t, I_p, I_tt - I_pp, I_tp (pixel,) of a map: covariant derivatives per radian along
+    theta and phi.
 
-    The second ones are the map's spin-2 derivative: coefficients times sqrt((l + 2)! / (l - 2)!), of one parity.
+    The second ones are the map's spin-2 derivative: coefficients times sqrt((l + 2)! / (l - 2)!),
+    of one parity.
     """
     value, theta, phi = hp.alm2map_der1(alm, nside, lmax=lmax)
     ell = np.arange(lmax + 1.0)
@@ -91,7 +105,8 @@ def derivatives(alm: np.ndarray, lmax: int, nside: int) -> tuple[np.ndarray, ...
     return value, theta, phi, -difference, -mixed / 2
 
 
-# --- the weighted mean -------------------------------------------------------------------------------------------
+# --- the weighted mean
+# -------------------------------------------------------------------------------------------
 
 
 def average(
@@ -107,7 +122,8 @@ def average(
     planes : (pixel, n_map), RING; a pixel that is NaN in any map has no vote
     pixels : RING numbers of the wanted pixels
     alpha, radius : strength in units of the noise; of the disc of voters [rad]
-    region : (pixel,) integers; voters come from a pixel's own region only, so that no training pixel sees a test one
+    region : (pixel,) integers; voters come from a pixel's own region only, so that no training
+        pixel sees a test one
 
     Returns (n_wanted, n_map) float32. A pixel without any voter is NaN.
     """
@@ -120,7 +136,9 @@ def average(
             own, other = found.values[pixels[part]], found.values[voters]
             origin = own.mean(0)  # large common values would drown small distances in float32
             own, other = ((torch.from_numpy(x - origin) / alpha).to(device) for x in (own, other))
-            votes = torch.from_numpy(np.column_stack([planes[voters], np.ones(len(voters), np.float32)])).to(device)
+            votes = torch.from_numpy(
+                np.column_stack([planes[voters], np.ones(len(voters), np.float32)])
+            ).to(device)
             exponent = own @ other.T
             exponent -= own.square().sum(1, keepdim=True) / 2
             exponent -= other.square().sum(1) / 2
@@ -129,8 +147,12 @@ def average(
     return means
 
 
-def blocks(nside: int, pixels: np.ndarray, radius: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Block by block of 16 x 16 pixels: the rows of `pixels` that lie in it, and the disc around its centre."""
+def blocks(
+    nside: int, pixels: np.ndarray, radius: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Block by block of 16 x 16 pixels: the rows of `pixels` that lie in it, and the disc around
+    its centre.
+    """
     side = min(BLOCK, nside)
     block = hp.ring2nest(nside, pixels) // side**2
     order = np.argsort(block, kind="stable")
@@ -144,26 +166,38 @@ def _by_region(rows, wanted, voters, region) -> Iterator[tuple[np.ndarray, np.nd
     if region is None:
         groups = [(rows, voters)]
     else:
-        groups = [(rows[region[wanted] == k], voters[region[voters] == k]) for k in np.unique(region[wanted])]
+        groups = [
+            (rows[region[wanted] == k], voters[region[voters] == k])
+            for k in np.unique(region[wanted])
+        ]
     yield from (group for group in groups if len(group[1]))
 
 
 def disc_radius(nside: int, fwhm_arcmin: float, reach: float) -> float:
-    """Radius [rad] of the disc of voters: `reach` / NSIDE (64: some 12,000 pixels) or the FWHM, at most 30 degrees."""
+    """Radius [rad] of the disc of voters: `reach` / NSIDE (64: some 12,000 pixels) or the FWHM, at
+    most 30 degrees.
+    """
     return min(max(reach / nside, np.radians(fwhm_arcmin / 60)), LARGEST_RADIUS)
 
 
-# --- a whole sky -------------------------------------------------------------------------------------------------
+# --- a whole sky
+# -------------------------------------------------------------------------------------------------
 
 
 def bright_area(snr: np.ndarray, threshold: float, margin_deg: float) -> np.ndarray:
-    """Pixels (pixel,) bool within `margin_deg` of one whose signal-to-noise exceeds `threshold`, to a degree or so."""
+    """Pixels (pixel,) bool within `margin_deg` of one whose signal-to-noise exceeds `threshold`, to
+    a degree or so.
+    """
     nside = hp.npix2nside(snr.size)
     coarse = min(nside, COARSE_NSIDE)
-    of_pixel = hp.nest2ring(coarse, hp.ring2nest(nside, np.arange(snr.size)) // (nside // coarse) ** 2)
+    of_pixel = hp.nest2ring(
+        coarse, hp.ring2nest(nside, np.arange(snr.size)) // (nside // coarse) ** 2
+    )
     near = np.zeros(hp.nside2npix(coarse), bool)
     for pixel in np.unique(of_pixel[snr > threshold]):
-        near[hp.query_disc(coarse, hp.pix2vec(coarse, pixel), np.radians(margin_deg), inclusive=True)] = True
+        near[
+            hp.query_disc(coarse, hp.pix2vec(coarse, pixel), np.radians(margin_deg), inclusive=True)
+        ] = True
     return near[of_pixel]
 
 
@@ -174,7 +208,8 @@ def denoise_sky(
     settings: dict,
     region: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, Features]:
-    """Filter a map within `area`; elsewhere its raw value stays. The null map is averaged with the same weights.
+    """Filter a map within `area`; elsewhere its raw value stays. The null map is averaged with the
+    same weights.
 
     signal, null : (pixel,) [K km/s] RING, NaN where masked, and NaN they stay
     settings : `fwhm_arcmin`, `alpha`, `reach`
@@ -190,13 +225,18 @@ def denoise_sky(
 
 
 def error_left(error: np.ndarray, null: np.ndarray, null_left: np.ndarray) -> np.ndarray:
-    """The error after denoising: the map's own times the share of the null map's rms that is left around a pixel.
+    """The error after denoising: the map's own times the share of the null map's rms that is left
+    around a pixel.
 
     It knows nothing of signal that was averaged away or invented: a bound from below.
     """
     valid = np.isfinite(null) & np.isfinite(null_left) & (error > 0)
     before, after = (
-        hp.smoothing(np.where(valid, (plane / np.where(valid, error, 1)) ** 2, 0), np.radians(NOISE_FWHM_DEG), iter=0)
+        hp.smoothing(
+            np.where(valid, (plane / np.where(valid, error, 1)) ** 2, 0),
+            np.radians(NOISE_FWHM_DEG),
+            iter=0,
+        )
         for plane in (null, null_left)
     )
     share = np.sqrt(np.clip(after, 0, None) / np.maximum(before, 1e-3 * before.max()))

@@ -1,8 +1,9 @@
 """The distribution of CO brightness: histograms of W, Wasserstein and Kolmogorov-Smirnov distance.
 
-The observed map carries noise that a prediction has not. The tile's null map, noise of the same kind, is therefore
-added to the prediction: the distances are then 0 for a prediction that equals the truth, up to scatter. Pixels of one
-tile are not independent: intervals are those of the block bootstrap, not those of the textbook test.
+The observed map carries noise that a prediction has not. The tile's null map, noise of the same
+kind, is therefore added to the prediction: the distances are then 0 for a prediction that equals
+the truth, up to scatter. Pixels of one tile are not independent: intervals are those of the block
+bootstrap, not those of the textbook test.
 """
 
 import numpy as np
@@ -19,19 +20,27 @@ def bin_edges(low: float, high: float, count: int) -> np.ndarray:
     return np.sinh(np.linspace(np.arcsinh(low), np.arcsinh(high), count + 1))
 
 
-def tables(maps: dict[str, np.ndarray], weight: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
+def tables(
+    maps: dict[str, np.ndarray], weight: np.ndarray, edges: np.ndarray
+) -> dict[str, np.ndarray]:
     """`pdf_<field>` (n, bins), weight of each tile's pixels by W, for the FIELDS that are there."""
     null = np.where(weight > 0, maps["null"], 0)
     out = {}
     for name in FIELDS:
         if name in maps:
             values = np.where(weight > 0, maps[name], 0)
-            out[f"pdf_{name}"] = histogram(values if name == "target" else values + null, weight, edges)
+            out[f"pdf_{name}"] = histogram(
+                values if name == "target" else values + null, weight, edges
+            )
     return out
 
 
-def records(tiles: dict, counts: np.ndarray, edges: np.ndarray, about: dict) -> tuple[list[dict], xr.Dataset]:
-    """`wasserstein` [K km/s], the area between the two cumulative distributions, and `ks`, their largest difference."""
+def records(
+    tiles: dict, counts: np.ndarray, edges: np.ndarray, about: dict
+) -> tuple[list[dict], xr.Dataset]:
+    """`wasserstein` [K km/s], the area between the two cumulative distributions, and `ks`, their
+    largest difference.
+    """
     shares = {}
     for name in FIELDS:
         if f"pdf_{name}" in tiles:
@@ -40,15 +49,29 @@ def records(tiles: dict, counts: np.ndarray, edges: np.ndarray, about: dict) -> 
     found = []
     for name, of in (("prediction", "model"), ("sample", "sample")):
         if name in shares:
-            apart = np.abs((shares[name] - shares["target"]).cumsum(1))[:, :-1]  # at the inner edges
+            apart = np.abs((shares[name] - shares["target"]).cumsum(1))[
+                :, :-1
+            ]  # at the inner edges
             area = np.trapezoid(apart, edges[1:-1], axis=1)
-            found.append(metrics.record("wasserstein", area, "lower", unit="K km/s", of=of, **about))
+            found.append(
+                metrics.record("wasserstein", area, "lower", unit="K km/s", of=of, **about)
+            )
             found.append(metrics.record("ks", apart.max(1), "lower", of=of, **about))
-    density = [np.array(metrics.bracket(share / np.diff(edges), about["blocks"])) for share in shares.values()]
+    density = [
+        np.array(metrics.bracket(share / np.diff(edges), about["blocks"]))
+        for share in shares.values()
+    ]
     value, lo, hi = np.moveaxis(density, 1, 0)
-    units = {"units": "(K km/s)-1", "long_name": "probability density; the null map added to predictions"}
+    units = {
+        "units": "(K km/s)-1",
+        "long_name": "probability density; the null map added to predictions",
+    }
     curve = xr.Dataset(
-        {"pdf": (("field", "w"), value, units), "pdf_lo": (("field", "w"), lo), "pdf_hi": (("field", "w"), hi)},
+        {
+            "pdf": (("field", "w"), value, units),
+            "pdf_lo": (("field", "w"), lo),
+            "pdf_hi": (("field", "w"), hi),
+        },
         {"field": list(shares), "w": ("w", (edges[1:] + edges[:-1]) / 2, {"units": "K km/s"})},
     )
     return found, curve

@@ -1,8 +1,8 @@
 """Morphology: overlap of the Minkowski bands of a map with those of the observed CO.
 
-Beside the model stand the raw dust map (the floor) and the overlap of two random halves of the real tiles (the ceiling:
-a yardstick, not a bound, since a prediction shares its tiles with the truth). Normalised, 0 is the floor and 1 the
-ceiling.
+Beside the model stand the raw dust map (the floor) and the overlap of two random halves of the real
+tiles (the ceiling: a yardstick, not a bound, since a prediction shares its tiles with the truth).
+Normalised, 0 is the floor and 1 the ceiling.
 """
 
 from collections.abc import Callable
@@ -20,21 +20,31 @@ DRAWN_HALVES = 4  # of each bootstrap draw, whose scatter they add little to
 UNITS = ("1", "deg-1", "deg-2")
 
 
-def tables(maps: dict, weight: np.ndarray, thresholds: np.ndarray, pixel_deg: float) -> dict[str, np.ndarray]:
-    """Minkowski functionals `mf_<field>` (n, 3, threshold), each tile in its own standard deviations."""
+def tables(
+    maps: dict, weight: np.ndarray, thresholds: np.ndarray, pixel_deg: float
+) -> dict[str, np.ndarray]:
+    """Minkowski functionals `mf_<field>` (n, 3, threshold), each tile in its own standard
+    deviations.
+    """
     return {
-        f"mf_{name}": minkowski.functionals(minkowski.standardised(maps[name], weight), thresholds, pixel_deg, weight)
+        f"mf_{name}": minkowski.functionals(
+            minkowski.standardised(maps[name], weight), thresholds, pixel_deg, weight
+        )
         for name in FIELDS
         if name in maps
     }
 
 
 def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, about: dict):
-    """mf_overlap, its three parts, mf_overlap_normalised; curves `v0 v1 v2 (field, threshold)` with `_sigma`."""
+    """mf_overlap, its three parts, mf_overlap_normalised; curves `v0 v1 v2 (field, threshold)` with
+    `_sigma`.
+    """
 
     def bands(name: str, multiplicity: np.ndarray):
         values = tiles[f"mf_{name}"]
-        return minkowski.bands(metrics.mean(values, multiplicity), metrics.mean(values**2, multiplicity))
+        return minkowski.bands(
+            metrics.mean(values, multiplicity), metrics.mean(values**2, multiplicity)
+        )
 
     real = bands("target", counts)
     scores = {
@@ -44,13 +54,17 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
     }
     labels, block = np.unique(about["blocks"], return_inverse=True)
     if len(labels) > 1:
-        scores["ceiling"] = _ceiling(lambda drawn: bands("target", drawn), counts, block, thresholds, seed)
+        scores["ceiling"] = _ceiling(
+            lambda drawn: bands("target", drawn), counts, block, thresholds, seed
+        )
     found = []
     for of, score in scores.items():  # (1 + draws, 3)
         parts = {"mf_overlap": score.mean(1)} | {f"mf_overlap_v{k}": score[:, k] for k in range(3)}
         if of in ("model", "sample"):
             parts["mf_overlap_normalised"] = _normalised(score.mean(1), scores)
-        found += [metrics.record(name, values, "higher", of=of, **about) for name, values in parts.items()]
+        found += [
+            metrics.record(name, values, "higher", of=of, **about) for name, values in parts.items()
+        ]
     fields = [name for name in FIELDS if f"mf_{name}" in tiles]
     curve = xr.Dataset(coords={"field": fields, "threshold": thresholds})
     lower, upper = np.stack([bands(name, counts[:1]) for name in fields], axis=1)[:, :, 0]
@@ -60,10 +74,13 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
     return found, curve
 
 
-def _ceiling(bands: Callable, counts: np.ndarray, block: np.ndarray, thresholds: np.ndarray, seed: int) -> np.ndarray:
+def _ceiling(
+    bands: Callable, counts: np.ndarray, block: np.ndarray, thresholds: np.ndarray, seed: int
+) -> np.ndarray:
     """Overlap (1 + draws, 3) of random halves of the real tiles, of the sample and of each draw.
 
-    Halves are made of whole blocks, so that copies of a tile in a draw never stand on both sides. block : (n,) from 0.
+    Halves are made of whole blocks, so that copies of a tile in a draw never stand on both sides.
+    block : (n,) from 0.
     """
     labels = np.arange(block.max() + 1)
     rng = np.random.default_rng(seed)
@@ -81,15 +98,21 @@ def _ceiling(bands: Callable, counts: np.ndarray, block: np.ndarray, thresholds:
 
 
 def _normalised(value: np.ndarray, scores: dict[str, np.ndarray]) -> np.ndarray:
-    """(value - floor) / (ceiling - floor), each draw with its own of both; NaN unless the ceiling is the higher."""
+    """(value - floor) / (ceiling - floor), each draw with its own of both; NaN unless the ceiling
+    is the higher.
+    """
     if "ceiling" not in scores:
         return np.full_like(value, np.nan)
-    value, floor, ceiling = (_centred(score) for score in (value, scores["dust"].mean(1), scores["ceiling"].mean(1)))
+    value, floor, ceiling = (
+        _centred(score) for score in (value, scores["dust"].mean(1), scores["ceiling"].mean(1))
+    )
     room = ceiling - floor
     return np.divide(value - floor, room, out=np.full_like(floor, np.nan), where=room > 0)
 
 
 def _centred(score: np.ndarray) -> np.ndarray:
-    """The draws moved onto the sample, as `metrics.summary` does: with fewer different tiles all overlaps are lower."""
+    """The draws moved onto the sample, as `metrics.summary` does: with fewer different tiles all
+    overlaps are lower.
+    """
     drawn = score[1:][np.isfinite(score[1:])]
     return np.append(score[:1], score[1:] + score[0] - np.median(drawn)) if len(drawn) else score

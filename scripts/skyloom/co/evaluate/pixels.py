@@ -1,7 +1,8 @@
-"""Scores of single pixels, in K km/s: amplitude, order, detection, and the two of image processing (SSIM, PSNR).
+"""Scores of single pixels, in K km/s: amplitude, order, detection, and the two of image processing
+(SSIM, PSNR).
 
-All but the rank correlations come from sums per tile (`tables`), so that a bootstrap draw of a subset is one product of
-matrices. Ranks are those of the subset's own pixels; the draws keep them.
+All but the rank correlations come from sums per tile (`tables`), so that a bootstrap draw of a
+subset is one product of matrices. Ranks are those of the subset's own pixels; the draws keep them.
 """
 
 import numpy as np
@@ -12,26 +13,38 @@ from skyloom import metrics
 SIGMAS = 3  # CO counts as detected above this many sigma of the map's error
 MOMENTS = ("w", "p", "t", "pp", "tt", "pt", "chi2", "ad", "ee", "tp", "fp", "fn")
 SSIM_SIGMA = 1.5  # pixels, the window of Wang+ 2004
-SCORE_EDGES = np.sinh(np.linspace(-np.arcsinh(1e4), np.arcsinh(1e4), 401))  # predicted W / error, for the ROC curve
+SCORE_EDGES = np.sinh(
+    np.linspace(-np.arcsinh(1e4), np.arcsinh(1e4), 401)
+)  # predicted W / error, for the ROC curve
 
 
-# --- sums per tile ---------------------------------------------------------------------------------------------------
+# --- sums per tile
+# --------------------------------------------------------------------------------------------------
 
 
 def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndarray]:
     """Sums and scores of each tile.
 
-    maps : `prediction`, `target`, `error` (n, y, x) [K km/s]; weight : (n, y, x), 0 where a map is missing.
-    Returns `moments` (n, len(MOMENTS)), weighted sums; `roc` (n, 2, bins), weight of dark and of bright pixels by
-    predicted W / error; `ssim`, `psnr` (n,), and where a `sample` is drawn `sampled` (n,), the weighted sum of it.
+    maps : `prediction`, `target`, `error` (n, y, x) [K km/s]; weight : (n, y, x), 0 where a map is
+        missing.
+    Returns `moments` (n, len(MOMENTS)), weighted sums; `roc` (n, 2, bins), weight of dark and of
+    bright pixels by predicted W / error; `ssim`, `psnr` (n,), and where a `sample` is drawn
+    `sampled` (n,), the weighted sum of it.
     """
     valid = weight > 0
     prediction, target, error = _filled(maps, valid)
     there = target > SIGMAS * error
-    sampled = {"sampled": (weight * np.where(valid, maps["sample"], 0)).sum((1, 2))} if "sample" in maps else {}
+    sampled = (
+        {"sampled": (weight * np.where(valid, maps["sample"], 0)).sum((1, 2))}
+        if "sample" in maps
+        else {}
+    )
     return sampled | {
         "moments": moments(maps, weight),
-        "roc": np.stack([histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)], 1),
+        "roc": np.stack(
+            [histogram(prediction / error, weight * side, SCORE_EDGES) for side in (~there, there)],
+            1,
+        ),
         **_image_quality(prediction, target, weight),
     }
 
@@ -41,8 +54,22 @@ def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
     prediction, target, error = _filled(maps, weight > 0)
     difference = prediction - target
     there, found = target > SIGMAS * error, prediction > SIGMAS * error
-    terms = (np.ones_like(target), prediction, target, prediction**2, target**2, prediction * target)
-    terms += ((difference / error) ** 2, np.abs(difference), error**2, there & found, ~there & found, there & ~found)
+    terms = (
+        np.ones_like(target),
+        prediction,
+        target,
+        prediction**2,
+        target**2,
+        prediction * target,
+    )
+    terms += (
+        (difference / error) ** 2,
+        np.abs(difference),
+        error**2,
+        there & found,
+        ~there & found,
+        there & ~found,
+    )
     return np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1)
 
 
@@ -53,14 +80,23 @@ def _filled(maps: dict[str, np.ndarray], valid: np.ndarray) -> list[np.ndarray]:
 
 
 def histogram(values: np.ndarray, weight: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Weighted histogram of each tile (n, len(edges) - 1); what lies beyond the edges counts in the outermost bins."""
+    """Weighted histogram of each tile (n, len(edges) - 1); what lies beyond the edges counts in the
+    outermost bins.
+    """
     n, bins = len(values), len(edges) - 1
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1) + bins * np.arange(n)[:, None, None]
+    place = (
+        np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
+        + bins * np.arange(n)[:, None, None]
+    )
     return np.bincount(place.ravel(), weight.ravel(), minlength=n * bins).reshape(n, bins)
 
 
-def _image_quality(prediction: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
-    """SSIM (Gaussian window) and PSNR [dB] of each tile, both with the observed tile's own range as their scale."""
+def _image_quality(
+    prediction: np.ndarray, target: np.ndarray, weight: np.ndarray
+) -> dict[str, np.ndarray]:
+    """SSIM (Gaussian window) and PSNR [dB] of each tile, both with the observed tile's own range as
+    their scale.
+    """
     valid = weight > 0
     ssim, psnr = np.ones(len(target)), np.full(len(target), np.nan)
     for k, (seen, w) in enumerate(zip(valid, weight, strict=True)):
@@ -70,17 +106,25 @@ def _image_quality(prediction: np.ndarray, target: np.ndarray, weight: np.ndarra
             continue
         psnr[k] = 10 * np.log10(span**2 / mean_square)
         level = np.average(target[k][seen], weights=w[seen])
-        pair = [np.where(seen, image[k], level) for image in (prediction, target)]  # masked sky is alike in both
+        pair = [
+            np.where(seen, image[k], level) for image in (prediction, target)
+        ]  # masked sky is alike in both
         look = {"gaussian_weights": True, "sigma": SSIM_SIGMA, "use_sample_covariance": False}
-        ssim[k] = np.average(structural_similarity(*pair, data_range=span, full=True, **look)[1], weights=w)
+        ssim[k] = np.average(
+            structural_similarity(*pair, data_range=span, full=True, **look)[1], weights=w
+        )
     return {"ssim": ssim, "psnr": psnr}
 
 
-# --- records of a subset ---------------------------------------------------------------------------------------------
+# --- records of a subset
+# ---------------------------------------------------------------------------------------------
 
 
-def records(tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, about: dict) -> list[dict]:
-    """Records of one subset; bias and mass_ratio of a sample too, since draws can depart from the mean as a whole.
+def records(
+    tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, about: dict
+) -> list[dict]:
+    """Records of one subset; bias and mass_ratio of a sample too, since draws can depart from the
+    mean as a whole.
 
     about : `blocks`, `subset`; the rest as in `scores`.
     """
@@ -91,16 +135,23 @@ def records(tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray,
         found.append(("sample", "bias", (sampled - target) / total, "zero", "K km/s"))
         with np.errstate(divide="ignore", invalid="ignore"):
             found.append(("sample", "mass_ratio", sampled / target, "one", ""))
-    return [metrics.record(name, values, better, of=of, unit=unit, **about) for of, name, values, better, unit in found]
+    return [
+        metrics.record(name, values, better, of=of, unit=unit, **about)
+        for of, name, values, better, unit in found
+    ]
 
 
-def scores(tiles: dict, ranks: np.ndarray, counts: np.ndarray) -> list[tuple[str, np.ndarray, str, str]]:
+def scores(
+    tiles: dict, ranks: np.ndarray, counts: np.ndarray
+) -> list[tuple[str, np.ndarray, str, str]]:
     """(name, draws, better, unit) of each score of a subset.
 
-    tiles : rows of `tables`; ranks : `rank_moments`; counts : `metrics.multiplicities` (1 + draws, n).
-    rmse_over_noise = sqrt(<((prediction - target) / error)^2>), 1 where only the target's noise is left, and its square
-    chi2_reduced; mass_ratio = sum(W predicted) / sum(W observed); auc and f1 of W > 3 sigma as seen by the map, by
-    predicted W / error. mae is what crps becomes for a model without spread.
+    tiles : rows of `tables`; ranks : `rank_moments`; counts : `metrics.multiplicities` (1 + draws,
+        n).
+    rmse_over_noise = sqrt(<((prediction - target) / error)^2>), 1 where only the target's noise is
+    left, and its square chi2_reduced; mass_ratio = sum(W predicted) / sum(W observed); auc and f1
+    of W > 3 sigma as seen by the map, by predicted W / error. mae is what crps becomes for a model
+    without spread.
     """
     s = dict(zip(MOMENTS, (counts @ tiles["moments"]).T, strict=True))
     squares = np.maximum(s["pp"] - 2 * s["pt"] + s["tt"], 0)
@@ -133,10 +184,11 @@ def rmse_over_noise(moments: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def against_latitude(
     moments: np.ndarray, latitude: np.ndarray, blocks: np.ndarray, edges: list, settings: dict
 ) -> dict:
-    """Residual of tiles in bins of |b|: name -> (3, bins), value and interval; NaN where a bin is empty.
+    """Residual of tiles in bins of |b|: name -> (3, bins), value and interval; NaN where a bin is
+    empty.
 
-    `bias`, `rms` of prediction - target, and beside them `noise`, the rms error, and `signal`, the rms of the observed
-    CO, which is what predicting nothing leaves [K km/s].
+    `bias`, `rms` of prediction - target, and beside them `noise`, the rms error, and `signal`, the
+    rms of the observed CO, which is what predicting nothing leaves [K km/s].
     """
     names = ("bias", "rms", "noise", "signal")
     out = {name: np.full((3, len(edges) - 1), np.nan) for name in names}
@@ -148,14 +200,19 @@ def against_latitude(
         counts = metrics.multiplicities(blocks[rows], settings["draws"], settings["seed"])
         s = dict(zip(MOMENTS, (counts @ moments[rows]).T, strict=True))
         squares = np.maximum(s["pp"] - 2 * s["pt"] + s["tt"], 0)
-        values = (s["p"] - s["t"]) / s["w"], *(np.sqrt(q / s["w"]) for q in (squares, s["ee"], s["tt"]))
+        values = (
+            (s["p"] - s["t"]) / s["w"],
+            *(np.sqrt(q / s["w"]) for q in (squares, s["ee"], s["tt"])),
+        )
         for name, value in zip(names, values, strict=True):
             out[name][:, k] = metrics.bracket(value, blocks[rows])
     return out
 
 
 def _correlation(s: dict) -> np.ndarray:
-    """Weighted Pearson correlation from sums; 0 where one of the two is constant, to rounding, NaN without a pixel."""
+    """Weighted Pearson correlation from sums; 0 where one of the two is constant, to rounding, NaN
+    without a pixel.
+    """
     total = np.where(s["w"] > 0, s["w"], np.nan)
     variances = [s[a + a] - s[a] ** 2 / total for a in "pt"]
     known = (variances[0] > 1e-12 * s["pp"]) & (variances[1] > 1e-12 * s["tt"])
@@ -164,41 +221,61 @@ def _correlation(s: dict) -> np.ndarray:
 
 
 def _area_under_roc(counts: np.ndarray, roc: np.ndarray) -> np.ndarray:
-    """Chance that a bright pixel is given more predicted W / error than a dark one; NaN without either kind."""
-    dark, bright = np.moveaxis((counts @ roc.reshape(len(roc), -1)).reshape(len(counts), *roc.shape[1:]), 1, 0)
+    """Chance that a bright pixel is given more predicted W / error than a dark one; NaN without
+    either kind.
+    """
+    dark, bright = np.moveaxis(
+        (counts @ roc.reshape(len(roc), -1)).reshape(len(counts), *roc.shape[1:]), 1, 0
+    )
     below = dark.cumsum(1) - dark / 2
     return (bright * below).sum(1) / (bright.sum(1) * dark.sum(1))
 
 
-# --- ranks -----------------------------------------------------------------------------------------------------------
+# --- ranks
+# --------------------------------------------------------------------------------------------------
 
 
 def dense_ranks(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Place of each valid pixel's value among all different values, 0 where not valid: sorted once for all subsets."""
+    """Place of each valid pixel's value among all different values, 0 where not valid: sorted once
+    for all subsets.
+    """
     out = np.zeros(values.shape, np.int64)
     out[valid] = np.unique(values[valid], return_inverse=True)[1]
     return out
 
 
 def rank_moments(
-    places: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray, shares: np.ndarray | None = None
+    places: dict[str, np.ndarray],
+    target: np.ndarray,
+    weight: np.ndarray,
+    shares: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Sums per tile for the rank correlations of a subset's pixels, (2, n, 6) in the order w, p, t, pp, tt, pt.
+    """Sums per tile for the rank correlations of a subset's pixels, (2, n, 6) in the order w, p, t,
+    pp, tt, pt.
 
-    places : `dense_ranks` of `prediction` and `target` (n, y, x). First over all valid pixels, then (`spearman_ln`)
-    over those whose observed W is positive, where ln W is defined: ranks do not change under the logarithm, and a
-    predicted W of 0 or less has the lowest. shares : (n,) how many tiles each stands for, one where not given.
+    places : `dense_ranks` of `prediction` and `target` (n, y, x). First over all valid pixels, then
+        (`spearman_ln`)
+    over those whose observed W is positive, where ln W is defined: ranks do not change under the
+    logarithm, and a predicted W of 0 or less has the lowest. shares : (n,) how many tiles each
+    stands for, one where not given.
     """
     shares = None if shares is None or (shares == 1).all() else shares
     out = []
     for w in (weight, np.where(target > 0, weight, 0)):
         p, t = (_mean_ranks(places[name], w > 0, shares) for name in ("prediction", "target"))
-        out.append(np.stack([(w * term).sum((1, 2)) for term in (np.ones_like(p), p, t, p * p, t * t, p * t)], axis=1))
+        out.append(
+            np.stack(
+                [(w * term).sum((1, 2)) for term in (np.ones_like(p), p, t, p * p, t * t, p * t)],
+                axis=1,
+            )
+        )
     return np.array(out)
 
 
 def _mean_ranks(places: np.ndarray, valid: np.ndarray, shares: np.ndarray | None) -> np.ndarray:
-    """Ranks within the valid pixels, ties sharing their mean, less the mean rank and over the number of pixels."""
+    """Ranks within the valid pixels, ties sharing their mean, less the mean rank and over the
+    number of pixels.
+    """
     each = None if shares is None else np.broadcast_to(shares[:, None, None], valid.shape)[valid]
     often = np.bincount(places[valid], each)
     if not len(often):
@@ -208,4 +285,6 @@ def _mean_ranks(places: np.ndarray, valid: np.ndarray, shares: np.ndarray | None
 
 
 def _spearman(ranks: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
-    return [_correlation(dict(zip(MOMENTS[:6], (counts @ moments).T, strict=True))) for moments in ranks]
+    return [
+        _correlation(dict(zip(MOMENTS[:6], (counts @ moments).T, strict=True))) for moments in ranks
+    ]

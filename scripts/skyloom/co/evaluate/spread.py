@@ -1,11 +1,12 @@
 """Is the uncertainty that a model states the uncertainty that it has? Coverage, CRPS, pull.
 
-What is predicted is the observed pixel: the model's distribution of CO with the map's own error added. A model with
-`samples` is an ensemble, and noise of the map's error is drawn onto each member. If truth and members are drawn from
-one distribution, the rank of the observation among S members is uniform on 0..S whatever that distribution is; spread
-evenly within its step it gives a probability integral transform (PIT) that is uniform for any S. A model with `spread`
-alone means a Gaussian. The `prediction` is the model's own mean and not that of its members, and adds no scatter to the
-pull. The fair ensemble score is that of Ferro (2014), QJRMS 140, 1917.
+What is predicted is the observed pixel: the model's distribution of CO with the map's own error
+added. A model with `samples` is an ensemble, and noise of the map's error is drawn onto each
+member. If truth and members are drawn from one distribution, the rank of the observation among S
+members is uniform on 0..S whatever that distribution is; spread evenly within its step it gives a
+probability integral transform (PIT) that is uniform for any S. A model with `spread` alone means a
+Gaussian. The `prediction` is the model's own mean and not that of its members, and adds no scatter
+to the pull. The fair ensemble score is that of Ferro (2014), QJRMS 140, 1917.
 """
 
 import numpy as np
@@ -16,11 +17,15 @@ from skyloom import metrics
 from skyloom.forecasts import LEVELS, NOMINAL, gaussian_crps
 
 
-def tables(maps: dict[str, np.ndarray], weight: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Sums of each tile: `inside` (n, levels + 1), weight of pixels within each central interval and within 68 %;
-    `pull`, `crps`, `total` (n,). Nothing where the model has neither `samples` nor `spread`.
+def tables(
+    maps: dict[str, np.ndarray], weight: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Sums of each tile: `inside` (n, levels + 1), weight of pixels within each central interval
+    and within 68 %; `pull`, `crps`, `total` (n,). Nothing where the model has neither `samples` nor
+    `spread`.
 
-    maps : `prediction`, `target`, `error`, and `samples` (n, S, y, x) or `spread` (n, y, x) [K km/s].
+    maps : `prediction`, `target`, `error`, and `samples` (n, S, y, x) or `spread` (n, y, x) [K
+        km/s].
     """
     if "samples" not in maps and "spread" not in maps:
         return {}
@@ -64,12 +69,17 @@ def records(tiles: dict, counts: np.ndarray, about: dict) -> tuple[list[dict], x
         metrics.record("pull", np.sqrt(counts @ tiles["pull"] / total), "one", **about),
     ]
     value, lo, hi = metrics.bracket(inside[:, :-1], about["blocks"])
-    variables = {"coverage": ("level", value), "coverage_lo": ("level", lo), "coverage_hi": ("level", hi)}
+    variables = {
+        "coverage": ("level", value),
+        "coverage_lo": ("level", lo),
+        "coverage_hi": ("level", hi),
+    }
     return found, xr.Dataset(variables, {"level": LEVELS})
 
 
 def ensemble_crps(members: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Fair CRPS of an ensemble, unbiased for any number of members: members (n, S, ...), observed (n, ...).
+    """Fair CRPS of an ensemble, unbiased for any number of members: members (n, S, ...), observed
+    (n, ...).
 
     mean |x_k - y| - sum_{i<j} |x_i - x_j| / (S (S - 1)); NaN for a single member.
     """
@@ -77,5 +87,9 @@ def ensemble_crps(members: np.ndarray, observed: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.full(observed.shape, np.nan)
     distance = np.abs(members - observed[:, None]).mean(1)
-    rank = 2 * np.arange(1, count + 1) - count - 1  # sum of x_j - x_i over pairs of a sorted ensemble
-    return distance - np.einsum("k,nk...->n...", rank, np.sort(members, axis=1)) / (count * (count - 1))
+    rank = (
+        2 * np.arange(1, count + 1) - count - 1
+    )  # sum of x_j - x_i over pairs of a sorted ensemble
+    return distance - np.einsum("k,nk...->n...", rank, np.sort(members, axis=1)) / (
+        count * (count - 1)
+    )

@@ -1,7 +1,8 @@
-"""What the CO networks share: the U-Net around residual blocks, and the symmetries of a square tile.
+"""What the CO networks share: the U-Net around residual blocks, and the symmetries of a square
+tile.
 
-Upsampling is nearest neighbour followed by a convolution: transposed convolutions leave a checkerboard, seen as excess
-power at the smallest scales (Odena+ 2016).
+Upsampling is nearest neighbour followed by a convolution: transposed convolutions leave a
+checkerboard, seen as excess power at the smallest scales (Odena+ 2016).
 """
 
 import torch
@@ -14,7 +15,8 @@ WIDEST = 4  # times the channels at full resolution, beyond which a level grows 
 
 
 class ResUNet(nn.Module):
-    """Residual U-Net: `depth` halvings, channels `width * min(2**level, 4)`, one block a level on either side.
+    """Residual U-Net: `depth` halvings, channels `width * min(2**level, 4)`, one block a level on
+    either side.
 
     (n, n_in, y, x) -> (n, n_out, y, x); y and x must be multiples of `2**depth`.
     """
@@ -46,29 +48,39 @@ class ResUNet(nn.Module):
 
 
 def require_multiple(meta: dict, model: str, keys: str, least: int) -> None:
-    """Raise BadInput where a tile's side is no multiple of what the halvings (`keys` of the entry) ask for."""
+    """Raise BadInput where a tile's side is no multiple of what the halvings (`keys` of the entry)
+    ask for.
+    """
     if meta["pixels"] % least:
-        raise BadInput(f"{model}: {keys} ask for tiles of a multiple of {least} pixels, found {meta['pixels']}")
+        raise BadInput(
+            f"{model}: {keys} ask for tiles of a multiple of {least} pixels, found {meta['pixels']}"
+        )
 
 
-# --- symmetries ---------------------------------------------------------------------------------------------------
+# --- symmetries
+# --------------------------------------------------------------------------------------------------
 
 
 def random_symmetry(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each example under a random one of the square's eight symmetries (D4), all its planes alike.
 
-    The relation of dust, HI and CO knows no direction, so that these are exact; only vectors over the batch pass as
-    they are. Drawn from torch's default generator on the CPU: the same draw on every device.
+    The relation of dust, HI and CO knows no direction, so that these are exact; only vectors over
+    the batch pass as they are. Drawn from torch's default generator on the CPU: the same draw on
+    every device.
     """
     n = next(iter(batch.values())).shape[0]
     return symmetry(batch, torch.randint(8, (n,)))
 
 
 def symmetry(batch: dict[str, Tensor], element: Tensor) -> dict[str, Tensor]:
-    """Apply D4 `element` (n,) 0..7: bit 0 flips x, bit 1 flips y, bit 2 then swaps the axes (square tiles)."""
+    """Apply D4 `element` (n,) 0..7: bit 0 flips x, bit 1 flips y, bit 2 then swaps the axes (square
+    tiles).
+    """
     planes = {name: value for name, value in batch.items() if value.ndim == 4}
     x = torch.cat(list(planes.values()), 1)
-    flip_x, flip_y, swap = ((element.to(x.device) >> bit & 1).bool()[:, None, None, None] for bit in range(3))
+    flip_x, flip_y, swap = (
+        (element.to(x.device) >> bit & 1).bool()[:, None, None, None] for bit in range(3)
+    )
     x = torch.where(flip_x, x.flip(-1), x)
     x = torch.where(flip_y, x.flip(-2), x)
     x = torch.where(swap, x.transpose(-1, -2), x)

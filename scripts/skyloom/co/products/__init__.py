@@ -1,1 +1,3 @@
-"""A trained model on the whole sky: predicted tile by tile, blended, written as a HEALPix product, and judged there."""
+"""A trained model on the whole sky: predicted tile by tile, blended, written as a HEALPix product,
+and judged there.
+"""

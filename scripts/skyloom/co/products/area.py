@@ -9,14 +9,20 @@ from skyloom.co.data.tiles import tile_centres
 
 
 def area_pixels(nside: int, area: dict | str) -> np.ndarray:
-    """RING pixels of the asked sky: all (`full`), or those within `radius_deg` of `glon`, `glat` [deg]."""
+    """RING pixels of the asked sky: all (`full`), or those within `radius_deg` of `glon`, `glat`
+    [deg].
+    """
     if area == "full":
         return np.arange(hp.nside2npix(nside))
-    return hp.query_disc(nside, hp.ang2vec(area["glon"], area["glat"], lonlat=True), np.radians(area["radius_deg"]))
+    return hp.query_disc(
+        nside, hp.ang2vec(area["glon"], area["glat"], lonlat=True), np.radians(area["radius_deg"])
+    )
 
 
 def depth(glon: np.ndarray, glat: np.ndarray, area: dict | str) -> np.ndarray:
-    """How far inside the asked sky directions lie [deg]; negative outside, infinite where it has no border."""
+    """How far inside the asked sky directions lie [deg]; negative outside, infinite where it has no
+    border.
+    """
     if area == "full":
         return np.full(np.shape(glon), np.inf)
     distance = hp.rotator.angdist((area["glon"], area["glat"]), (glon, glat), lonlat=True)
@@ -28,7 +34,8 @@ def area_tiles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Longitude and latitude [deg] of the tiles that may hold a pixel of the area.
 
-    size_deg, pixels : side of a tile; nside : of the map that is asked for. Raises BadInput where tiles on these
+    size_deg, pixels : side of a tile; nside : of the map that is asked for. Raises BadInput where
+        tiles on these
     centres leave pixels of the area uncovered.
     """
     glon, glat = tile_centres(tile_nside)
@@ -39,8 +46,10 @@ def area_tiles(
     missing = uncovered(glon, glat, size_deg, pixels, asked)
     if missing:
         raise BadInput(
-            f"config: tiles of {size_deg:g} deg, {pixels} pixels, on NSIDE {tile_nside} centres leave {missing} pixels"
-            f" ({missing / asked.sum():.2g}) of the asked sky uncovered; expected a larger tile_nside,"
+            f"config: tiles of {size_deg:g} deg, {pixels} pixels, on NSIDE {tile_nside} centres "
+            f"leave {missing} pixels"
+            f" ({missing / asked.sum():.2g}) of the asked sky uncovered; expected a larger "
+            "tile_nside,"
             " or larger co.tiles.size_deg"
         )
     return glon, glat

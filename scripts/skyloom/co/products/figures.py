@@ -29,14 +29,22 @@ PARTS = {
 }
 
 
-def whole_sky(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], area: dict | str) -> Figure:
-    """Observed, predicted and its uncertainty: Mollweide, a column a line, or a disc's tangent plane, a row a line.
+def whole_sky(
+    lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], area: dict | str
+) -> Figure:
+    """Observed, predicted and its uncertainty: Mollweide, a column a line, or a disc's tangent
+    plane, a row a line.
 
-    lines : `write.read_product`; observed : line -> (n_pix,) [K km/s]. The maps of a line share the scale of the
+    lines : `write.read_product`; observed : line -> (n_pix,) [K km/s]. The maps of a line share the
+        scale of the
     predicted one; where that is below the noise, the observed map has its own.
     """
     flat = area != "full" and area["radius_deg"] <= FLAT_DEG
-    rows = [name for name in ("observed", "I", "E") if any(name in ("observed", *maps) for maps in lines.values())]
+    rows = [
+        name
+        for name in ("observed", "I", "E")
+        if any(name in ("observed", *maps) for maps in lines.values())
+    ]
     with plotting.style():
         shape = (len(lines), len(rows)) if flat else (len(rows), len(lines))
         width, height = (3.8, 3.2) if flat else (5.6, 2.75)
@@ -60,7 +68,11 @@ def whole_sky(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.nd
                 bar.set_label(UNIT)
         where = "" if flat else "l = 0 in the centre, lines every 60 and 30 deg, "
         figure.text(
-            0.01, 0.003, f"Galactic, {where}longitude grows to the left; beige: no value", fontsize=7, va="bottom"
+            0.01,
+            0.003,
+            f"Galactic, {where}longitude grows to the left; beige: no value",
+            fontsize=7,
+            va="bottom",
         )
     return figure
 
@@ -103,7 +115,9 @@ def _disc(figure: Figure, place: tuple, values: np.ndarray, norm, area: dict):
     ax.set_facecolor(figures.MASKED)
     step = 5 if area["radius_deg"] < 15 else 10
     offset = np.linspace(-half, half, DISC_PIXELS)
-    lonlat = hp.vec2ang(vectors[..., ::-1].reshape(3, -1).T, lonlat=True)  # the x axis grows to the east
+    lonlat = hp.vec2ang(
+        vectors[..., ::-1].reshape(3, -1).T, lonlat=True
+    )  # the x axis grows to the east
     lon, lat = (angle.reshape(DISC_PIXELS, DISC_PIXELS) for angle in lonlat)
     lon = (lon - area["glon"] + 180) % 360 - 180 + area["glon"]
     low, high = np.searchsorted(offset, [-LABELS_AT * half, LABELS_AT * half])
@@ -112,42 +126,66 @@ def _disc(figure: Figure, place: tuple, values: np.ndarray, norm, area: dict):
         if np.ptp(values) > 180:  # a pole lies in the disc
             continue
         levels = step * np.arange(np.ceil(values.min() / step), np.floor(values.max() / step) + 1)
-        ax.contour(offset, offset, values, levels, colors="white", linewidths=0.4, linestyles="solid")
+        ax.contour(
+            offset, offset, values, levels, colors="white", linewidths=0.4, linestyles="solid"
+        )
         for level in levels:
             for place in offset[:-1][np.diff(along > level)]:
                 if abs(place) < 0.85 * LABELS_AT * half:  # their corner belongs to neither
                     where = (place, offset[low]) if values is lon else (offset[high], place)
-                    text = f"{level % 360:g}" if values is lon else f"{level:+g}".replace("-", "\N{MINUS SIGN}")
+                    text = (
+                        f"{level % 360:g}"
+                        if values is lon
+                        else f"{level:+g}".replace("-", "\N{MINUS SIGN}")
+                    )
                     look = {"ha": "center", "va": "center", "path_effects": figures.HALO}
                     ax.text(*where, f"{text}\N{DEGREE SIGN}", fontsize=6, color="white", **look)
     return ax, image
 
 
 def high_latitude_centres(intensity: np.ndarray, count: int) -> list[tuple[float, float]]:
-    """Where to look at |b| > 30 deg: the brightest predictions, averaged over a degree, that lie apart; [deg]."""
+    """Where to look at |b| > 30 deg: the brightest predictions, averaged over a degree, that lie
+    apart; [deg].
+    """
     coarse = hp.ud_grade(np.where(np.isfinite(intensity), intensity, hp.UNSEEN), 64)
     glon, glat = hp.pix2ang(64, np.arange(len(coarse)), lonlat=True)
-    high = np.flatnonzero((np.abs(glat) > HIGH_LATITUDE + VIEW_DEG / 2) & (coarse > 0.5 * hp.UNSEEN))
+    high = np.flatnonzero(
+        (np.abs(glat) > HIGH_LATITUDE + VIEW_DEG / 2) & (coarse > 0.5 * hp.UNSEEN)
+    )
     chosen: list[tuple[float, float]] = []
     for k in high[np.argsort(-coarse[high], kind="stable")]:
         place = glon[k], glat[k]
-        if all(np.degrees(hp.rotator.angdist(place, other, lonlat=True)) > VIEW_APART for other in chosen):
+        if all(
+            np.degrees(hp.rotator.angdist(place, other, lonlat=True)) > VIEW_APART
+            for other in chosen
+        ):
             chosen.append(place)
         if len(chosen) == count:
             break
     return chosen
 
 
-def zooms(maps: dict[str, np.ndarray], observed: np.ndarray, dust: np.ndarray, line: str, beam: float, count: int):
-    """Gnomonic views at |b| > 30 deg of dust, observed and predicted CO; None where the product has no such sky.
+def zooms(
+    maps: dict[str, np.ndarray],
+    observed: np.ndarray,
+    dust: np.ndarray,
+    line: str,
+    beam: float,
+    count: int,
+):
+    """Gnomonic views at |b| > 30 deg of dust, observed and predicted CO; None where the product has
+    no such sky.
 
-    maps : letter -> (n_pix,) of `line`. The maps of a row share the scale of the realisation, or of the predicted one;
+    maps : letter -> (n_pix,) of `line`. The maps of a row share the scale of the realisation, or of
+        the predicted one;
     where that is below the noise, the observed map has its own.
     """
     centres = high_latitude_centres(maps["I"], count)
     if not centres:
         return None
-    columns = {"dust": dust, "observed": observed} | {name: maps[name] for name in ("I", "R", "E") if name in maps}
+    columns = {"dust": dust, "observed": observed} | {
+        name: maps[name] for name in ("I", "R", "E") if name in maps
+    }
     titles = {"dust": "dust 857 GHz", "E": "uncertainty"} | {
         k: f"CO {TRANSITIONS[line]}, {v}" for k, v in PARTS.items() if k != "E"
     }
@@ -162,9 +200,13 @@ def zooms(maps: dict[str, np.ndarray], observed: np.ndarray, dust: np.ndarray, l
             views = {name: sample([values], vectors)[0][0] for name, values in columns.items()}
             top = _top(views.get("R", views["I"]), 99.8)
             for ax, (name, view) in zip(row, views.items(), strict=True):
-                norm = Normalize(0, _top(view, 99.8) if name == "observed" and top < FAINTEST else top)
+                norm = Normalize(
+                    0, _top(view, 99.8) if name == "observed" and top < FAINTEST else top
+                )
                 if name == "dust":
-                    norm = Normalize(figures._percentile(view, 0.3), figures._percentile(view, 99.7))
+                    norm = Normalize(
+                        figures._percentile(view, 0.3), figures._percentile(view, 99.7)
+                    )
                 image = figures._map(ax, view, norm, half)
                 if name in ("dust", "observed", list(views)[-1]):
                     bar = figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02, extend="max")
@@ -176,10 +218,13 @@ def zooms(maps: dict[str, np.ndarray], observed: np.ndarray, dust: np.ndarray, l
 
 
 def power(curves: dict, skies: dict[str, xr.Dataset]) -> Figure:
-    """Angular power of each line outside and inside the plane, and what is left of bright tiles' own after blending.
+    """Angular power of each line outside and inside the plane, and what is left of bright tiles'
+    own after blending.
 
-    curves : (line, region) -> {label: (l, C_l)} in (K km/s)^2 sr; skies : line -> a sky of `sky.predict_sky`. Tiles are
-    cut again from the blended map, one more interpolation: dust, which all tiles agree on, shows what that takes.
+    curves : (line, region) -> {label: (l, C_l)} in (K km/s)^2 sr; skies : line -> a sky of
+        `sky.predict_sky`. Tiles are
+    cut again from the blended map, one more interpolation: dust, which all tiles agree on, shows
+    what that takes.
     """
     looks = plotting.line_styles(["predicted", "observed", "realisation", "null map"])
     looks["null map"] = {"color": "0.5", "linestyle": ":"}
@@ -197,14 +242,30 @@ def power(curves: dict, skies: dict[str, xr.Dataset]) -> Figure:
                 ax.set_title(f"CO {TRANSITIONS[line]}, {region}", loc="left")
             ax = row[-1]
             sky = skies[line]
-            fields = {"dust": "dust: interpolation alone", "prediction": "predicted", "realisation": "realisation"}
+            fields = {
+                "dust": "dust: interpolation alone",
+                "prediction": "predicted",
+                "realisation": "realisation",
+            }
             for name in (name for name in fields if name in sky.get("field", [])):
-                ax.plot(sky.l, sky.cl_ratio.sel(field=name), marker=".", label=fields[name], **looks[fields[name]])
+                ax.plot(
+                    sky.l,
+                    sky.cl_ratio.sel(field=name),
+                    marker=".",
+                    label=fields[name],
+                    **looks[fields[name]],
+                )
             if ax.lines:
                 score_figures._beam_cut(ax, sky.attrs["beam_arcmin"], BEAM_CUT, sky.l.values)
-                ax.set(ylim=(0, 1.1), xlim=(sky.l[0] - 60, sky.l[-1] + 60), ylabel=r"$C_\ell$ blended / tile by tile")
+                ax.set(
+                    ylim=(0, 1.1),
+                    xlim=(sky.l[0] - 60, sky.l[-1] + 60),
+                    ylabel=r"$C_\ell$ blended / tile by tile",
+                )
                 ax.axhline(1, color="0.7", linewidth=0.6, zorder=0)
-                ax.set_title(f"CO {TRANSITIONS[line]}, bright tiles after and before blending", loc="left")
+                ax.set_title(
+                    f"CO {TRANSITIONS[line]}, bright tiles after and before blending", loc="left"
+                )
             for ax in row:
                 ax.set_xlabel(r"multipole $\ell$")
                 ax.set_visible(bool(ax.lines))

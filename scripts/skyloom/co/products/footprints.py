@@ -8,7 +8,8 @@ from skyloom.co.products.write import EXTRAPOLATED, TRAINED, TRANSITIONS
 
 
 def inside(nside: int, box: dict) -> np.ndarray:
-    """Pixels (n_pix,) bool of a box in longitude and latitude [deg] of its `frame`, at least `least_b` off the plane.
+    """Pixels (n_pix,) bool of a box in longitude and latitude [deg] of its `frame`, at least
+    `least_b` off the plane.
 
     A box whose west border is east of its east border crosses longitude 0.
     """
@@ -17,16 +18,25 @@ def inside(nside: int, box: dict) -> np.ndarray:
         lon, lat = hp.Rotator(coord="GC")(glon, glat, lonlat=True)
     (west, east), (south, north) = box["lon"], box["lat"]
     width = (east - west) % 360 or 360.0
-    return ((lon - west) % 360 <= width) & (lat >= south) & (lat <= north) & (np.abs(glat) >= box["least_b"])
+    return (
+        ((lon - west) % 360 <= width)
+        & (lat >= south)
+        & (lat <= north)
+        & (np.abs(glat) >= box["least_b"])
+    )
 
 
-def table(lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], boxes: dict) -> pd.DataFrame:
+def table(
+    lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], boxes: dict
+) -> pd.DataFrame:
     """Statistics of the predicted emission in each box, one row a box and line.
 
-    lines : `write.read_product`; observed : `co10`, `co10_null`, ... (n_pix,) [K km/s], NaN where masked.
+    lines : `write.read_product`; observed : `co10`, `co10_null`, ... (n_pix,) [K km/s], NaN where
+        masked.
 
-    `mass_ratio` is the sum of the prediction over that of the observed map where both are known. Where CO is faint the
-    observed sum is mostly noise and residuals: `observed_mean` and `null_mean` say how far to believe it.
+    `mass_ratio` is the sum of the prediction over that of the observed map where both are known.
+    Where CO is faint the observed sum is mostly noise and residuals: `observed_mean` and
+    `null_mean` say how far to believe it.
     """
     rows = []
     for name, box in boxes.items():

@@ -1,7 +1,9 @@
-"""Angular power spectra on a part of the sphere, and the beam that a map has after it went through tiles.
+"""Angular power spectra on a part of the sphere, and the beam that a map has after it went through
+tiles.
 
-Pseudo-C_l of an apodised map over the mean square of its window: the f_sky correction. It holds for bands wider than
-the window's own resolution, and for spectra that no plane next to the mask outshines.
+Pseudo-C_l of an apodised map over the mean square of its window: the f_sky correction. It holds for
+bands wider than the window's own resolution, and for spectra that no plane next to the mask
+outshines.
 """
 
 import healpy as hp
@@ -14,7 +16,9 @@ BEAM_FLOOR = 1e-4  # multipoles at which B_l^2 of a map is less are left out of 
 
 
 def rise(distance_deg: np.ndarray, taper_deg: float = TAPER_DEG) -> np.ndarray:
-    """0 where the distance to a border is negative, 1 from `taper_deg` inwards, sin^2 between; float32."""
+    """0 where the distance to a border is negative, 1 from `taper_deg` inwards, sin^2 between;
+    float32.
+    """
     return (np.sin(np.pi / 2 * np.clip(distance_deg / taper_deg, 0, 1)) ** 2).astype(np.float32)
 
 
@@ -50,14 +54,17 @@ def banded(cl: np.ndarray, width: int = BAND) -> tuple[np.ndarray, np.ndarray]:
     return 2 + width * (np.arange(count) + 0.5) - 0.5, values.mean(1)
 
 
-def returned_beam(back: np.ndarray, original: np.ndarray, window: np.ndarray, beam_arcmin: float) -> float:
+def returned_beam(
+    back: np.ndarray, original: np.ndarray, window: np.ndarray, beam_arcmin: float
+) -> float:
     """FWHM [arcmin] that a map of `beam_arcmin` has after its way through tiles.
 
-    Two bilinear interpolations widen it by a variance s^2 an axis: to first order back - original = s^2/2 Laplacian of
-    the original, fitted pixel by pixel where the window is, then corrected for what Gaussian smoothing differs from
-    that. In theory s^2 = p q / 3 on square grids, with p < q the pixels of tile and sphere: a point of the sphere comes
-    back from tile pixels close to it, where the first interpolation has hardly smoothed. HEALPix staggers its rings,
-    which brings up to a half more.
+    Two bilinear interpolations widen it by a variance s^2 an axis: to first order back - original =
+    s^2/2 Laplacian of the original, fitted pixel by pixel where the window is, then corrected for
+    what Gaussian smoothing differs from that. In theory s^2 = p q / 3 on square grids, with p < q
+    the pixels of tile and sphere: a point of the sphere comes back from tile pixels close to it,
+    where the first interpolation has hardly smoothed. HEALPix staggers its rings, which brings up
+    to a half more.
 
     back, original, window : (n_pix,) RING, NaN where unknown; a window of 0 leaves a pixel out.
     """

@@ -1,8 +1,9 @@
 """One trained model on the sky: its tiles predicted, put back on the sphere and blended.
 
-Inputs are cut and normalised by the code that made the training examples, with the constants of the checkpoint. A
-stochastic network starts every tile from one Gaussian field on the sphere, sampled at the tile's pixels: overlapping
-tiles then draw the same clouds, and blending does not average them away.
+Inputs are cut and normalised by the code that made the training examples, with the constants of the
+checkpoint. A stochastic network starts every tile from one Gaussian field on the sphere, sampled at
+the tile's pixels: overlapping tiles then draw the same clouds, and blending does not average them
+away.
 """
 
 from pathlib import Path
@@ -28,14 +29,18 @@ BATCH = 32  # tiles predicted at a time
 NOISE_PIXELS = 4  # pixels of the noise field's sphere along its beam, at the least
 NOISE_NSIDE = 2048  # the finest that is drawn
 SPECTRUM_TILES = 512  # tiles that are kept for spectra before and after blending,
-BRIGHTEST = 0.25  # of which this share is taken, by the mean of their prediction: in the others there is no cloud
+# of which this share is taken, by the mean of their prediction: in the others there is no cloud
+BRIGHTEST = 0.25
 
 
-# --- what is asked for ----------------------------------------------------------------------------------------------
+# --- what is asked for
+# ----------------------------------------------------------------------------------------------
 
 
 def require_match(path: Path, meta: dict, maps: PatchSet, line: str, tiles: dict) -> None:
-    """Refuse a checkpoint of another line, or one trained on maps of another beam or tiles of other pixels."""
+    """Refuse a checkpoint of another line, or one trained on maps of another beam or tiles of other
+    pixels.
+    """
     wanted = {
         "line": (LINE_NAMES[line], "the product's line"),
         "beam_arcmin": (float(maps.attrs["beam_arcmin"]), str(maps.path)),
@@ -44,13 +49,22 @@ def require_match(path: Path, meta: dict, maps: PatchSet, line: str, tiles: dict
     }
     for key, (value, source) in wanted.items():
         found = meta.get(key, "nothing")
-        same = found == value if isinstance(value, str) else np.isclose(found, value) if found != "nothing" else False
+        same = (
+            found == value
+            if isinstance(value, str)
+            else np.isclose(found, value)
+            if found != "nothing"
+            else False
+        )
         if not same:
-            raise BadInput(f"{path}: trained with {key} {found!r}; expected {value!r} from {source}")
+            raise BadInput(
+                f"{path}: trained with {key} {found!r}; expected {value!r} from {source}"
+            )
 
 
 def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarray]:
-    """`count` Gaussian fields on the sphere, white noise seen through a beam; unit variance where they are sampled.
+    """`count` Gaussian fields on the sphere, white noise seen through a beam; unit variance where
+    they are sampled.
 
     Drawn from `seed` alone, so that all lines and seeds of a model start from the same fields.
     """
@@ -60,35 +74,40 @@ def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarra
     if nside > NOISE_NSIDE:
         least = NOISE_PIXELS * hp.nside2resol(NOISE_NSIDE, arcmin=True)
         raise BadInput(
-            f"the network starts from a field of {fwhm_arcmin:g} arcmin; expected at least {least:.1f} on the sphere"
+            f"the network starts from a field of {fwhm_arcmin:g} arcmin; expected at least "
+            f"{least:.1f} on the sphere"
         )
-    fields = [noise_field(f"product {k}", fwhm_arcmin, {"nside": nside, "seed": seed}) for k in range(count)]
-    # bilinear samples between pixels vary less than pixels do: by their own scatter over a hundred tiles' worth
+    fields = [
+        noise_field(f"product {k}", fwhm_arcmin, {"nside": nside, "seed": seed})
+        for k in range(count)
+    ]
+    # bilinear samples between pixels vary less than pixels do: by their own scatter over a hundred
+    # tiles' worth
     probes = np.random.default_rng(seed).standard_normal((3, 1 << 20))
     return [field / np.float32(sample([field], probes)[0].std()) for field in fields]
 
 
-# --- prediction -----------------------------------------------------------------------------------------------------
+# --- prediction
+# --------------------------------------------------------------------------------------------------
 
 
 def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr.Dataset:
     """The blended maps of a checkpoint over an area, with what is known of their quality.
 
-    Parameters
-    ----------
+    Parameters ----------
     trained : a checkpoint; `meta` gives normalisation, pixels and pixel size of its tiles
     maps : maps.nc with `dust` (n_pix,) and `hi` (n_hi_pix,)
     product : `area`, `tile_nside`, `samples` and `seed` (of a stochastic network's fields)
     bands : `l_first`, `l_width`, `l_count` and `taper_deg` of the tiles' spectra
 
-    Returns
-    -------
-    Over `pixel`, the RING pixels of the area: `prediction` [K km/s], NaN where no input is known; `spread`, the model's
-    own standard deviation, and for a stochastic one `sample_std` and `realisation`, the first of its samples;
-    `disagreement`, the standard deviation between overlapping tiles; `known`, the share of the tiles' weight with
-    valid input. Over `field` and `l`: median C_l of bright tiles before and after blending, and their median ratio.
-    Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the product; `seam`, the
-    rms between overlapping tiles over the map's standard deviation, and `seam_realisation` likewise.
+    Returns ------- Over `pixel`, the RING pixels of the area: `prediction` [K km/s], NaN where no
+    input is known; `spread`, the model's own standard deviation, and for a stochastic one
+    `sample_std` and `realisation`, the first of its samples; `disagreement`, the standard deviation
+    between overlapping tiles; `known`, the share of the tiles' weight with valid input. Over
+    `field` and `l`: median C_l of bright tiles before and after blending, and their median ratio.
+    Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the
+    product; `seam`, the rms between overlapping tiles over the map's standard deviation, and
+    `seam_realisation` likewise.
 
     Raises BadInput where tiles leave a part of the area uncovered.
     """
@@ -114,7 +133,11 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
             planes["samples"] = found["samples"]
         values = torch.cat([*planes.values(), batch["valid"]], 1).numpy()
         if blend is None:
-            names = [f"sample {i}" if n == "samples" else n for n, p in planes.items() for i in range(p.shape[1])]
+            names = [
+                f"sample {i}" if n == "samples" else n
+                for n, p in planes.items()
+                for i in range(p.shape[1])
+            ]
             seamed = [names.index(name) for name in ("prediction", "sample 0") if name in names]
             names += [f"second {names[row]}" for row in seamed]  # moments, over tiles
             blend = Blend(nside, len(names))
@@ -126,16 +149,22 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
                 before.append(values[k - rows[0], :-1])
 
     inside = area_pixels(nside, area)
-    known = np.divide(blend.weight, blend.window, out=np.zeros_like(blend.weight), where=blend.window > 0)
+    known = np.divide(
+        blend.weight, blend.window, out=np.zeros_like(blend.weight), where=blend.window > 0
+    )
     mean = dict(zip(names, blend.mean(), strict=True))
     after = [(glon[k], glat[k]) for k in watched]
     sky = _dataset(mean, known, inside, maps, area, meta["beam_arcmin"])
-    return sky.merge(_spectra(before, after, mean, size_deg, bands), combine_attrs="override").assign_attrs(
+    return sky.merge(
+        _spectra(before, after, mean, size_deg, bands), combine_attrs="override"
+    ).assign_attrs(
         sky.attrs, tiles=len(glon), tile_pixel_arcmin=meta["pixel_arcmin"], samples=len(noise)
     )
 
 
-def tile_batch(maps: PatchSet, vectors: list, glat: np.ndarray, noise: list, normalisation: dict) -> dict:
+def tile_batch(
+    maps: PatchSet, vectors: list, glat: np.ndarray, noise: list, normalisation: dict
+) -> dict:
     """What a model's `predict` reads of tiles (n, ..., y, x), made as the training examples are."""
     dust, hi = maps.array("dust"), maps.array("hi")
     cut = [cut_tile([dust], hi, v) for v in vectors]
@@ -144,7 +173,9 @@ def tile_batch(maps: PatchSet, vectors: list, glat: np.ndarray, noise: list, nor
         "hi": [values[1] for values, _ in cut],
         "weight": [weight for _, weight in cut],
     }
-    batch = model_inputs({k: torch.from_numpy(np.float32(v))[:, None] for k, v in stacked.items()}, normalisation)
+    batch = model_inputs(
+        {k: torch.from_numpy(np.float32(v))[:, None] for k, v in stacked.items()}, normalisation
+    )
     batch["glat"] = torch.from_numpy(np.float32(glat))
     if noise:
         batch["noise"] = torch.from_numpy(np.float32([sample(noise, v)[0] for v in vectors]))
@@ -154,10 +185,17 @@ def tile_batch(maps: PatchSet, vectors: list, glat: np.ndarray, noise: list, nor
 def _watched(whole: np.ndarray) -> list[int]:
     """Tiles that lie wholly in the area, evenly chosen, as many as spectra are taken of."""
     rows = np.flatnonzero(whole)
-    return [int(k) for k in rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SPECTRUM_TILES)).astype(int))]]
+    return [
+        int(k)
+        for k in rows[
+            np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SPECTRUM_TILES)).astype(int))
+        ]
+    ]
 
 
-def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, area, beam_arcmin: float) -> xr.Dataset:
+def _dataset(
+    mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, area, beam_arcmin: float
+) -> xr.Dataset:
     """The blended maps of the area as a Dataset with its quality as attributes."""
     nside = int(maps.attrs["nside"])
     prediction = mean["prediction"]
@@ -175,7 +213,9 @@ def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, 
     window[inside] = rise(depth(*hp.pix2ang(nside, inside, lonlat=True), area))
     seams = {"seam": "prediction"} | ({"seam_realisation": "sample 0"} if samples else {})
     units = {"units": "K km/s"}
-    variables = {name: ("pixel", values[inside].astype(np.float32), units) for name, values in found.items()}
+    variables = {
+        name: ("pixel", values[inside].astype(np.float32), units) for name, values in found.items()
+    }
     variables["known"] = ("pixel", known[inside], {"units": "1"})
     attributes = {
         "nside": nside,
@@ -183,7 +223,9 @@ def _dataset(mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, 
         "coordsys": "GALACTIC",
         "data_kind": maps.attrs["data_kind"],
         "closure_rms": float(np.nanstd(error) / np.nanstd(original)),
-        "beam_arcmin": returned_beam(mean["dust"], np.asarray(maps.array("dust")), window, beam_arcmin),
+        "beam_arcmin": returned_beam(
+            mean["dust"], np.asarray(maps.array("dust")), window, beam_arcmin
+        ),
     }
     for key, name in seams.items():
         scatter = _disagreement(mean, name)[inside].astype(np.float64)
@@ -197,7 +239,9 @@ def _disagreement(mean: dict, name: str) -> np.ndarray:
 
 
 def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: dict) -> xr.Dataset:
-    """C_l of the same tiles as they were predicted and as they are cut again from the blended map."""
+    """C_l of the same tiles as they were predicted and as they are cut again from the
+    blended map.
+    """
     fields = ["dust", "prediction", *(["sample 0"] if "sample 0" in mean else [])]
     rows = [list(mean).index(name) for name in fields]
     if not before:
@@ -206,20 +250,33 @@ def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: di
     chosen = order[: max(int(BRIGHTEST * len(order)), 1)]
     before, centres = [before[k] for k in chosen], [centres[k] for k in chosen]
     pixels = before[0].shape[-1]
-    ell, matrix = spectra.bands(pixels, size_deg, bands["l_first"], bands["l_width"], bands["l_count"])
+    ell, matrix = spectra.bands(
+        pixels, size_deg, bands["l_first"], bands["l_width"], bands["l_count"]
+    )
     taper = spectra.window(pixels, size_deg, bands["taper_deg"])
-    cut = [sample([mean[n] for n in fields], tile_vectors(*c, 0.0, size_deg, pixels)) for c in centres]
-    first, second = np.array([tile[rows] for tile in before]), np.array([values for values, _ in cut])
+    cut = [
+        sample([mean[n] for n in fields], tile_vectors(*c, 0.0, size_deg, pixels)) for c in centres
+    ]
+    first, second = (
+        np.array([tile[rows] for tile in before]),
+        np.array([values for values, _ in cut]),
+    )
     weight = np.isfinite(second).all(1).astype(np.float64)
     pairs = [(name, name) for name in fields]
     cl = [
-        spectra.banded({n: tiles[:, i] for i, n in enumerate(fields)}, pairs, weight, taper, matrix, size_deg)
+        spectra.banded(
+            {n: tiles[:, i] for i, n in enumerate(fields)}, pairs, weight, taper, matrix, size_deg
+        )
         for tiles in (first, second)
     ]
     tables = [np.array([table[pair] for pair in pairs]) for table in cl]  # (field, tile, l)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.nanmedian(tables[1] / tables[0], axis=1)
-    named = {"cl_tiles": np.median(tables[0], axis=1), "cl_blended": np.median(tables[1], axis=1), "cl_ratio": ratio}
+    named = {
+        "cl_tiles": np.median(tables[0], axis=1),
+        "cl_blended": np.median(tables[1], axis=1),
+        "cl_ratio": ratio,
+    }
     return xr.Dataset(
         {name: (("field", "l"), values) for name, values in named.items()},
         {"field": ["realisation" if name == "sample 0" else name for name in fields], "l": ell},

@@ -1,7 +1,8 @@
-"""The product's FITS files: both lines with uncertainty and mask as in Planck's CO maps, and a template for PySM.
+"""The product's FITS files: both lines with uncertainty and mask as in Planck's CO maps, and a
+template for PySM.
 
-HEALPix RING, Galactic, float32; columns `I10` [K_RJ km/s], `E10` (its 1 sigma), `R10` (one realisation of a stochastic
-model), `M10` (mask bits), then those of 2-1. Missing pixels are UNSEEN.
+HEALPix RING, Galactic, float32; columns `I10` [K_RJ km/s], `E10` (its 1 sigma), `R10` (one
+realisation of a stochastic model), `M10` (mask bits), then those of 2-1. Missing pixels are UNSEEN.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ TRANSITIONS = {"10": "1-0", "21": "2-1"}
 
 @dataclass(frozen=True)
 class LineMap:
-    """One line of a product over `pixel` (RING): maps [K km/s], mask bits, and the header's facts on its model."""
+    """One line of a product over `pixel` (RING): maps [K km/s], mask bits, and the header's facts
+    on its model.
+    """
 
     intensity: np.ndarray
     error: np.ndarray  # NaN where the model knows none
@@ -39,17 +42,26 @@ class LineMap:
     facts: dict
 
 
-def join_seeds(skies: list[xr.Dataset], paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str]:
-    """Mean over the seeds of a model, its 1-sigma uncertainty, a realisation, and what the uncertainty is made of.
+def join_seeds(
+    skies: list[xr.Dataset], paths: list[Path]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str]:
+    """Mean over the seeds of a model, its 1-sigma uncertainty, a realisation, and what the
+    uncertainty is made of.
 
-    The variance is that of the mixture: the model's own (the spread that it states, else the scatter of its samples
-    where it draws two or more: four samples know theirs to 40 % only), that between overlapping tiles, and that between
-    seeds. A model that knows none and has one seed has no error.
+    The variance is that of the mixture: the model's own (the spread that it states, else the
+    scatter of its samples where it draws two or more: four samples know theirs to 40 % only), that
+    between overlapping tiles, and that between seeds. A model that knows none and has one seed has
+    no error.
     """
     first = skies[0]
     for sky, path in zip(skies, paths, strict=True):
-        if sky.sizes["pixel"] != first.sizes["pixel"] or (sky.pixel.values != first.pixel.values).any():
-            raise BadInput(f"{path}: another area or NSIDE than {paths[0]}; expected all seeds on one sky")
+        if (
+            sky.sizes["pixel"] != first.sizes["pixel"]
+            or (sky.pixel.values != first.pixel.values).any()
+        ):
+            raise BadInput(
+                f"{path}: another area or NSIDE than {paths[0]}; expected all seeds on one sky"
+            )
     intensity = np.mean([sky.prediction.values for sky in skies], axis=0)
     own = next((name for name in ("spread", "sample_std") if name in first), None)
     parts = [own] * (own is not None) + ["seeds"] * (len(skies) > 1)
@@ -65,13 +77,21 @@ def join_seeds(skies: list[xr.Dataset], paths: list[Path]) -> tuple[np.ndarray, 
 
 
 def mask_bits(
-    sky: xr.Dataset, intensity: np.ndarray, noise: np.ndarray, snr: float, views: pd.DataFrame, size_deg: float
+    sky: xr.Dataset,
+    intensity: np.ndarray,
+    noise: np.ndarray,
+    snr: float,
+    views: pd.DataFrame,
+    size_deg: float,
 ) -> np.ndarray:
     """Mask bits (pixel,) uint8: 1 missing, 2 extrapolated, 4 trained on.
 
-    noise : (n_pix,) error of the observed line [K km/s], its median where it is masked. A pixel is extrapolated where
-    |b| > 30 deg or the predicted emission is below `snr` of it: what bright training tiles do not hold.
-    views : the training examples' `glon`, `glat`, `angle` (`regions.tile_views`); a pixel in any was trained on.
+    noise : (n_pix,) error of the observed line [K km/s], its median where it is masked. A pixel is
+        extrapolated where
+    |b| > 30 deg or the predicted emission is below `snr` of it: what bright training tiles do not
+    hold.
+    views : the training examples' `glon`, `glat`, `angle` (`regions.tile_views`); a pixel in any
+        was trained on.
     """
     nside, pixel = int(sky.attrs["nside"]), sky.pixel.values
     _, glat = hp.pix2ang(nside, pixel, lonlat=True)
@@ -83,13 +103,19 @@ def mask_bits(
     half = np.radians(size_deg) / 2
     for glon, lat, angle in zip(views["glon"], views["glat"], views["angle"], strict=True):
         centre, east, north = frame(glon, lat, angle)
-        corners = [centre + half * (x * east + y * north) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        corners = [
+            centre + half * (x * east + y * north) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        ]
         trained[hp.query_polygon(nside, np.array([c / np.linalg.norm(c) for c in corners]))] = True
-    bits = MISSING * (sky.known.values < 0.5) | EXTRAPOLATED * ((np.abs(glat) > HIGH_LATITUDE) | faint)
+    bits = MISSING * (sky.known.values < 0.5) | EXTRAPOLATED * (
+        (np.abs(glat) > HIGH_LATITUDE) | faint
+    )
     return (bits | TRAINED * trained[pixel]).astype(np.uint8)
 
 
-def write_product(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path) -> None:
+def write_product(
+    lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path
+) -> None:
     """Write the product; `facts` of product and line are header keywords, (value, comment) each."""
     columns = []
     for line, found in lines.items():
@@ -97,26 +123,39 @@ def write_product(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, fact
         if found.realisation is not None:
             maps["R"] = found.realisation
         for letter, values in maps.items():
-            columns.append(fits.Column(f"{letter}{line}", "E", unit="K_RJ km/s", array=_full_sky(values, pixel, nside)))
+            columns.append(
+                fits.Column(
+                    f"{letter}{line}", "E", unit="K_RJ km/s", array=_full_sky(values, pixel, nside)
+                )
+            )
         bits = np.full(hp.nside2npix(nside), MISSING, np.uint8)
         bits[pixel] = found.bits
         columns.append(fits.Column(f"M{line}", "B", array=bits))
-    table = _table(columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()})
+    table = _table(
+        columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()}
+    )
     for bit, meaning in BITS.items():
         table.header["COMMENT"] = f"Mask bit {bit}: {meaning}."
     table.header["COMMENT"] = (
-        f"Extrapolation: |b| > {HIGH_LATITUDE:g} deg, or I below SNRCUT times the error of the observed map there."
+        f"Extrapolation: |b| > {HIGH_LATITUDE:g} deg, or I below SNRCUT times the error of the "
+        "observed map there."
     )
-    table.header["COMMENT"] = "R: one realisation, with small-scale power; I is the mean of what it may be."
+    table.header["COMMENT"] = (
+        "R: one realisation, with small-scale power; I is the mean of what it may be."
+    )
     _write(table, path)
 
 
-def write_pysm(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path) -> None:
-    """The same in K_CMB, one column a line: what `pysm3` reads as a template; 0 where nothing is known.
+def write_pysm(
+    lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path
+) -> None:
+    """The same in K_CMB, one column a line: what `pysm3` reads as a template; 0 where nothing is
+    known.
 
-    In K_CMB and not in uK_CMB, since `pysm3.models.COLines` reads its template with that unit whatever the header says.
-    A stochastic model's realisation stands for its mean, which has too little small-scale power for a foreground.
-    `facts` has the conversion of each line as `CNV10`, `CNV21` [K_CMB / (K_RJ km/s)].
+    In K_CMB and not in uK_CMB, since `pysm3.models.COLines` reads its template with that unit
+    whatever the header says. A stochastic model's realisation stands for its mean, which has too
+    little small-scale power for a foreground. `facts` has the conversion of each line as `CNV10`,
+    `CNV21` [K_CMB / (K_RJ km/s)].
     """
     columns = []
     for line, found in lines.items():
@@ -124,19 +163,27 @@ def write_pysm(lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: 
         template = _full_sky(facts[f"CNV{line}"][0] * values, pixel, nside)
         template[template == np.float32(hp.UNSEEN)] = 0
         columns.append(fits.Column(f"I{line}", "E", unit="K_CMB", array=template))
-    table = _table(columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()})
-    table.header["COMMENT"] = "0 where the product has no value: its own file has a mask, a template has none."
+    table = _table(
+        columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()}
+    )
+    table.header["COMMENT"] = (
+        "0 where the product has no value: its own file has a mask, a template has none."
+    )
     table.header["COMMENT"] = "CNV is of Planck's bandpass; another telescope scales by its own."
     _write(table, path)
 
 
 def line_facts(
-    line: str, skies: list[xr.Dataset], intensity: np.ndarray, realisation: np.ndarray | None, made_of: str
+    line: str,
+    skies: list[xr.Dataset],
+    intensity: np.ndarray,
+    realisation: np.ndarray | None,
+    made_of: str,
 ) -> dict:
     """Header keywords of one line: which model, and how good its map is; the worst of its seeds.
 
-    Of a stochastic model also the seam of its realisations, and how their mass compares with that of the mean: blending
-    and the nonlinear way back to K km/s may cost either.
+    Of a stochastic model also the seam of its realisations, and how their mass compares with that
+    of the mean: blending and the nonlinear way back to K km/s may cost either.
     """
     attrs = [sky.attrs for sky in skies]
 
@@ -163,14 +210,22 @@ def line_facts(
 
 
 def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Header]:
-    """The maps of each line of a product file, full sky, NaN where UNSEEN: line -> letter (I, E, R, M) -> (n_pix,)."""
+    """The maps of each line of a product file, full sky, NaN where UNSEEN: line -> letter (I, E, R,
+    M) -> (n_pix,).
+    """
     try:
         header = fits.getheader(path, 1)
     except (OSError, IndexError) as error:
-        raise BadInput(f"{path}: not a readable FITS table ({error}); expected a product of co_write_product") from None
+        raise BadInput(
+            f"{path}: not a readable FITS table ({error}); expected a product of co_write_product"
+        ) from None
     found = [str(header[f"TTYPE{i + 1}"]).strip() for i in range(header["TFIELDS"])]
     # an error that no model knows is a column without a value
-    wanted = [c for c in found if not (c.startswith("E") and str(header.get(f"ERROR{c[1:]}", "")) == "none")]
+    wanted = [
+        c
+        for c in found
+        if not (c.startswith("E") and str(header.get(f"ERROR{c[1:]}", "")) == "none")
+    ]
     table = read_healpix(path, {c: None if c.startswith("M") else "K_RJ km/s" for c in wanted})
     lines: dict[str, dict[str, np.ndarray]] = {}
     for column in wanted:

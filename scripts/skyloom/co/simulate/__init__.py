@@ -1,11 +1,13 @@
-"""The embedded stand-in sky of the CO study: N(HI), 857 GHz dust and CO with the real products' files and units.
+"""The embedded stand-in sky of the CO study: N(HI), 857 GHz dust and CO with the real products'
+files and units.
 
-It is built FROM a relation between CO, dust and HI, so scores on it test code and compare models; they are no statement
-about the real sky. Its parameters were tuned by hand on seed 1 at NSIDE 512 against `skyloom.co.anchors`; another seed
-is another sky and misses some of them. The anchors leave open how much of what separates CO from dust can be predicted:
-that share was raised on purpose (shielding up, X-factor scatter down) by looking at what the recipe of `galaxy`, run
-backwards on the observed maps, gains over the dust map in rho_l. No network was trained for it; it is frozen since.
-What is predictable in it, and what is not, is said in `galaxy`.
+It is built FROM a relation between CO, dust and HI, so scores on it test code and compare models;
+they are no statement about the real sky. Its parameters were tuned by hand on seed 1 at NSIDE 512
+against `skyloom.co.anchors`; another seed is another sky and misses some of them. The anchors leave
+open how much of what separates CO from dust can be predicted: that share was raised on purpose
+(shielding up, X-factor scatter down) by looking at what the recipe of `galaxy`, run backwards on
+the observed maps, gains over the dust map in rho_l. No network was trained for it; it is frozen
+since. What is predictable in it, and what is not, is said in `galaxy`.
 """
 
 import healpy as hp
@@ -71,13 +73,17 @@ DEFAULTS = {
 
 
 def simulate_sky(config: dict) -> dict[str, np.ndarray]:
-    """The columns of the three products for `config`, laid over `DEFAULTS`; RING, float32, NaN where masked.
+    """The columns of the three products for `config`, laid over `DEFAULTS`; RING, float32, NaN
+    where masked.
 
-    `dust` [MJy/sr, with the monopole], `hi` [1e20 cm-2], `I10 E10 N10 I21 E21 N21` [K km/s], `M10 M21` (1 where valid).
+    `dust` [MJy/sr, with the monopole], `hi` [1e20 cm-2], `I10 E10 N10 I21 E21 N21` [K km/s], `M10
+    M21` (1 where valid).
     """
     unknown = sorted(set(config) - set(DEFAULTS))
     if unknown:
-        raise BadInput(f"simulated sky: unknown key {unknown[0]}; expected one of {', '.join(DEFAULTS)}")
+        raise BadInput(
+            f"simulated sky: unknown key {unknown[0]}; expected one of {', '.join(DEFAULTS)}"
+        )
     if not hp.isnsideok(config.get("nside", 512), nest=True):
         raise BadInput(f"simulated sky: nside is {config['nside']}; expected a power of two")
     config = {**DEFAULTS, **config}

@@ -1,4 +1,6 @@
-"""Random fields and beams of the stand-in: a seed gives one sky, whatever the NSIDE at which it is drawn."""
+"""Random fields and beams of the stand-in: a seed gives one sky, whatever the NSIDE at which it is
+drawn.
+"""
 
 import zlib
 from collections.abc import Callable
@@ -17,10 +19,12 @@ def band_limit(nside: int) -> int:
 
 
 def gaussian_field(name: str, spectrum: Spectrum, config: dict) -> tuple[np.ndarray, float]:
-    """A Gaussian sky with C_l proportional to `spectrum(l)` from l = 2, unit variance over all l up to `LMAX`.
+    """A Gaussian sky with C_l proportional to `spectrum(l)` from l = 2, unit variance over all l up
+    to `LMAX`.
 
-    Coefficients are drawn in the order of l, so that one seed gives one sky, of which a coarse map holds the low
-    multipoles. Returned with the map (float32, RING) is its variance, the part of the one that the band limit leaves.
+    Coefficients are drawn in the order of l, so that one seed gives one sky, of which a coarse map
+    holds the low multipoles. Returned with the map (float32, RING) is its variance, the part of the
+    one that the band limit leaves.
     """
     lmax = band_limit(config["nside"])
     share = (2 * np.arange(LMAX + 1) + 1) / (4 * np.pi)
@@ -37,7 +41,9 @@ def gaussian_field(name: str, spectrum: Spectrum, config: dict) -> tuple[np.ndar
 
 
 def noise_field(name: str, fwhm_arcmin: float, config: dict) -> np.ndarray:
-    """Noise of unit variance in the map itself: white up to the band limit, then seen through a Gaussian beam."""
+    """Noise of unit variance in the map itself: white up to the band limit, then seen through a
+    Gaussian beam.
+    """
     variance_per_ell = beam(fwhm_arcmin, LMAX) ** 2
     sky, variance = gaussian_field(name, lambda ell: variance_per_ell[ell.astype(int)], config)
     return sky / np.float32(np.sqrt(variance))
@@ -51,7 +57,8 @@ def beam(fwhm_arcmin: float, lmax: int) -> np.ndarray:
 def smooth(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
     """`sky` (RING) seen through a Gaussian beam; as it is where the pixel is wider than the beam.
 
-    A positive map stays positive: the undershoot of the band limit beside a bright point is cut at zero.
+    A positive map stays positive: the undershoot of the band limit beside a bright point is cut at
+    zero.
     """
     nside = hp.get_nside(sky)
     if hp.nside2resol(nside, arcmin=True) > fwhm_arcmin:
@@ -62,7 +69,9 @@ def smooth(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
 
 
 def interpolator(coarse: int, nside: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that takes RING maps of NSIDE `coarse` up to `nside`, bilinearly, with weights computed once."""
+    """A function that takes RING maps of NSIDE `coarse` up to `nside`, bilinearly, with weights
+    computed once.
+    """
     if coarse == nside:
         return lambda sky: sky.astype(np.float32)
     lon, lat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)

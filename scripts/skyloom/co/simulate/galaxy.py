@@ -1,13 +1,16 @@
-"""The Galaxy of the stand-in: where gas is (disc, flare, arms), how it is clumped, what shines. No telescope yet.
+"""The Galaxy of the stand-in: where gas is (disc, flare, arms), how it is clumped, what shines. No
+telescope yet.
 
-The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D), the flared HI disc Kalberla & Kerp
-2009, dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them was asked for by the anchors.
+The recipe of the molecular ring and disc follows Puglisi et al. 2017 (MCMole3D), the flared HI disc
+Kalberla & Kerp 2009, dust per hydrogen atom and CO-dark gas Planck 2011 XIX. What differs from them
+was asked for by the anchors.
 
-Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does not account for;
-how well it is shielded, which moves the CO threshold, brightens CO in the cores of clouds and cools the dust there,
-from the shape of the map around a pixel, not from that pixel; the inner Galaxy's warmer dust and higher line ratio,
-from the large-scale brightness. Not predictable: each cloud's X factor, how many clouds share a line of sight and so
-pass the threshold one by one, the scatter of dust emissivity and of the line ratio, and the noise.
+Predictable from the dust and HI maps, in principle: the molecular column, as the dust that HI does
+not account for; how well it is shielded, which moves the CO threshold, brightens CO in the cores of
+clouds and cools the dust there, from the shape of the map around a pixel, not from that pixel; the
+inner Galaxy's warmer dust and higher line ratio, from the large-scale brightness. Not predictable:
+each cloud's X factor, how many clouds share a line of sight and so pass the threshold one by one,
+the scatter of dust emissivity and of the line ratio, and the noise.
 """
 
 import math
@@ -26,9 +29,11 @@ SMOOTH_NSIDE = 128  # of the disc without turbulence, which is interpolated up
 
 
 def emission(config: dict) -> dict[str, np.ndarray]:
-    """The sky before beams and noise: `hi`, `h2` [1e20 cm-2], `dust` [MJy/sr], `w10`, `w21` [K km/s]; float32, RING.
+    """The sky before beams and noise: `hi`, `h2` [1e20 cm-2], `dust` [MJy/sr], `w10`, `w21` [K
+    km/s]; float32, RING.
 
-    Shell by shell, since a cloud's phase and its CO depend on its own column, not on the line of sight's.
+    Shell by shell, since a cloud's phase and its CO depend on its own column, not on the line of
+    sight's.
     """
     nside = config["nside"]
     coarse = min(nside, SMOOTH_NSIDE)
@@ -54,8 +59,12 @@ def emission(config: dict) -> dict[str, np.ndarray]:
     }
 
 
-def disc_columns(nside: int, near_kpc: float, far_kpc: float, config: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Columns of hydrogen [1e20 cm-2] without turbulence between two distances: the diffuse disc's, the dense gas's."""
+def disc_columns(
+    nside: int, near_kpc: float, far_kpc: float, config: dict
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of hydrogen [1e20 cm-2] without turbulence between two distances: the diffuse disc's,
+    the dense gas's.
+    """
     x, y, z = hp.pix2vec(nside, np.arange(hp.nside2npix(nside)))
     step = (far_kpc - near_kpc) / SAMPLES_PER_SHELL
     diffuse, dense = np.zeros(len(x)), np.zeros(len(x))
@@ -86,13 +95,16 @@ def spiral_arms(radius_kpc: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
 
 
 def turbulence(shell: int, config: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Lognormal factors of mean one for the diffuse and the dense gas of a shell; they share part of their structure.
+    """Lognormal factors of mean one for the diffuse and the dense gas of a shell; they share part
+    of their structure.
 
-    The outer scale is a length, so its angle shrinks with distance; a deep shell averages over more of them, so its
-    shielded is less.
+    The outer scale is a length, so its angle shrinks with distance; a deep shell averages over more
+    of them, so its shielded is less.
     """
     near, far = SHELL_EDGES_KPC[shell : shell + 2]
-    outer = max(1.2 * (near + far) / 2 / config["outer_scale_kpc"], 4.0)  # 4 keeps the sky's halves alike
+    outer = max(
+        1.2 * (near + far) / 2 / config["outer_scale_kpc"], 4.0
+    )  # 4 keeps the sky's halves alike
 
     def spectrum(ell: np.ndarray) -> np.ndarray:
         return (ell**2 + outer**2) ** (config["turbulence_slope"] / 2)
@@ -106,25 +118,33 @@ def turbulence(shell: int, config: dict) -> tuple[np.ndarray, np.ndarray]:
     def lognormal(field: np.ndarray, width: float) -> np.ndarray:
         return np.exp(np.float32(width) * field - np.float32(width**2 * variance / 2))
 
-    return lognormal(gas, config["diffuse_width"] * mixing), lognormal(clouds, config["dense_width"] * mixing)
+    return lognormal(gas, config["diffuse_width"] * mixing), lognormal(
+        clouds, config["dense_width"] * mixing
+    )
 
 
 def phases(diffuse: np.ndarray, dense: np.ndarray, config: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Atomic and molecular columns [1e20 cm-2, of H and of H2]: dense gas turns molecular where it shields itself."""
+    """Atomic and molecular columns [1e20 cm-2, of H and of H2]: dense gas turns molecular where it
+    shields itself.
+    """
     molecular = 1 / (1 + (config["phase_column"] / np.maximum(dense, 1e-3)) ** 3)
     return diffuse + dense * (1 - molecular), dense * molecular / 2
 
 
 def shielding(column: np.ndarray, config: dict) -> np.ndarray:
-    """How well a line of sight is shielded from starlight, -1 to 1, from the shape of the column's map.
+    """How well a line of sight is shielded from starlight, -1 to 1, from the shape of the column's
+    map.
 
-    The core of a cloud stands above its surroundings (a Gaussian of `core_fwhm_arcmin`) and is shielded; where the
-    column changes steeply (|grad ln N| at `edge_fwhm_arcmin`, per that length) light enters from the side.
+    The core of a cloud stands above its surroundings (a Gaussian of `core_fwhm_arcmin`) and is
+    shielded; where the column changes steeply (|grad ln N| at `edge_fwhm_arcmin`, per that length)
+    light enters from the side.
     """
     nside, lmax = config["nside"], band_limit(config["nside"])
     log_column = np.log(column)
     alm = hp.map2alm(log_column, lmax=lmax, iter=0)
-    surroundings = hp.alm2map(hp.almxfl(alm, beam(config["core_fwhm_arcmin"], lmax)), nside, lmax=lmax)
+    surroundings = hp.alm2map(
+        hp.almxfl(alm, beam(config["core_fwhm_arcmin"], lmax)), nside, lmax=lmax
+    )
     edges = hp.almxfl(alm, beam(config["edge_fwhm_arcmin"], lmax))
     _, slope_theta, slope_phi = hp.alm2map_der1(edges, nside, lmax=lmax)
     steepness = np.hypot(slope_theta, slope_phi) * np.radians(config["edge_fwhm_arcmin"] / 60)
@@ -132,24 +152,43 @@ def shielding(column: np.ndarray, config: dict) -> np.ndarray:
 
 
 def dust(column: np.ndarray, shielded: np.ndarray, config: dict) -> np.ndarray:
-    """Brightness at 857 GHz [MJy/sr] of a hydrogen column [1e20 cm-2]: warmer in the inner Galaxy, colder in cores."""
-    scatter, variance = gaussian_field("emissivity", lambda ell: (ell**2 + 20.0**2) ** (-2.4 / 2), config)
+    """Brightness at 857 GHz [MJy/sr] of a hydrogen column [1e20 cm-2]: warmer in the inner Galaxy,
+    colder in cores.
+    """
+    scatter, variance = gaussian_field(
+        "emissivity", lambda ell: (ell**2 + 20.0**2) ** (-2.4 / 2), config
+    )
     width = config["emissivity_scatter"]
-    emissivity = config["emissivity"] * (1 + config["inner_warmth"] * inner_galaxy(config["nside"], 35.0))
-    return column * emissivity * np.exp(width * scatter - width**2 * variance / 2 - config["core_cooling"] * shielded)
+    emissivity = config["emissivity"] * (
+        1 + config["inner_warmth"] * inner_galaxy(config["nside"], 35.0)
+    )
+    return (
+        column
+        * emissivity
+        * np.exp(width * scatter - width**2 * variance / 2 - config["core_cooling"] * shielded)
+    )
 
 
 def co_lines(bright: np.ndarray, shielded: np.ndarray, config: dict) -> dict[str, np.ndarray]:
-    """`w10` and `w21` [K km/s] of the H2 column [1e20 cm-2] beyond the CO threshold; both saturate."""
+    """`w10` and `w21` [K km/s] of the H2 column [1e20 cm-2] beyond the CO threshold; both
+    saturate.
+    """
     x_scale = config["x_factor_l0"]
     x_scatter, _ = gaussian_field(
         "x factor", lambda ell: (ell**2 + x_scale**2) ** (config["x_factor_slope"] / 2), config
     )
-    ratio_scatter, _ = gaussian_field("line ratio", lambda ell: (ell**2 + 50.0**2) ** (-2.4 / 2), config)
-    log_x = config["x_factor_scatter_dex"] * math.log(10) * x_scatter - config["shielding_brightness"] * shielded
+    ratio_scatter, _ = gaussian_field(
+        "line ratio", lambda ell: (ell**2 + 50.0**2) ** (-2.4 / 2), config
+    )
+    log_x = (
+        config["x_factor_scatter_dex"] * math.log(10) * x_scatter
+        - config["shielding_brightness"] * shielded
+    )
     thin = bright / (config["x_factor"] * np.exp(log_x))
     w10 = config["saturation"] * np.log1p(thin / config["saturation"])
-    ratio = config["ratio_disc"] + (config["ratio_inner"] - config["ratio_disc"]) * inner_galaxy(config["nside"], 35.0)
+    ratio = config["ratio_disc"] + (config["ratio_inner"] - config["ratio_disc"]) * inner_galaxy(
+        config["nside"], 35.0
+    )
     return {"w10": w10, "w21": w10 * ratio * np.exp(config["ratio_scatter"] * ratio_scatter)}
 
 

@@ -11,7 +11,9 @@ CO_BEAM_ARCMIN = 15.0  # Planck 2013 XIII, Type 2
 
 
 def observe(truth: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]:
-    """The products' columns from the sky: `dust`, `hi`, `I10 E10 N10 M10 I21 E21 N21 M21`; NaN where masked."""
+    """The products' columns from the sky: `dust`, `hi`, `I10 E10 N10 M10 I21 E21 N21 M21`; NaN
+    where masked.
+    """
     sky = {
         "dust": smooth(truth["dust"], DUST_BEAM_ARCMIN) + config["dust_monopole"],
         "hi": smooth(truth["hi"], HI_BEAM_ARCMIN),
@@ -25,7 +27,9 @@ def observe(truth: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]
     for line in ("10", "21"):
         error = config[f"co_noise_{line}"] * depth
         sky[f"I{line}"] = smooth(truth[f"w{line}"], CO_BEAM_ARCMIN)
-        sky[f"I{line}"] = sky[f"I{line}"] + error * noise_field(f"noise {line}", CO_BEAM_ARCMIN, config)
+        sky[f"I{line}"] = sky[f"I{line}"] + error * noise_field(
+            f"noise {line}", CO_BEAM_ARCMIN, config
+        )
         sky[f"E{line}"] = error
         sky[f"N{line}"] = error * noise_field(f"null {line}", CO_BEAM_ARCMIN, config)
         for column in ("I", "E", "N"):
@@ -35,14 +39,18 @@ def observe(truth: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]
 
 
 def scan_depth(nside: int) -> np.ndarray:
-    """Noise relative to its typical value: Planck's scanning is deepest at the ecliptic poles; float32, RING."""
+    """Noise relative to its typical value: Planck's scanning is deepest at the ecliptic poles;
+    float32, RING.
+    """
     theta, _ = hp.Rotator(coord="GE")(*hp.pix2ang(nside, np.arange(hp.nside2npix(nside))))
     latitude = 90 - np.degrees(theta)
     return np.clip(1.25 - 0.75 * (latitude / 90) ** 2, 0.5, 1.25).astype(np.float32)
 
 
 def co_mask(w10: np.ndarray, depth: np.ndarray, config: dict) -> np.ndarray:
-    """Valid pixels, uint8: patches of faint and noisy sky, `masked_fraction` of it, are left out."""
+    """Valid pixels, uint8: patches of faint and noisy sky, `masked_fraction` of it, are
+    left out.
+    """
     patches, _ = gaussian_field("mask", lambda ell: np.exp(-((ell / 80.0) ** 2)), config)
     badness = np.where(w10 < 1.0, patches + 4 * depth, -np.inf)
     return (badness <= np.quantile(badness, 1 - config["masked_fraction"])).astype(np.uint8)

@@ -1,4 +1,6 @@
-"""The stand-in in the real products' files: names, columns, units, ordering, keywords (Planck archive, HI4PI)."""
+"""The stand-in in the real products' files: names, columns, units, ordering, keywords (Planck
+archive, HI4PI).
+"""
 
 from pathlib import Path
 
@@ -15,7 +17,9 @@ def write_co(sky: dict[str, np.ndarray], path: str | Path, config: dict) -> None
     for line in ("10", "21"):
         for kind in ("I", "E", "N"):
             values = np.nan_to_num(sky[f"{kind}{line}"], nan=hp.UNSEEN)
-            columns.append(fits.Column(f"{kind}{line}", "E", unit="K_RJ km/s", array=_nested(values)))
+            columns.append(
+                fits.Column(f"{kind}{line}", "E", unit="K_RJ km/s", array=_nested(values))
+            )
         columns.append(fits.Column(f"M{line}", "B", array=_nested(sky[f"M{line}"])))
     table = _table(columns, config, "NESTED")
     table.header["EXTNAME"] = "COMP-MAP"
@@ -24,7 +28,9 @@ def write_co(sky: dict[str, np.ndarray], path: str | Path, config: dict) -> None
 
 
 def write_dust(sky: dict[str, np.ndarray], path: str | Path, config: dict) -> None:
-    """GNILC dust at 857 GHz: one column [MJy/sr] with the infrared background's monopole in it, NESTED."""
+    """GNILC dust at 857 GHz: one column [MJy/sr] with the infrared background's monopole in it,
+    NESTED.
+    """
     column = fits.Column("I", "E", unit="MJy/sr", array=_nested(sky["dust"]))
     table = _table([column], config, "NESTED")
     table.header["EXTNAME"] = "COMP-MAP"
@@ -69,7 +75,9 @@ def _table(columns: list[fits.Column], config: dict, ordering: str) -> fits.BinT
             "SKYSEED": (config["seed"], "seed of the simulation"),
         }
     )
-    table.header["COMMENT"] = "Synthetic: made by Skyloom as a stand-in for the survey product of this name."
+    table.header["COMMENT"] = (
+        "Synthetic: made by Skyloom as a stand-in for the survey product of this name."
+    )
     return table
 
 

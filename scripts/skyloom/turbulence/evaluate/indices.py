@@ -1,4 +1,5 @@
-"""How far from the true index is the predicted one, and is the error that a model states the error that it has?
+"""How far from the true index is the predicted one, and is the error that a model states the error
+that it has?
 
 A stated `spread` means a Gaussian.
 """
@@ -15,9 +16,11 @@ BETTER = {"mse": "lower", "mse_simulation": "lower", "crps": "lower", "accuracy"
 
 
 def scores(views: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name -> (score, row of its view): of each view, or of each simulation by the mean over its views.
+    """Name -> (score, row of its view): of each view, or of each simulation by the mean over its
+    views.
 
-    `accuracy`, of the class that the predicted index falls in, only where the true index has two values.
+    `accuracy`, of the class that the predicted index falls in, only where the true index has two
+    values.
     """
     every = np.arange(len(views["index"]))
     off = views["prediction"] - views["index"]
@@ -49,8 +52,10 @@ def records(views: dict, counts: np.ndarray, about: dict) -> list[dict]:
 
 
 def curves(views: dict, counts: np.ndarray, edges: list[float]) -> xr.Dataset:
-    """`coverage (level)` of the central intervals; against the true index (index_bin): `predicted_index`, its mean,
-    `scatter`, the deviation of its error, and `predicted_class`, the share beyond the boundary."""
+    """`coverage (level)` of the central intervals; against the true index (index_bin):
+    `predicted_index`, its mean, `scatter`, the deviation of its error, and `predicted_class`, the
+    share beyond the boundary.
+    """
     off, blocks = views["prediction"] - views["index"], views["simulation"]
     inside = np.abs(off / views["spread"])[:, None] <= ndtri((1 + LEVELS) / 2)
     out = xr.Dataset(coords={"level": LEVELS}).assign(

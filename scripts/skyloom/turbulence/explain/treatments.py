@@ -1,8 +1,10 @@
-"""What is left of a model's answer when its test images lose a band of waves, their phases or their amplitudes.
+"""What is left of a model's answer when its test images lose a band of waves, their phases or their
+amplitudes.
 
-Any checkpoint will do, baselines too: nothing is asked but predictions, and nothing is fitted anew. An accuracy that
-falls to chance can mean two things, that what told the classes apart is gone, or that all images are called alike. The
-area under the ROC, which knows no threshold, tells these from one another and stands beside each accuracy.
+Any checkpoint will do, baselines too: nothing is asked but predictions, and nothing is fitted anew.
+An accuracy that falls to chance can mean two things, that what told the classes apart is gone, or
+that all images are called alike. The area under the ROC, which knows no threshold, tells these from
+one another and stands beside each accuracy.
 """
 
 from collections.abc import Callable
@@ -28,8 +30,9 @@ CONTROLS = ("unchanged", "periodic part", "phases only", "amplitudes only")
 class Tested:
     """Test images `(n, y, x)` as a model sees them, and what is known of each.
 
-    `steep (n,)` bool; `simulation (n,)`; `standardised`: whether every image has mean 0 and deviation 1, which is then
-    restored after each treatment; `periodic`: whether images are whole maps; `cycles`: cycles a box of one an image.
+    `steep (n,)` bool; `simulation (n,)`; `standardised`: whether every image has mean 0 and
+    deviation 1, which is then restored after each treatment; `periodic`: whether images are whole
+    maps; `cycles`: cycles a box of one an image.
     """
 
     images: np.ndarray
@@ -69,7 +72,9 @@ def spread_out(count: int, most: int) -> np.ndarray:
 
 
 def scorer(checkpoint: dict) -> Callable[[np.ndarray], np.ndarray]:
-    """Images (n, y, x) -> (n,): logit of the steeper class, or the index less the boundary; positive is steep."""
+    """Images (n, y, x) -> (n,): logit of the steeper class, or the index less the boundary;
+    positive is steep.
+    """
     apply, meta = checkpoints.predictor(checkpoint), checkpoint["meta"]
     of_class = checkpoint["entry"]["learns"] == "class"
 
@@ -88,18 +93,18 @@ def scorer(checkpoint: dict) -> Callable[[np.ndarray], np.ndarray]:
 def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) -> xr.Dataset:
     """Accuracy, area under the ROC and mean |change of score| on treated test images.
 
-    Parameters
-    ----------
+    Parameters ----------
     score : of `scorer`
-    train : images (n, y, x) of the training split, whose mean amplitudes stand in for an image's own
-    settings : `bands`, bands an octave; `seed` of the random phases and of the bootstrap; `draws` of simulations
+    train : images (n, y, x) of the training split, whose mean amplitudes stand in for an image's
+        own
+    settings : `bands`, bands an octave; `seed` of the random phases and of the bootstrap; `draws`
+        of simulations
 
-    Returns
-    -------
-    `accuracy`, `auc`, `change`, each with `_lo`, `_hi`, the 68 % interval by simulation, and of each kind of treatment:
-    `..._occluded (band)`, without a band, and `..._neutral (band)`, with the mean amplitudes of training images in it,
-    with `band_low`, `band_high`; `..._lowpass (cut)` with `cut` [cycles a box]; `..._control (control)`.
-    Attribute `chance`, the share of the commoner class.
+    Returns ------- `accuracy`, `auc`, `change`, each with `_lo`, `_hi`, the 68 % interval by
+    simulation, and of each kind of treatment: `..._occluded (band)`, without a band, and
+    `..._neutral (band)`, with the mean amplitudes of training images in it, with `band_low`,
+    `band_high`; `..._lowpass (cut)` with `cut` [cycles a box]; `..._control (control)`. Attribute
+    `chance`, the share of the commoner class.
     """
     counts = metrics.multiplicities(tested.simulation, settings["draws"], settings["seed"])
     before = score(tested.images)
@@ -108,7 +113,9 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
         """Variables of several treatments along `dim`; images stay as the set has them."""
         scores = [score(standardised(images) if tested.standardised else images) for images in many]
         rows = {
-            "accuracy": [metrics.mean(((s > 0) == tested.steep).astype(float), counts) for s in scores],
+            "accuracy": [
+                metrics.mean(((s > 0) == tested.steep).astype(float), counts) for s in scores
+            ],
             "auc": [auc(s, tested.steep, counts) for s in scores],
             "change": [metrics.mean(np.abs(s - before), counts) for s in scores],
         }
@@ -116,19 +123,32 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
             f"{name}_{kind}{end}": (dim, values)
             for name, row in rows.items()
             for end, values in zip(
-                ("", "_lo", "_hi"), metrics.bracket(np.stack(row, -1), tested.simulation), strict=True
+                ("", "_lo", "_hi"),
+                metrics.bracket(np.stack(row, -1), tested.simulation),
+                strict=True,
             )
         }
 
-    # the lowest wave of an image is one cycle, of a mirrored one half a cycle; the corners lie above `highest`
+    # the lowest wave of an image is one cycle, of a mirrored one half a cycle; the corners lie
+    # above `highest`
     lowest = tested.cycles * (1.0 if tested.periodic else 0.5)
     edges = waves.band_edges(lowest, tested.highest, settings["bands"])
-    bands = np.stack([np.r_[0, edges[1:-1]], np.r_[edges[1:-1], np.inf]], 1) / tested.cycles  # [cycles an image]
+    bands = (
+        np.stack([np.r_[0, edges[1:-1]], np.r_[edges[1:-1], np.inf]], 1) / tested.cycles
+    )  # [cycles an image]
     amplitude = waves.mean_amplitude(train, tested.periodic)
     occluded = [waves.without_band(tested.images, *band, tested.periodic) for band in bands]
-    neutral = [waves.neutral_band(tested.images, amplitude, *band, tested.periodic) for band in bands]
-    cut = [waves.lowpassed(tested.images, edge / tested.cycles, tested.periodic) for edge in edges[1:]]
-    out = scored("occluded", "band", occluded) | scored("neutral", "band", neutral) | scored("lowpass", "cut", cut)
+    neutral = [
+        waves.neutral_band(tested.images, amplitude, *band, tested.periodic) for band in bands
+    ]
+    cut = [
+        waves.lowpassed(tested.images, edge / tested.cycles, tested.periodic) for edge in edges[1:]
+    ]
+    out = (
+        scored("occluded", "band", occluded)
+        | scored("neutral", "band", neutral)
+        | scored("lowpass", "cut", cut)
+    )
     out |= scored("control", "control", controls(tested, train, settings["seed"]))
     units = {"units": "cycles a box"}
     ends = {"band_low": ("band", edges[:-1], units), "band_high": ("band", edges[1:], units)}
@@ -136,12 +156,17 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
     return xr.Dataset(
         out,
         coords={**ends, "cut": ("cut", edges[1:], units), "control": list(CONTROLS)},
-        attrs={"chance": float(max(share, 1 - share)), "images": len(before), "highest": float(tested.highest)},
+        attrs={
+            "chance": float(max(share, 1 - share)),
+            "images": len(before),
+            "highest": float(tested.highest),
+        },
     )
 
 
 def auc(scores: np.ndarray, steep: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Area under the ROC of each draw; NaN where one score is that of most images: a probability at its limit.
+    """Area under the ROC of each draw; NaN where one score is that of most images: a probability at
+    its limit.
 
     Rounded, since a probability near 1 is known in steps of float32.
     """
@@ -152,7 +177,9 @@ def auc(scores: np.ndarray, steep: np.ndarray, counts: np.ndarray) -> np.ndarray
 
 
 def controls(tested: Tested, train: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The test images of each of `CONTROLS`; the second shows what being made periodic does by itself."""
+    """The test images of each of `CONTROLS`; the second shows what being made periodic does by
+    itself.
+    """
     part = (lambda images: images) if tested.periodic else waves.periodic_part
     periodic = part(tested.images)
     amplitude = waves.mean_amplitude(part(train), periodic=True)
@@ -165,9 +192,10 @@ def controls(tested: Tested, train: np.ndarray, seed: int) -> list[np.ndarray]:
 
 
 def converged(grid: int) -> dict[str, float]:
-    """Wave numbers up to which the solver's column density has the right phases and amplitudes [cycles a box].
+    """Wave numbers up to which the solver's column density has the right phases and amplitudes
+    [cycles a box].
 
-    Against the analytic early-time density the correlation by band falls below 0.9 at grid / 8, the amplitude below
-    0.9 at grid / 16 (second-order scheme, 64^3 and 128^3).
+    Against the analytic early-time density the correlation by band falls below 0.9 at grid / 8, the
+    amplitude below 0.9 at grid / 16 (second-order scheme, 64^3 and 128^3).
     """
     return {"converged_phase": grid / 8, "converged_amplitude": grid / 16}

@@ -1,10 +1,12 @@
-"""Images without a band of their wave numbers, and images of which only the phases or only the amplitudes are kept.
+"""Images without a band of their wave numbers, and images of which only the phases or only the
+amplitudes are kept.
 
-A part of a periodic map has edges, between which its waves do not close. Bands are taken out of the image mirrored at
-its edges (its cosine transform), which is continuous everywhere, and the filters have soft sides: nothing rings.
-Phases belong to a periodic image: they are those of the part's periodic component (Moisan 2011, J. Math. Imaging
-Vis. 39, 161), which differs from it by a smooth field that the jumps across its edges alone determine. A whole map is
-periodic itself, and all of this is exact.
+A part of a periodic map has edges, between which its waves do not close. Bands are taken out of the
+image mirrored at its edges (its cosine transform), which is continuous everywhere, and the filters
+have soft sides: nothing rings. Phases belong to a periodic image: they are those of the part's
+periodic component (Moisan 2011, J. Math. Imaging Vis. 39, 161), which differs from it by a smooth
+field that the jumps across its edges alone determine. A whole map is periodic itself, and all of
+this is exact.
 
 Images are (n, y, x), square; wave numbers are in cycles an image.
 """
@@ -16,7 +18,8 @@ SIDE = 0.25  # width of a filter's side [octaves]
 AXES = (1, 2)
 
 
-# --- bands ---------------------------------------------------------------------------------------------------------
+# --- bands
+# --------------------------------------------------------------------------------------------------
 
 
 def band_edges(lowest: float, highest: float, per_octave: int) -> np.ndarray:
@@ -26,7 +29,9 @@ def band_edges(lowest: float, highest: float, per_octave: int) -> np.ndarray:
 
 
 def above(k: np.ndarray, edge: float) -> np.ndarray:
-    """1 for wave numbers above `edge`, 0 below, half a cosine in ln k between; of edge 0 and infinity 1 and 0."""
+    """1 for wave numbers above `edge`, 0 below, half a cosine in ln k between; of edge 0 and
+    infinity 1 and 0.
+    """
     if not 0 < edge < np.inf:
         return np.full(np.shape(k), float(edge == 0))
     with np.errstate(divide="ignore"):
@@ -45,17 +50,23 @@ def without_band(images: np.ndarray, low: float, high: float, periodic: bool) ->
     return field(modes * (1 - within(k, low, high)), periodic)
 
 
-def neutral_band(images: np.ndarray, amplitude: np.ndarray, low: float, high: float, periodic: bool) -> np.ndarray:
-    """The images with waves between `low` and `high` as strong, against all others, as `amplitude` has them.
+def neutral_band(
+    images: np.ndarray, amplitude: np.ndarray, low: float, high: float, periodic: bool
+) -> np.ndarray:
+    """The images with waves between `low` and `high` as strong, against all others, as `amplitude`
+    has them.
 
-    Phases are kept. Unlike an image that lacks a band, this one looks like those that a model has learned from.
-    Strength is told against the other waves, since these are weaker in a standardised image whose band is strong.
+    Phases are kept. Unlike an image that lacks a band, this one looks like those that a model has
+    learned from. Strength is told against the other waves, since these are weaker in a standardised
+    image whose band is strong.
     """
     modes, k = spectrum(images, periodic)
     gain = within(k, low, high)
     others = (1 - gain) * (k > 0)
     scale = np.sqrt((np.abs(modes * others) ** 2).sum(AXES) / ((amplitude * others) ** 2).sum())
-    return field(modes * (1 - gain) + _with(modes, amplitude) * scale[:, None, None] * gain, periodic)
+    return field(
+        modes * (1 - gain) + _with(modes, amplitude) * scale[:, None, None] * gain, periodic
+    )
 
 
 def lowpassed(images: np.ndarray, highest: float, periodic: bool) -> np.ndarray:
@@ -65,7 +76,9 @@ def lowpassed(images: np.ndarray, highest: float, periodic: bool) -> np.ndarray:
 
 
 def spectrum(images: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Fourier modes of periodic images, or cosine modes of mirrored ones, (n, y, x), and their wave number (y, x)."""
+    """Fourier modes of periodic images, or cosine modes of mirrored ones, (n, y, x), and their wave
+    number (y, x).
+    """
     if periodic:
         return fft2(images, axes=AXES), wave_numbers(images.shape[-1])
     half = np.arange(images.shape[-1]) / 2  # mirrored, an image has waves of half a cycle
@@ -94,11 +107,14 @@ def wave_numbers(n: int) -> np.ndarray:
     return np.hypot(k[:, None], k)
 
 
-# --- phases and amplitudes -----------------------------------------------------------------------------------------
+# --- phases and amplitudes
+# -----------------------------------------------------------------------------------------
 
 
 def periodic_part(images: np.ndarray) -> np.ndarray:
-    """The images less the smooth field that carries the jumps between opposite edges (Moisan 2011, eq. 11)."""
+    """The images less the smooth field that carries the jumps between opposite edges (Moisan 2011,
+    eq. 11).
+    """
     jumps = np.zeros(images.shape)
     rows, columns = images[:, 0] - images[:, -1], images[:, :, 0] - images[:, :, -1]
     jumps[:, 0] -= rows
@@ -118,6 +134,8 @@ def phases_only(images: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
 
 
 def amplitudes_only(images: np.ndarray, seed: int) -> np.ndarray:
-    """Periodic images with their own amplitudes and the phases of white noise: Gaussian fields of their spectra."""
+    """Periodic images with their own amplitudes and the phases of white noise: Gaussian fields of
+    their spectra.
+    """
     noise = fft2(np.random.default_rng(seed).standard_normal(images.shape), axes=AXES)
     return ifft2(np.abs(fft2(images, axes=AXES)) * noise / np.abs(noise), axes=AXES).real

@@ -1,4 +1,6 @@
-"""What the models see: whole maps of log N with their rms, and the images that are cut from them."""
+"""What the models see: whole maps of log N with their rms, and the images that are cut
+from them.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,8 +19,10 @@ BARS_PC = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)  # lengths of a scale bar
 
 
 def chosen_simulations(patches: xr.Dataset, count: int) -> list[int]:
-    """Numbers of the simulations that are shown: of each class, the shallower first, the first `count` test simulations
-    whose index is closest to the class's, by a rule and not by their looks."""
+    """Numbers of the simulations that are shown: of each class, the shallower first, the first
+    `count` test simulations whose index is closest to the class's, by a rule and not by their
+    looks.
+    """
     splits = {name: code for code, name in flag_names(patches["split"]).items()}
     test = patches["split"].values == splits["test"]
     numbers, first = np.unique(patches["simulation"].values[test], return_index=True)
@@ -32,7 +36,9 @@ def chosen_simulations(patches: xr.Dataset, count: int) -> list[int]:
 
 
 def whole_map(patches: xr.Dataset, families: dict[str, xr.Dataset], number: int) -> np.ndarray:
-    """log10(N / <N>) [dex], (y, x), of simulation `number` of the set, from the column maps of its family."""
+    """log10(N / <N>) [dex], (y, x), of simulation `number` of the set, from the column maps of its
+    family.
+    """
     row = int(np.flatnonzero(patches["simulation"].values == number)[0])
     name = flag_names(patches["family"])[int(patches["family"].values[row])]
     if name not in families:
@@ -41,7 +47,8 @@ def whole_map(patches: xr.Dataset, families: dict[str, xr.Dataset], number: int)
     found = known["row"][known["seed"] == patches["seed"].values[row]]
     if len(found) != 1:
         raise BadInput(
-            f"column maps of {name}: {len(found)} of the seed {patches['seed'].values[row]}; expected one, of which the"
+            f"column maps of {name}: {len(found)} of the seed {patches['seed'].values[row]}; "
+            "expected one, of which the"
             " set's images were cut"
         )
     return np.log10(1 + columns["column"][int(found[0])].values[FIRST_AXIS].astype(np.float64))
@@ -50,8 +57,9 @@ def whole_map(patches: xr.Dataset, families: dict[str, xr.Dataset], number: int)
 def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> Figure:
     """A row a simulation: its whole map, then its images as the models get them.
 
-    Maps, and images of the variant `raw`, share one scale, so that amplitudes can be compared; standardised images
-    have one of their own. Lines on a map are where it is cut. families : name -> maps of `skyloom.turbulence.columns`.
+    Maps, and images of the variant `raw`, share one scale, so that amplitudes can be compared;
+    standardised images have one of their own. Lines on a map are where it is cut. families : name
+    -> maps of `skyloom.turbulence.columns`.
     """
     numbers = chosen_simulations(patches, count)
     maps = [whole_map(patches, families, number) for number in numbers]
@@ -62,7 +70,13 @@ def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> 
     shown = min(parts**2, PARTS)
     rows = {number: rows_of(patches, number)[:shown] for number in numbers}
     unit = "deviations of the image" if standard else patches["image"].attrs["units"]
-    part_limit = CLIP if standard else limit if is_column else CLIP * float(patches["image"].attrs.get("scale", 1))
+    part_limit = (
+        CLIP
+        if standard
+        else limit
+        if is_column
+        else CLIP * float(patches["image"].attrs.get("scale", 1))
+    )
     with plotting.style():
         size = (1.75 * (1 + shown) + 0.9, 1.95 * len(numbers) + 1.0)
         figure, axes = plt.subplots(len(numbers), 1 + shown, figsize=size, squeeze=False)
@@ -82,8 +96,14 @@ def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> 
                 line[0].text((x + 0.97) * cut, (y + 0.95) * cut, str(y * parts + x + 1), **place)
             scale_bar(line[0], image.shape[-1], float(patches.attrs["pixel_pc"]))
             for ax, row in zip(line[1:], rows[number], strict=True):
-                part = ax.imshow(patches["image"].values[row], origin="lower", vmin=-part_limit, vmax=part_limit)
-                zoom = patches["zoom"].values[row] if "zoom" in patches.coords else float(patches.attrs.get("zoom", 1))
+                part = ax.imshow(
+                    patches["image"].values[row], origin="lower", vmin=-part_limit, vmax=part_limit
+                )
+                zoom = (
+                    patches["zoom"].values[row]
+                    if "zoom" in patches.coords
+                    else float(patches.attrs.get("zoom", 1))
+                )
                 scale_bar(ax, patches.sizes["x"], float(patches.attrs["pixel_pc"]) / zoom)
         for k, ax in enumerate(axes[0, 1:]):
             ax.set_title(f"image {k + 1}", loc="left")
@@ -91,7 +111,12 @@ def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> 
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
         ends = {"location": "bottom", "extend": "both", "aspect": 40, "pad": 0.02}
-        figure.colorbar(whole, ax=axes[:, 0], label=r"$\log_{10} N/\langle N\rangle$ [dex]", **ends | {"aspect": 12})
+        figure.colorbar(
+            whole,
+            ax=axes[:, 0],
+            label=r"$\log_{10} N/\langle N\rangle$ [dex]",
+            **ends | {"aspect": 12},
+        )
         name = r"$\log_{10} N$" if is_column else "line-of-sight velocity"
         figure.colorbar(part, ax=axes[:, 1:], label=f"{name} [{unit}]", **ends)
     return figure

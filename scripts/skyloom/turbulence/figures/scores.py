@@ -1,7 +1,8 @@
-"""Figures of how well the models of one set tell the two classes apart, from their curves.nc and metrics.json.
+"""Figures of how well the models of one set tell the two classes apart, from their curves.nc and
+metrics.json.
 
-Colour stands for a model in all of them; networks are thick and solid, baselines thin and dashed. The band of an
-interval, 68 % of a bootstrap over simulations, is drawn of the highlighted ones.
+Colour stands for a model in all of them; networks are thick and solid, baselines thin and dashed.
+The band of an interval, 68 % of a bootstrap over simulations, is drawn of the highlighted ones.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ COLUMNS = 4
 class Scores:
     """What the models of one set scored on all of its test images, in the order of the table.
 
-    curves : model -> curves.nc of its seeds; records : `metrics.read` of the same; highlight : of these models.
+    curves : model -> curves.nc of its seeds; records : `metrics.read` of the same; highlight : of
+        these models.
     """
 
     curves: dict[str, list[xr.Dataset]]
@@ -39,11 +41,15 @@ class Scores:
     @property
     def title(self) -> str:
         images = self.records["n"].max()
-        return f"Set {said(self.first.attrs['set'])}: {images} test images of {self.records.blocks.max()} simulations"
+        simulations = self.records.blocks.max()
+        name = said(self.first.attrs["set"])
+        return f"Set {name}: {images} test images of {simulations} simulations"
 
     def mean(self, model: str, name: str) -> np.ndarray:
         """(3, ...): value and interval of a curve, the mean over the seeds that have one."""
-        seeds = [[seed[name + end].values for end in ("", "_lo", "_hi")] for seed in self.curves[model]]
+        seeds = [
+            [seed[name + end].values for end in ("", "_lo", "_hi")] for seed in self.curves[model]
+        ]
         return nan_mean(np.array(seeds))
 
     def value(self, model: str, name: str) -> np.ndarray:
@@ -56,7 +62,11 @@ class Scores:
         looks, drawn = {}, {"network": 0, "baseline": 0}
         for k, (model, seeds) in enumerate(self.curves.items()):
             kind = seeds[0].attrs["kind"]
-            dash = plotting.DASHES[0] if kind == "network" else plotting.DASHES[1 + drawn["baseline"] // 4 % 3]
+            dash = (
+                plotting.DASHES[0]
+                if kind == "network"
+                else plotting.DASHES[1 + drawn["baseline"] // 4 % 3]
+            )
             drawn[kind] += 1
             looks[model] = {"color": plotting.LINES[k % len(plotting.LINES)], "linestyle": dash}
             looks[model] |= {"linewidth": 2.0 if kind == "network" else 1.1, "label": said(model)}
@@ -64,8 +74,11 @@ class Scores:
         return looks
 
 
-def read(curves: Sequence[Path], records: Sequence[Path], highlight: Sequence[str], needed: str) -> Scores:
-    """The scores of the models whose curves have the variable `needed`: `roc` of the class, `coverage` of the index.
+def read(
+    curves: Sequence[Path], records: Sequence[Path], highlight: Sequence[str], needed: str
+) -> Scores:
+    """The scores of the models whose curves have the variable `needed`: `roc` of the class,
+    `coverage` of the index.
 
     highlight : names of models, those that are not among the files are passed over.
     Raises BadInput where files are of several sets, or no model has such a curve.
@@ -76,17 +89,22 @@ def read(curves: Sequence[Path], records: Sequence[Path], highlight: Sequence[st
             if needed in file:
                 found.setdefault(file.attrs["model"], []).append(file.sel(subset=ALL).load())
     if not found:
-        raise BadInput(f"--curves: none of {len(curves)} files has the curve {needed}; expected what evaluate writes")
+        raise BadInput(
+            f"--curves: none of {len(curves)} files has the curve {needed}; expected what "
+            "evaluate writes"
+        )
     sets = {seed.attrs["set"] for seeds in found.values() for seed in seeds}
     if len(sets) > 1:
         raise BadInput(
-            f"--curves: models of the sets {', '.join(sorted(sets))}; expected one set, whose images they share"
+            f"--curves: models of the sets {', '.join(sorted(sets))}; expected one set, whose "
+            "images they share"
         )
     table = metrics.read(records)
     table = table[(table.subset == ALL) & table.model.isin(found)]
     if lost := found.keys() - set(table.model):
         raise BadInput(
-            f"--metrics: no scores of {', '.join(sorted(lost))}; expected metrics.json beside each curves.nc"
+            f"--metrics: no scores of {', '.join(sorted(lost))}; expected metrics.json beside "
+            "each curves.nc"
         )
     return Scores(found, table, tuple(model for model in found if model in highlight))
 
@@ -103,7 +121,9 @@ def said(model: str) -> str:
 
 
 def roc(scores: Scores) -> Figure:
-    """Share of steep images found against the share of shallow ones called steep; the area under it in the legend."""
+    """Share of steep images found against the share of shallow ones called steep; the area under it
+    in the legend.
+    """
     with plotting.style():
         figure, ax = plt.subplots(figsize=(8, 5.2))
         ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=1, label="chance")
@@ -112,18 +132,30 @@ def roc(scores: Scores) -> Figure:
             interval = f" ({lo:.3f}\N{EN DASH}{hi:.3f})" if np.isfinite(lo) else ""
             look["label"] += f", AUC {value:.3f}{interval}"
             x = scores.curves[model][0]["false_steep"].values
-            plotting.band(ax, x, scores.mean(model, "roc"), look, alpha=0.15 if model in scores.highlight else 0)
-        ax.set(xlabel="share of shallow images called steep", ylabel="share of steep images called steep")
+            plotting.band(
+                ax,
+                x,
+                scores.mean(model, "roc"),
+                look,
+                alpha=0.15 if model in scores.highlight else 0,
+            )
+        ax.set(
+            xlabel="share of shallow images called steep",
+            ylabel="share of steep images called steep",
+        )
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         ax.set_title(scores.title, loc="left")
         plotting.legend_beside(figure, ax)
         # a square that has no room beside its legend loses the label of its axis
-        figure.set_figwidth(6 + 0.065 * max(len(label) for label in ax.get_legend_handles_labels()[1]))
+        figure.set_figwidth(
+            6 + 0.065 * max(len(label) for label in ax.get_legend_handles_labels()[1])
+        )
     return figure
 
 
 def confusion(scores: Scores, published: dict) -> Figure:
-    """Confusion matrices at a probability of 0.5, those of all seeds of a model together; the published one first.
+    """Confusion matrices at a probability of 0.5, those of all seeds of a model together; the
+    published one first.
 
     published : `confusion` of published.yaml: `counts`, rows the true class, and `source`.
     """
@@ -136,8 +168,12 @@ def confusion(scores: Scores, published: dict) -> Figure:
     lines = -(-len(tables) // columns)
     names = [f"{name}" for name in scores.first["true"].values]
     with plotting.style():
-        figure, axes = plt.subplots(lines, columns, figsize=(2.5 * columns + 0.6, 3.1 * lines + 0.5), squeeze=False)
-        figure.get_layout_engine().set(h_pad=0.12)  # inches; titles of two lines are not reckoned with
+        figure, axes = plt.subplots(
+            lines, columns, figsize=(2.5 * columns + 0.6, 3.1 * lines + 0.5), squeeze=False
+        )
+        figure.get_layout_engine().set(
+            h_pad=0.12
+        )  # inches; titles of two lines are not reckoned with
         for ax, (name, source, counts) in zip(axes.flat, tables, strict=False):
             share = counts / counts.sum(1, keepdims=True)
             ax.imshow(share, vmin=0, vmax=1)
@@ -161,23 +197,31 @@ def confusion(scores: Scores, published: dict) -> Figure:
 
 
 def reliability(scores: Scores) -> Figure:
-    """Share of images that are steep against the stated probability, and how often each is stated."""
+    """Share of images that are steep against the stated probability, and how often each
+    is stated.
+    """
     edges = np.linspace(0, 1, scores.first.sizes["probability_bin"] + 1)
     with plotting.style():
-        figure, (ax, below) = plt.subplots(2, 1, figsize=(8, 6.6), sharex=True, height_ratios=(3, 1))
+        figure, (ax, below) = plt.subplots(
+            2, 1, figsize=(8, 6.6), sharex=True, height_ratios=(3, 1)
+        )
         ax.plot([0, 1], [0, 1], color="0.3", linewidth=0.8, label="calibrated")
         for model, look in scores.styles().items():
             stated = nan_mean(np.array([seed["stated"].values for seed in scores.curves[model]]))
             bracket = scores.mean(model, "reliability")
             plotting.band(ax, stated, bracket, look, alpha=0.15 if model in scores.highlight else 0)
             # one bin alone is no line
-            ax.plot(stated, bracket[0], "o", color=look["color"], markersize=3, zorder=look["zorder"])
+            ax.plot(
+                stated, bracket[0], "o", color=look["color"], markersize=3, zorder=look["zorder"]
+            )
             count = np.mean([seed["stated_count"].values for seed in scores.curves[model]], axis=0)
             style = {key: look[key] for key in ("color", "linestyle", "linewidth", "zorder")}
             below.stairs(count / count.sum(), edges, **style)
         ax.set(ylabel="share of images that are steep", xlim=(0, 1), ylim=(0, 1))
         below.set(
-            xlabel="stated probability of the steeper index, mean of a bin", ylabel="share of images", ylim=(0, None)
+            xlabel="stated probability of the steeper index, mean of a bin",
+            ylabel="share of images",
+            ylim=(0, None),
         )
         ax.set_title(scores.title, loc="left")
         plotting.legend_beside(figure, ax)

@@ -10,7 +10,11 @@ from skyloom.cli import BadInput
 from skyloom.turbulence.figures.scores import said
 
 CHANCE = 0.5
-LABELS = {"zoom": "zoom", "blur_pixels": "sigma of the beam [pixels]", "noise": "noise / deviation of the image"}
+LABELS = {
+    "zoom": "zoom",
+    "blur_pixels": "sigma of the beam [pixels]",
+    "noise": "noise / deviation of the image",
+}
 
 
 def read(path) -> pd.DataFrame:
@@ -19,13 +23,15 @@ def read(path) -> pd.DataFrame:
     needed = {"model", "trained_on", "tested_on", "accuracy", "accuracy_lo", "accuracy_hi"}
     if lost := sorted(needed - set(table)):
         raise BadInput(
-            f"{path}: columns {', '.join(lost)} not found; expected what turbulence_tabulate_transfer writes"
+            f"{path}: columns {', '.join(lost)} not found; expected what "
+            "turbulence_tabulate_transfer writes"
         )
     return table[table.accuracy.notna()]
 
 
 def matrix(table: pd.DataFrame) -> Figure:
-    """Models against the sets that they were tested on: accuracy with its interval; 0.5, chance, is the neutral colour.
+    """Models against the sets that they were tested on: accuracy with its interval; 0.5, chance, is
+    the neutral colour.
 
     The cell of a model's own set has a frame.
     """
@@ -36,14 +42,31 @@ def matrix(table: pd.DataFrame) -> Figure:
         size = (0.72 * len(sets) + 3.2, 0.5 * len(models) + 1.9)
         figure, ax = plt.subplots(figsize=size)
         image = ax.imshow(
-            table.pivot(index="model", columns="tested_on", values="accuracy").reindex(models)[sets].to_numpy(),
-            cmap=plotting.DIVERGING, vmin=CHANCE - 0.5, vmax=CHANCE + 0.5, aspect="auto",
-        )  # fmt: skip
+            table.pivot(index="model", columns="tested_on", values="accuracy")
+            .reindex(models)[sets]
+            .to_numpy(),
+            cmap=plotting.DIVERGING,
+            vmin=CHANCE - 0.5,
+            vmax=CHANCE + 0.5,
+            aspect="auto",
+        )
         for row in table.itertuples():
             x, y = sets.index(row.tested_on), models.index(row.model)
-            interval = f"\n{row.accuracy_lo:.2f}\N{EN DASH}{row.accuracy_hi:.2f}" if row.accuracy_lo > 0 else ""
+            interval = (
+                f"\n{row.accuracy_lo:.2f}\N{EN DASH}{row.accuracy_hi:.2f}"
+                if row.accuracy_lo > 0
+                else ""
+            )
             colour = "white" if abs(row.accuracy - CHANCE) > 0.3 else "black"
-            ax.text(x, y - 0.14, f"{row.accuracy:.2f}", ha="center", va="center", fontsize=8, color=colour)
+            ax.text(
+                x,
+                y - 0.14,
+                f"{row.accuracy:.2f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=colour,
+            )
             ax.text(x, y - 0.05, interval, ha="center", va="center", fontsize=5.5, color=colour)
             if row.trained_on == row.tested_on:
                 ax.add_patch(Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, linewidth=1.6))
@@ -53,12 +76,15 @@ def matrix(table: pd.DataFrame) -> Figure:
         ax.set(xlabel="set tested on", ylabel="model (set trained on)", facecolor="0.93")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        figure.colorbar(image, label="accuracy; 0.5 is chance for equal classes, grey not tested", aspect=25)
+        figure.colorbar(
+            image, label="accuracy; 0.5 is chance for equal classes, grey not tested", aspect=25
+        )
     return figure
 
 
 def nuisances(table: pd.DataFrame, ladders: list[dict]) -> Figure:
-    """Accuracy against how strong a nuisance is, over sets that differ in nothing else, with intervals.
+    """Accuracy against how strong a nuisance is, over sets that differ in nothing else, with
+    intervals.
 
     ladders : `key` of the sets, and `values`, set -> the number there
     """
@@ -74,7 +100,9 @@ def nuisances(table: pd.DataFrame, ladders: list[dict]) -> Figure:
                 if len(rows) < 2:
                     continue
                 bracket = rows[["accuracy", "accuracy_lo", "accuracy_hi"]].to_numpy().T
-                look = look | {"label": f"{said(model)} (trained on {said(rows.trained_on.iloc[0])})"}
+                look = look | {
+                    "label": f"{said(model)} (trained on {said(rows.trained_on.iloc[0])})"
+                }
                 plotting.band(ax, rows.value, bracket, look)
                 ax.plot(rows.value, rows.accuracy, "o", markersize=3.5, color=look["color"])
             ax.axhline(CHANCE, color="0.3", linewidth=0.8, linestyle=":", label="chance", zorder=0)
@@ -83,7 +111,9 @@ def nuisances(table: pd.DataFrame, ladders: list[dict]) -> Figure:
                 ax.set_xticks(sorted(set(values.values())))
                 ax.xaxis.set_major_formatter("{x:g}")
             ax.set(xlabel=LABELS[ladder["key"]])
-            ax.set_title(", ".join(said(name) for name in sorted(values, key=values.get)), loc="left")
+            ax.set_title(
+                ", ".join(said(name) for name in sorted(values, key=values.get)), loc="left"
+            )
         axes[0, 0].set(ylabel="accuracy", ylim=(min(0.4, *ax.get_ylim()), 1))
         plotting.legend_beside(figure, *axes.flat)
     return figure

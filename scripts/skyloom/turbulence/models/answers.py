@@ -1,6 +1,8 @@
-"""The two things that a network may learn, `class` and `index`: likelihood, scores, what eight views say together.
+"""The two things that a network may learn, `class` and `index`: likelihood, scores, what eight
+views say together.
 
-An answer has no weights; what it fits to the validation split stands in a buffer, which the checkpoint carries.
+An answer has no weights; what it fits to the validation split stands in a buffer, which the
+checkpoint carries.
 """
 
 import torch
@@ -11,11 +13,15 @@ from skyloom.forecasts import NOMINAL
 from skyloom.turbulence.calibration import best_threshold
 
 LOG_SPREAD = (-4.0, 1.0)  # bounds of ln(spread), in deviations of the training indices
-CERTAIN = 1e-6  # probability that a network may leave to the other class, so that its logit is finite
+CERTAIN = (
+    1e-6  # probability that a network may leave to the other class, so that its logit is finite
+)
 
 
 class ClassAnswer(nn.Module):
-    """The probability of the steeper class, from one output, its logit; `threshold` is a logit too."""
+    """The probability of the steeper class, from one output, its logit; `threshold` is a
+    logit too.
+    """
 
     outputs = 1
 
@@ -28,10 +34,16 @@ class ClassAnswer(nn.Module):
         return binary_cross_entropy_with_logits(output[:, 0], batch["label"], reduction="none")
 
     def linear(self, features: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Weights (1, feature) and bias (1,) of the linear discriminant of normalised features (n, feature)."""
-        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # loaded by the training of a hybrid alone
+        """Weights (1, feature) and bias (1,) of the linear discriminant of normalised features (n,
+        feature).
+        """
+        from sklearn.discriminant_analysis import (
+            LinearDiscriminantAnalysis,
+        )  # loaded by the training of a hybrid alone
 
-        fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features.double(), truth["label"])
+        fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(
+            features.double(), truth["label"]
+        )
         return torch.from_numpy(fitted.coef_), torch.from_numpy(fitted.intercept_)
 
     def score(self, output: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -47,7 +59,9 @@ class ClassAnswer(nn.Module):
         }
 
     def calibrate(self, outputs: Tensor, batch: dict[str, Tensor]) -> None:
-        """The threshold of the best balanced accuracy; of several that are as good, the one in their middle."""
+        """The threshold of the best balanced accuracy; of several that are as good, the one in
+        their middle.
+        """
         logit = self.predict(outputs)["prediction"][:, 0].logit(CERTAIN)
         steep = batch["label"].bool()
         self.threshold.fill_(best_threshold(logit.double().cpu().numpy(), steep.cpu().numpy()))
@@ -64,13 +78,17 @@ class IndexAnswer(nn.Module):
         self.register_buffer("widening", torch.ones(()))
 
     def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Negative log likelihood of the index in deviations of the training set, without the constant, (n,)."""
+        """Negative log likelihood of the index in deviations of the training set, without the
+        constant, (n,).
+        """
         mean, log_spread = self.normal(output)
         error = (batch["index"] - self.mean) / self.std - mean
         return log_spread + (error * (-log_spread).exp()).square() / 2
 
     def linear(self, features: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Weights (2, feature) and bias (2,) of ridge regression on normalised features (n, feature): one spread."""
+        """Weights (2, feature) and bias (2,) of ridge regression on normalised features (n,
+        feature): one spread.
+        """
         from sklearn.linear_model import Ridge
 
         features, target = features.double(), ((truth["index"] - self.mean) / self.std).double()
@@ -87,7 +105,9 @@ class IndexAnswer(nn.Module):
         return {"nll": self.loss(output, batch), "squared_error": error.square()}
 
     def predict(self, outputs: Tensor) -> dict[str, Tensor]:
-        """Outputs (view, n, 2) -> `prediction` and `spread`, (n, 1), moments of the mixture of the views."""
+        """Outputs (view, n, 2) -> `prediction` and `spread`, (n, 1), moments of the mixture of the
+        views.
+        """
         mean, log_spread = self.normal(outputs)
         variance = (2 * log_spread).exp().mean(0) + mean.var(0, correction=0)
         return {

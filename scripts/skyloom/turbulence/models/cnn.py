@@ -1,4 +1,5 @@
-"""The study's network (Pasquato et al.): four convolutions with max pooling, three dense layers, dropout, RMSprop.
+"""The study's network (Pasquato et al.): four convolutions with max pooling, three dense layers,
+dropout, RMSprop.
 
     image -> [conv 3 x 3, ReLU, max pool 2] x 4 -> 128 -> 32 -> answer
 
@@ -18,9 +19,14 @@ DENSE = (128, 32)
 
 
 def make_task(entry: dict, meta: dict) -> "CnnTask":
-    """entry : `width`, channels of the first convolution (then 2, 2 and 4 times as many), and those of the task."""
+    """entry : `width`, channels of the first convolution (then 2, 2 and 4 times as many), and those
+    of the task.
+    """
     if meta["pixels"] < 2**POOLINGS:
-        raise BadInput(f"cnn: four poolings ask for images of at least {2**POOLINGS} pixels, found {meta['pixels']}")
+        raise BadInput(
+            f"cnn: four poolings ask for images of at least {2**POOLINGS} pixels, found "
+            f"{meta['pixels']}"
+        )
     return CnnTask(entry, meta, encoder(entry, meta["pixels"]), DENSE[1])
 
 
@@ -45,7 +51,11 @@ def encoder(entry: dict, pixels: int) -> nn.Sequential:
     first, second = DENSE
     flat = channels[-1] * (pixels // 2**POOLINGS) ** 2
     return nn.Sequential(
-        *layers, nn.Flatten(),
-        nn.Linear(flat, first), nn.ReLU(), nn.Dropout(entry["dropout"]),
-        nn.Linear(first, second), nn.ReLU(),
-    )  # fmt: skip
+        *layers,
+        nn.Flatten(),
+        nn.Linear(flat, first),
+        nn.ReLU(),
+        nn.Dropout(entry["dropout"]),
+        nn.Linear(first, second),
+        nn.ReLU(),
+    )

@@ -1,4 +1,6 @@
-"""A small residual network; features are averages over the image, so that any size of image goes."""
+"""A small residual network; features are averages over the image, so that any size of
+image goes.
+"""
 
 from torch import Tensor, nn
 
@@ -10,7 +12,9 @@ __all__ = ["features", "make_task", "predict"]
 
 
 def make_task(entry: dict, meta: dict) -> TurbulenceTask:
-    """entry : `width`, channels at full resolution; `depth`, halvings, each with twice the channels; the task's."""
+    """entry : `width`, channels at full resolution; `depth`, halvings, each with twice the
+    channels; the task's.
+    """
     encoder = ResidualEncoder(entry["width"], entry["depth"], entry["dropout"])
     return TurbulenceTask(entry, meta, encoder, encoder.features)
 

@@ -1,4 +1,6 @@
-"""Simulations from files: one function for our own snapshots, RAMSES outputs and cubes of density."""
+"""Simulations from files: one function for our own snapshots, RAMSES outputs and cubes of
+density.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,8 @@ READERS: dict[str, Callable[[str | Path, dict], Iterator[Simulation]]] = {
 
 
 def read(source: str, path: str | Path, settings: dict | None = None) -> Iterator[Simulation]:
-    """Yield the simulations of one file, or of one folder of RAMSES, as the reader of `source` describes its settings.
+    """Yield the simulations of one file, or of one folder of RAMSES, as the reader of `source`
+    describes its settings.
 
     Raises BadInput for a source that is none of `READERS`, and what its reader raises.
     """

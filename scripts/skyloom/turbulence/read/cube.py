@@ -22,20 +22,22 @@ VELOCITY = "velocity_x", "velocity_y", "velocity_z"
 def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     """Yield the one simulation of a file with a cube of density.
 
-    HDF5: data sets with an attribute `units`; the file's attributes `box` and `time` are texts such as "10 pc".
-    FITS: image extensions with BUNIT; the box is NAXIS times CDELT, in CUNIT. Its axes are x, y, z (numpy: z, y, x).
+    HDF5: data sets with an attribute `units`; the file's attributes `box` and `time` are texts such
+    as "10 pc". FITS: image extensions with BUNIT; the box is NAXIS times CDELT, in CUNIT. Its axes
+    are x, y, z (numpy: z, y, x).
 
-    settings
-    --------
+    settings --------
     mu, temperature_k : of the gas; a density in cm-3 counts particles of mean mass `mu`
     density : name of the data set or extension (default "density", of FITS the first cube)
-    velocity : names of its three components (default velocity_x, velocity_y, velocity_z, where they are there)
+    velocity : names of its three components (default velocity_x, velocity_y, velocity_z, where they
+        are there)
     axes : "zyx" (default) or "xyz", the order of an HDF5 array's axes, the fastest last
-    assume : units that the file does not state: {"density": "6.77e-22 g cm-3", "velocity": "km/s", "box": "10 pc"}
+    assume : units that the file does not state: {"density": "6.77e-22 g cm-3", "velocity": "km/s",
+        "box": "10 pc"}
     box_pc, mass_msun : as expected (None: any)
 
-    Raises BadInput where the file is cut short, a name is not there, a unit is absent or of another dimension, the cube
-    is not cubic, or box, mass or density cannot be.
+    Raises BadInput where the file is cut short, a name is not there, a unit is absent or of another
+    dimension, the cube is not cubic, or box, mass or density cannot be.
     """
     path = Path(path)
     if not path.is_file():
@@ -45,7 +47,9 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         assume, mu = settings.get("assume", {}), settings.get("mu")
         name = settings.get("density") or (next(iter(arrays), "density") if is_fits else "density")
         density, unit = _cube(path, arrays, name, settings)
-        density *= units.factor(path, f"density ({name})", unit, "g cm-3", assume.get("density"), mu)
+        density *= units.factor(
+            path, f"density ({name})", unit, "g cm-3", assume.get("density"), mu
+        )
         check_density(path, density)
         velocity = _velocity(path, arrays, settings, density.shape)
         box = _quantity(path, "box", facts.get("box"), "pc", assume.get("box"))
@@ -63,8 +67,14 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         gas=Cube(density, velocity),
         box_pc=box,
         mean_density=mean_density,
-        facts=FACTS | {"time_myr": time, "mach": np.nan if velocity is None else _rms(velocity) / speed},
-        attributes={"mu": mu or np.nan, "temperature_k": temperature, "sound_speed_kms": speed, "scheme": "unknown"},
+        facts=FACTS
+        | {"time_myr": time, "mach": np.nan if velocity is None else _rms(velocity) / speed},
+        attributes={
+            "mu": mu or np.nan,
+            "temperature_k": temperature,
+            "sound_speed_kms": speed,
+            "scheme": "unknown",
+        },
         remarks=() if velocity is not None else ("no velocity: centroids are NaN",),
     )
 
@@ -75,33 +85,56 @@ def _open_hdf5(path: Path) -> Iterator[tuple[dict, dict]]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise BadInput(f"{path}: not a readable HDF5 file ({error}); cut short, or no HDF5 file at all?") from None
+        raise BadInput(
+            f"{path}: not a readable HDF5 file ({error}); cut short, or no HDF5 file at all?"
+        ) from None
     with file:
         arrays: dict = {}
-        file.visititems(lambda name, item: arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda name, item: (
+                arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
         yield arrays, dict(file.attrs)
 
 
 @contextmanager
 def _open_fits(path: Path) -> Iterator[tuple[dict, dict]]:
-    """({extension name, or its number: image}, box and data kind as the first cube's header has them)."""
+    """({extension name, or its number: image}, box and data kind as the first cube's header has
+    them).
+    """
     try:
         with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
             hdus = fits.open(path, memmap=False)
-            cubes = {hdu.name.lower() or str(k): hdu for k, hdu in enumerate(hdus) if hdu.header.get("NAXIS") == 3}
+            cubes = {
+                hdu.name.lower() or str(k): hdu
+                for k, hdu in enumerate(hdus)
+                if hdu.header.get("NAXIS") == 3
+            }
     except OSError as error:
-        raise BadInput(f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?") from None
+        raise BadInput(
+            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
+        ) from None
     with hdus:
         header = next(iter(cubes.values())).header if cubes else fits.Header()
-        facts = {"box": _fits_box(path, header) if cubes else "", "data_kind": header.get("SKYKIND", "")}
+        facts = {
+            "box": _fits_box(path, header) if cubes else "",
+            "data_kind": header.get("SKYKIND", ""),
+        }
         yield cubes, {key: value for key, value in facts.items() if value}
 
 
 def _fits_box(path: Path, header: fits.Header) -> str:
     """Width of the box as text, empty where the header has no CDELT or CUNIT."""
-    steps = {(abs(header.get(f"CDELT{k}", 0.0)), str(header.get(f"CUNIT{k}", "")).strip()) for k in (1, 2, 3)}
+    steps = {
+        (abs(header.get(f"CDELT{k}", 0.0)), str(header.get(f"CUNIT{k}", "")).strip())
+        for k in (1, 2, 3)
+    }
     if len(steps) > 1:
-        raise BadInput(f"{path}: CDELT and CUNIT of the axes are {sorted(steps)}; expected the same for all three")
+        raise BadInput(
+            f"{path}: CDELT and CUNIT of the axes are {sorted(steps)}; expected the same for "
+            "all three"
+        )
     step, unit = steps.pop()
     return f"{step * header['NAXIS1']!r} {unit}" if step and unit else ""
 
@@ -112,11 +145,15 @@ def _cube(path: Path, arrays: dict, name: str, settings: dict) -> tuple[np.ndarr
     if item is None:
         raise BadInput(f"{path}: {name} not found (cubes: {', '.join(arrays) or 'none'})")
     try:
-        values = np.array(item[()] if isinstance(item, h5py.Dataset) else item.data, dtype=np.float64)
+        values = np.array(
+            item[()] if isinstance(item, h5py.Dataset) else item.data, dtype=np.float64
+        )
     except (OSError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: {name} is not readable ({error}); cut short?") from None
     if values.ndim != 3 or len(set(values.shape)) != 1:
-        raise BadInput(f"{path}: {name} has shape {values.shape}; expected a cube of n x n x n cells")
+        raise BadInput(
+            f"{path}: {name} has shape {values.shape}; expected a cube of n x n x n cells"
+        )
     order = settings.get("axes", "zyx")
     if order not in ("zyx", "xyz"):
         raise BadInput(f"{path}: axes is {order!r} in the config; expected zyx or xyz")
@@ -128,31 +165,48 @@ def _cube(path: Path, arrays: dict, name: str, settings: dict) -> tuple[np.ndarr
     return np.ascontiguousarray(values), unit.decode() if isinstance(unit, bytes) else str(unit)
 
 
-def _velocity(path: Path, arrays: dict, settings: dict, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Velocity (3, z, y, x) float64 [km/s], None where the file has none and the settings name none."""
+def _velocity(
+    path: Path, arrays: dict, settings: dict, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """Velocity (3, z, y, x) float64 [km/s], None where the file has none and the settings name
+    none.
+    """
     names = settings.get("velocity") or [name for name in VELOCITY if name in arrays]
     if not names:
         return None
     if len(names) != 3:
-        raise BadInput(f"{path}: velocity components are {', '.join(names)}; expected three, along x, y and z")
+        raise BadInput(
+            f"{path}: velocity components are {', '.join(names)}; expected three, along x, y and z"
+        )
     velocity = np.empty((3, *shape))
     for component, name in zip(velocity, names, strict=True):
         values, unit = _cube(path, arrays, name, settings)
         if values.shape != shape or not np.isfinite(values).all():
-            raise BadInput(f"{path}: {name} has shape {values.shape} or NaN; expected {shape} and finite values")
+            raise BadInput(
+                f"{path}: {name} has shape {values.shape} or NaN; expected {shape} and "
+                "finite values"
+            )
         scale = units.factor(path, name, unit, "km/s", settings.get("assume", {}).get("velocity"))
         np.multiply(values, scale, out=component)
     return velocity
 
 
 def _quantity(path: Path, what: str, found, target: str, assumed: str | None) -> float:
-    """A number with its unit, such as "10 pc"; `assumed` stands for one that the file does not state."""
-    text = found.decode() if isinstance(found, bytes) else str(found if found is not None else assumed or "")
+    """A number with its unit, such as "10 pc"; `assumed` stands for one that the file does not
+    state.
+    """
+    text = (
+        found.decode()
+        if isinstance(found, bytes)
+        else str(found if found is not None else assumed or "")
+    )
     number, _, unit = text.strip().partition(" ")
     try:
         value = float(number)
     except ValueError:
-        raise BadInput(f"{path}: {what} is {text or 'not stated'!r}; expected number and unit, as '10 pc'") from None
+        raise BadInput(
+            f"{path}: {what} is {text or 'not stated'!r}; expected number and unit, as '10 pc'"
+        ) from None
     return value * units.factor(path, what, unit, target)
 
 

@@ -1,7 +1,9 @@
-"""Maps of real clouds, or of other codes, in FITS: column density or extinction on the sky, in square cut-outs.
+"""Maps of real clouds, or of other codes, in FITS: column density or extinction on the sky, in
+square cut-outs.
 
-A map has one line of sight, no known index and no seed, and its edges do not meet: what cuts images from it must not
-wrap around. Only N / <N> is read from it, so that any unit proportional to column density will do.
+A map has one line of sight, no known index and no seed, and its edges do not meet: what cuts images
+from it must not wrap around. Only N / <N> is read from it, so that any unit proportional to column
+density will do.
 """
 
 import json
@@ -24,14 +26,17 @@ from skyloom.turbulence.read import units
 from skyloom.turbulence.read.simulation import FACTS
 
 AXIS = ("sky",)
-# Gas behind A_V = 1 mag: 1.87e21 hydrogen atoms (Bohlin, Savage & Drake 1978, ApJ 224, 132, R_V = 3.1) and helium.
+# Gas behind A_V = 1 mag: 1.87e21 hydrogen atoms (Bohlin, Savage & Drake 1978, ApJ 224, 132, R_V =
+# 3.1) and helium.
 EXTINCTION_G_CM2 = 1.87e21 * 1.4 * HYDROGEN_G
 RELATIVE = ("1", "relative")  # stated by a user who knows no unit: proportional to column density
 
 
 @dataclass(frozen=True)
 class Sky:
-    """A map as read: `column` (y, x) float64 in the file's unit, `to_g_cm2` (NaN: only relative), size of a pixel."""
+    """A map as read: `column` (y, x) float64 in the file's unit, `to_g_cm2` (NaN: only relative),
+    size of a pixel.
+    """
 
     path: Path
     column: np.ndarray
@@ -43,22 +48,30 @@ class Sky:
 def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
     """Square cut-outs of maps as a file of column maps: a `simulation` each, on one axis, `sky`.
 
-    Parameters
-    ----------
+    Parameters ----------
     paths : FITS files
-    settings : `pixels`, along a side of a cut-out; `assume` {"column": unit} where BUNIT is absent: one that converts
-        to g cm-2 ("mag" is of A_V), or "relative"; `mu`, mean mass of the particles that a unit of cm-2 counts;
-        `distance_pc` of the clouds, or None; `simulations`, what is known of each map (`FACTS`), or None
+    settings : `pixels`, along a side of a cut-out; `assume` {"column": unit} where BUNIT is absent:
+        one that converts
+        to g cm-2 ("mag" is of A_V), or "relative"; `mu`, mean mass of the particles that a unit of
+            cm-2 counts;
+        `distance_pc` of the clouds, or None; `simulations`, what is known of each map (`FACTS`), or
+            None
 
-    The cut-outs of map m have the seed 2m: they share sky as views of a simulation share a field, and maps are split
-    one by one. One with NaN or without positive values is left out, its reason on stderr and in `failures`.
-    Raises BadInput where nothing is left of a map, and what `read` raises.
+    The cut-outs of map m have the seed 2m: they share sky as views of a simulation share a field,
+    and maps are split one by one. One with NaN or without positive values is left out, its reason
+    on stderr and in `failures`. Raises BadInput where nothing is left of a map, and what `read`
+    raises.
     """
     pixels, known = settings["pixels"], settings.get("simulations") or [{}] * len(paths)
     if not pixels:
-        raise BadInput("config families: pixels is null; expected the pixels along a side of a cut-out of the maps")
+        raise BadInput(
+            "config families: pixels is null; expected the pixels along a side of a cut-out of "
+            "the maps"
+        )
     if len(known) != len(paths) or any(row.keys() - FACTS.keys() for row in known):
-        raise BadInput(f"config outputs: {known}; expected {len(paths)} entries, of {', '.join(FACTS)}")
+        raise BadInput(
+            f"config outputs: {known}; expected {len(paths)} entries, of {', '.join(FACTS)}"
+        )
     found, facts, failures, boxes, kinds = [], [], {}, set(), {}
     for number, path in enumerate(paths):
         sky = read(path, settings)
@@ -66,7 +79,9 @@ def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
         failures |= left_out
         found += cuts
         kinds[sky.data_kind] = None
-        boxes.add(float(np.deg2rad(sky.pixel_deg) * pixels * (settings.get("distance_pc") or np.nan)))
+        boxes.add(
+            float(np.deg2rad(sky.pixel_deg) * pixels * (settings.get("distance_pc") or np.nan))
+        )
         for cut in cuts:
             row = FACTS | {"seed": NEIGHBOURS * number} | known[number]
             facts.append(row | {"ok": 1, "mean_column": float(cut.mean()) * sky.to_g_cm2})
@@ -75,7 +90,9 @@ def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
     maps = np.stack(found)[:, None]
     contrast = (maps / maps.mean(axis=(2, 3), keepdims=True) - 1).astype(np.float32)
     attributes = {
-        "box_pc": boxes.pop() if len(boxes) == 1 else np.nan,  # of different scales there is no one box
+        "box_pc": boxes.pop()
+        if len(boxes) == 1
+        else np.nan,  # of different scales there is no one box
         "data_kind": next(iter(kinds)) if len(kinds) == 1 else "mixed",
         "source": "maps",
         "grid": pixels,
@@ -90,8 +107,8 @@ def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
 def read(path: str | Path, settings: dict) -> Sky:
     """The first image of two dimensions in a FITS file.
 
-    Raises BadInput for a file that is cut short or has no such image, and for a unit that is absent, or not of column
-    density or extinction.
+    Raises BadInput for a file that is cut short or has no such image, and for a unit that is
+    absent, or not of column density or extinction.
     """
     path = Path(path)
     if not path.is_file():
@@ -100,18 +117,31 @@ def read(path: str | Path, settings: dict) -> Sky:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)
             with fits.open(path, memmap=False) as hdus:
-                images = [(hdu.header, np.squeeze(hdu.data)) for hdu in hdus if hdu.is_image and hdu.header["NAXIS"]]
+                images = [
+                    (hdu.header, np.squeeze(hdu.data))
+                    for hdu in hdus
+                    if hdu.is_image and hdu.header["NAXIS"]
+                ]
     except (OSError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?") from None
+        raise BadInput(
+            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
+        ) from None
     header, values = next((image for image in images if image[1].ndim == 2), (None, None))
     if header is None:
         shapes = ", ".join(str(values.shape) for _, values in images) or "no image"
         raise BadInput(f"{path}: {shapes} found; expected an image of two dimensions")
-    return Sky(path, values.astype(np.float64), _unit(path, header, settings), _pixel_deg(header), _kind(header))
+    return Sky(
+        path,
+        values.astype(np.float64),
+        _unit(path, header, settings),
+        _pixel_deg(header),
+        _kind(header),
+    )
 
 
 def cut_outs(sky: Sky, pixels: int) -> tuple[list[np.ndarray], dict[str, str]]:
-    """Cut-outs of `pixels` x `pixels` side by side around the middle of the map, and why others were left out.
+    """Cut-outs of `pixels` x `pixels` side by side around the middle of the map, and why others
+    were left out.
 
     Raises BadInput where none is left.
     """
@@ -123,14 +153,17 @@ def cut_outs(sky: Sky, pixels: int) -> tuple[list[np.ndarray], dict[str, str]]:
         cut = sky.column[y : y + pixels, x : x + pixels]
         for what, bad in (("NaN", ~np.isfinite(cut)), ("not above 0", ~(cut > 0))):
             if bad.any():
-                left_out[f"{sky.path.name}[{y}:{y + pixels},{x}:{x + pixels}]"] = f"{bad.sum()} pixels are {what}"
+                left_out[f"{sky.path.name}[{y}:{y + pixels},{x}:{x + pixels}]"] = (
+                    f"{bad.sum()} pixels are {what}"
+                )
                 break
         else:
             good.append(cut)
     if not good:
         ny, nx = sky.column.shape
         raise BadInput(
-            f"{sky.path}: {len(left_out)} cut-outs of {pixels} pixels in {ny} x {nx}, each with NaN or values not above"
+            f"{sky.path}: {len(left_out)} cut-outs of {pixels} pixels in {ny} x {nx}, each with "
+            "NaN or values not above"
             " 0; expected at least one without (key `pixels`)"
         )
     return good, left_out
@@ -138,7 +171,9 @@ def cut_outs(sky: Sky, pixels: int) -> tuple[list[np.ndarray], dict[str, str]]:
 
 def _unit(path: Path, header: fits.Header, settings: dict) -> float:
     """g cm-2 a unit of the map; NaN where it is only said to be proportional to column density."""
-    text = str(header.get("BUNIT", "")).strip() or str((settings.get("assume") or {}).get("column", ""))
+    text = str(header.get("BUNIT", "")).strip() or str(
+        (settings.get("assume") or {}).get("column", "")
+    )
     if text.lower() in RELATIVE:
         return np.nan
     if text == "mag":

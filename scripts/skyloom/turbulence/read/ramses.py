@@ -1,8 +1,10 @@
-"""RAMSES outputs (Teyssier 2002, A&A 385, 337): the info file, and the amr and hydro files of every process.
+"""RAMSES outputs (Teyssier 2002, A&A 385, 337): the info file, and the amr and hydro files of every
+process.
 
-Layout as RAMSES' own output_amr and output_hydro write it. Each process's file also holds copies of its neighbours'
-grids and, where the box is not periodic, grids of the boundary: only its own grids count. A grid of level l has 2^n_dim
-cells, each 2^-l of the box wide; a cell without a son is a leaf.
+Layout as RAMSES' own output_amr and output_hydro write it. Each process's file also holds copies of
+its neighbours' grids and, where the box is not periodic, grids of the boundary: only its own grids
+count. A grid of level l has 2^n_dim cells, each 2^-l of the box wide; a cell without a son is a
+leaf.
 """
 
 import re
@@ -21,12 +23,16 @@ from skyloom.turbulence.read.records import Records
 from skyloom.turbulence.read.simulation import FACTS, Cells, Simulation, check_density
 
 INFO_KEYS = ("ncpu", "ndim", "levelmin", "levelmax", "boxlen", "time", "unit_l", "unit_d", "unit_t")
-ISOTHERMAL = 0.01  # largest spread of pressure / density over its median; an isothermal run's is rounding
+ISOTHERMAL = (
+    0.01  # largest spread of pressure / density over its median; an isothermal run's is rounding
+)
 
 
 @dataclass(frozen=True)
 class Leaves:
-    """Leaf cells of an output in its own units: `index` and `level` as in `Cells`, `values` name -> (n,) float64."""
+    """Leaf cells of an output in its own units: `index` and `level` as in `Cells`, `values` name ->
+    (n,) float64.
+    """
 
     info: dict[str, float | int]
     index: np.ndarray
@@ -39,10 +45,13 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     """Yield the one simulation of a RAMSES output in three dimensions.
 
     path : the folder output_NNNNN
-    settings : `mu`; `box_pc` and `mass_msun` as expected (None: any); `isothermal` (default true), whether isothermal
-        gas without self-gravity is expected: what departs from it is always in the remarks, and then also on stderr
+    settings : `mu`; `box_pc` and `mass_msun` as expected (None: any); `isothermal` (default true),
+        whether isothermal
+        gas without self-gravity is expected: what departs from it is always in the remarks, and
+            then also on stderr
 
-    Raises BadInput where a file is missing, cut short or of another output, or box, mass or density cannot be.
+    Raises BadInput where a file is missing, cut short or of another output, or box, mass or density
+    cannot be.
     """
     leaves = read_leaves(path)
     info, values = leaves.info, leaves.values
@@ -54,14 +63,19 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     box_cm = info["boxlen"] * info["unit_l"]
     mean_density = float(np.sum(cells.density * cells.volume))
     units.check_size(path, "box_pc", box_cm / PC_CM, settings.get("box_pc"))
-    units.check_size(path, "mass_msun", mean_density * box_cm**3 / MSUN_G, settings.get("mass_msun"))
+    units.check_size(
+        path, "mass_msun", mean_density * box_cm**3 / MSUN_G, settings.get("mass_msun")
+    )
 
     squared, least, most = _sound_speed_squared(values)
     isothermal = squared > 0 and most - least <= ISOTHERMAL
     sound_speed = float(np.sqrt(squared)) * speed_unit if isothermal else np.nan
     physics = _other_physics(Path(path), values, least, most)
     if settings.get("isothermal", True) and physics:
-        print(f"warning: {path}: {'; '.join(physics)}; expected isothermal gas without self-gravity", file=sys.stderr)
+        print(
+            f"warning: {path}: {'; '.join(physics)}; expected isothermal gas without self-gravity",
+            file=sys.stderr,
+        )
     facts = {
         "mach": _rms_velocity(cells) / sound_speed,
         "time_myr": info["time"] * info["unit_t"] / MYR_S,
@@ -89,7 +103,8 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
 def read_leaves(path: str | Path) -> Leaves:
     """All leaf cells of an output of one to three dimensions, in the output's own units.
 
-    Raises BadInput where a file is missing, cut short or of another output, or the leaves do not fill the box.
+    Raises BadInput where a file is missing, cut short or of another output, or the leaves do not
+    fill the box.
     """
     folder = Path(path)
     number = _output_number(folder)
@@ -108,7 +123,10 @@ def read_leaves(path: str | Path) -> Leaves:
     index, level, values = (np.concatenate(part, axis=0) for part in zip(*pieces, strict=True))
     filled = float(np.sum(np.ldexp(1.0, -info["ndim"] * level.astype(int))))
     if abs(filled - 1) > 1e-9:  # a sum of powers of two: exact but for cells 30 bits below the box
-        raise BadInput(f"{path}: leaf cells fill {filled:.6g} of the box; expected 1, all files being of one output")
+        raise BadInput(
+            f"{path}: leaf cells fill {filled:.6g} of the box; expected 1, all files being of "
+            "one output"
+        )
     check_density(path, values[:, names.index("density")])
     return Leaves(info, index, level, dict(zip(names, values.T, strict=True)), remarks)
 
@@ -118,8 +136,12 @@ def read_info(path: str | Path) -> dict[str, float | int]:
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected the info file of a RAMSES output")
-    pairs = re.findall(r"^(\w+)\s*=\s*([-+.\dEe]+)\s*$", path.read_text(errors="replace"), re.MULTILINE)
-    info = {key: int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text) for key, text in pairs}
+    pairs = re.findall(
+        r"^(\w+)\s*=\s*([-+.\dEe]+)\s*$", path.read_text(errors="replace"), re.MULTILINE
+    )
+    info = {
+        key: int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text) for key, text in pairs
+    }
     missing = [key for key in INFO_KEYS if key not in info]
     if missing:
         raise BadInput(f"{path}: {', '.join(missing)} not found (keys: {', '.join(info)})")
@@ -151,7 +173,8 @@ def _files_of_processes(folder: Path, number: str, processes: int) -> list[tuple
 def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
     """Numbers of grids (level, process or boundary), and the coordinate at which the box begins.
 
-    Coordinates count in coarse cells; boundaries put one more coarse cell on either side of the box.
+    Coordinates count in coarse cells; boundaries put one more coarse cell on either side of the
+    box.
     """
     processes, dimensions = amr.read("<i4", 1)[0], amr.read("<i4", 1)[0]
     coarse = amr.read("<i4", 3)
@@ -176,36 +199,53 @@ def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
     amr.skip(3)  # coarse cells
     first = coarse[:dimensions] // 2
     if len(set(first)) > 1 or coarse.max() > 3:
-        raise BadInput(f"{amr.path}: nx, ny, nz are {coarse}; expected a cubic box of one coarse cell")
+        raise BadInput(
+            f"{amr.path}: nx, ny, nz are {coarse}; expected a cubic box of one coarse cell"
+        )
     return grids, int(first[0])
 
 
 def _read_hydro_header(hydro: Records, info: dict, domains: int) -> int:
     """The number of variables."""
-    processes, variables, dimensions, levels, boundaries = (int(hydro.read("<i4", 1)[0]) for _ in range(5))
+    processes, variables, dimensions, levels, boundaries = (
+        int(hydro.read("<i4", 1)[0]) for _ in range(5)
+    )
     hydro.skip(1)  # ratio of specific heats
     expected = info["ncpu"], info["ndim"], info["levelmax"], domains - info["ncpu"]
     if (processes, dimensions, levels, boundaries) != expected:
         raise BadInput(
-            f"{hydro.path}: ncpu, ndim, levelmax, nboundary are {processes}, {dimensions}, {levels}, {boundaries}; "
+            f"{hydro.path}: ncpu, ndim, levelmax, nboundary are {processes}, {dimensions}, "
+            f"{levels}, {boundaries}; "
             f"expected {', '.join(map(str, expected))}, as in the amr file"
         )
     return variables
 
 
 def _read_levels(
-    amr: Records, hydro: Records, grids: np.ndarray, process: int, first: int, variables: int, dimensions: int
+    amr: Records,
+    hydro: Records,
+    grids: np.ndarray,
+    process: int,
+    first: int,
+    variables: int,
+    dimensions: int,
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """[(index, level, values)] of the leaves of one process, level by level; reads both files to their last byte."""
+    """[(index, level, values)] of the leaves of one process, level by level; reads both files to
+    their last byte.
+    """
     cells, pieces = 2**dimensions, []
     for level, domains in enumerate(grids, start=1):
         for domain, count in enumerate(map(int, domains)):
             _check_grid_count(hydro, level, count)
             if count == 0:
                 continue
-            real = f"<f{hydro.length() // count}"  # RAMSES can be compiled to single precision, for all its reals
+            # RAMSES can be compiled to single precision, for all its reals
+            real = f"<f{hydro.length() // count}"
             if real not in ("<f4", "<f8"):
-                raise BadInput(f"{hydro.path}: {hydro.length()} bytes for {count} grids of level {level}; expected f8")
+                raise BadInput(
+                    f"{hydro.path}: {hydro.length()} bytes for {count} grids of level {level}; "
+                    "expected f8"
+                )
             if domain != process:
                 amr.pass_block("<i4", 4 + 2 * dimensions + 3 * cells, count)
                 amr.pass_block(real, dimensions, count)
@@ -218,13 +258,22 @@ def _read_levels(
             amr.pass_block("<i4", 2 * cells, count)  # process and refinement of each cell
             values = hydro.block(real, (cells, variables), count).astype(np.float64)
 
-            father = np.floor((centre - first) * 2 ** (level - 1)).astype(np.int32)  # (dimensions, count)
-            corner = np.arange(cells) >> np.arange(dimensions)[:, None] & 1  # (dimensions, cells): x varies fastest
+            father = np.floor((centre - first) * 2 ** (level - 1)).astype(
+                np.int32
+            )  # (dimensions, count)
+            corner = (
+                np.arange(cells) >> np.arange(dimensions)[:, None] & 1
+            )  # (dimensions, cells): x varies fastest
             index = 2 * father[:, None, :] + corner[:, :, None]
             index = index[:, leaf].T.astype(np.int32)
             if index.size and (index.min() < 0 or index.max() >= 2**level):
-                raise BadInput(f"{amr.path}: grids of level {level} lie outside the box; expected one cubic box")
-            pieces.append((index, np.full(len(index), level, np.int8), values.transpose(0, 2, 1)[leaf]))
+                raise BadInput(
+                    f"{amr.path}: grids of level {level} lie outside the box; expected one "
+                    "cubic box"
+                )
+            pieces.append(
+                (index, np.full(len(index), level, np.int8), values.transpose(0, 2, 1)[leaf])
+            )
     amr.end()
     hydro.end()
     return pieces
@@ -240,7 +289,9 @@ def _check_grid_count(hydro: Records, level: int, count: int) -> None:
 
 
 def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float, float]:
-    """Median of pressure / density [code units], its least and its largest value over that; NaN where unknown."""
+    """Median of pressure / density [code units], its least and its largest value over that; NaN
+    where unknown.
+    """
     name = next((name for name in PRESSURE if name in values), None)
     if name is None:
         return np.nan, np.nan, np.nan
@@ -250,16 +301,22 @@ def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float, f
         return float(median), float(squared.min() / median), float(squared.max() / median)
 
 
-def _other_physics(folder: Path, values: dict[str, np.ndarray], least: float, most: float) -> list[str]:
+def _other_physics(
+    folder: Path, values: dict[str, np.ndarray], least: float, most: float
+) -> list[str]:
     """What else than isothermal gas without self-gravity the output holds, in words."""
     found = []
     if not np.isfinite(most - least):
         found.append("isothermal or not is unknown: no pressure, or cells without density")
     elif most - least > ISOTHERMAL:
-        found.append(f"not isothermal: pressure / density is {least:.4g} to {most:.4g} times its median")
+        found.append(
+            f"not isothermal: pressure / density is {least:.4g} to {most:.4g} times its median"
+        )
     namelist = folder / "namelist.txt"
     lines = namelist.read_text(errors="replace").splitlines() if namelist.is_file() else []
-    switched_on = any(re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines)
+    switched_on = any(
+        re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines
+    )
     if switched_on or next(folder.glob("grav_*.out*"), None):
         found.append("self-gravitating")
     if any(name.startswith("B_") for name in values):
@@ -268,7 +325,9 @@ def _other_physics(folder: Path, values: dict[str, np.ndarray], least: float, mo
 
 
 def _rms_velocity(cells: Cells) -> float:
-    """3D rms velocity [km/s] about the mean, weighted by volume, as a Gaussian initial field's is."""
+    """3D rms velocity [km/s] about the mean, weighted by volume, as a Gaussian initial
+    field's is.
+    """
     weight = cells.volume[:, None]
     mean = np.sum(weight * cells.velocity, axis=0)
     return float(np.sqrt(np.sum(weight * (cells.velocity - mean) ** 2)))

@@ -47,7 +47,8 @@ class Cube:
 
     density : (z, y, x) float64 [g cm-3]
     velocity : (3, z, y, x) [km/s], components x, y, z; None where unknown
-    centroid : (3, row, column) [km/s], the line-of-sight velocity along x, y, z weighted by density, where it is known
+    centroid : (3, row, column) [km/s], the line-of-sight velocity along x, y, z weighted by
+        density, where it is known
         without the velocity; rows and columns as in `skyloom.turbulence.project`
     """
 
@@ -62,7 +63,8 @@ class Simulation:
 
     gas : None where the simulation has failed; `failure` then says why
     facts : the values of `FACTS`
-    attributes : what the attributes of a column map file say of it: temperature_k, mu, sound_speed_kms, scheme, order
+    attributes : what the attributes of a column map file say of it: temperature_k, mu,
+        sound_speed_kms, scheme, order
     remarks : what a user must know of it, such as self-gravity; goes into the file of column maps
     """
 
@@ -82,6 +84,11 @@ def check_density(path: str | Path, density: np.ndarray, what: str = "cells") ->
     """Refuse density that is not finite, is negative, or is zero everywhere."""
     for name, bad in (("not finite", ~np.isfinite(density)), ("negative", density < 0)):
         if bad.any():
-            raise BadInput(f"{path}: density of {bad.sum()} of {bad.size} {what} is {name}; expected values above 0")
+            raise BadInput(
+                f"{path}: density of {bad.sum()} of {bad.size} {what} is {name}; expected "
+                "values above 0"
+            )
     if not density.any():
-        raise BadInput(f"{path}: density of all {density.size} {what} is 0; expected values above 0")
+        raise BadInput(
+            f"{path}: density of all {density.size} {what} is 0; expected values above 0"
+        )

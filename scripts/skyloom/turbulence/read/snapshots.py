@@ -26,8 +26,8 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
 
     settings : `box_pc` and `mass_msun` as expected (None: any)
 
-    A simulation that has failed, or whose contrast is NaN or below -1, comes without gas and with the reason.
-    Raises BadInput for a file that is no shard, or whose box or mass is another.
+    A simulation that has failed, or whose contrast is NaN or below -1, comes without gas and with
+    the reason. Raises BadInput for a file that is no shard, or whose box or mass is another.
     """
     path = Path(path)
     with _open(path) as file:
@@ -35,7 +35,9 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         _check(path, file, attributes)
         for key in ("box_pc", "mass_msun"):
             units.check_size(path, key, float(attributes[key]), settings.get(key))
-        box_mass = float(attributes["mean_density_g_cm3"]) * (attributes["box_pc"] * PC_CM) ** 3 / MSUN_G
+        box_mass = (
+            float(attributes["mean_density_g_cm3"]) * (attributes["box_pc"] * PC_CM) ** 3 / MSUN_G
+        )
         units.check_size(path, "mass_msun", float(attributes["mass_msun"]), box_mass)
         reasons = _reasons(attributes.pop("failures", ""))
         kind, source = attributes.pop("data_kind"), attributes.pop("source")
@@ -45,7 +47,9 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
             gas, failure = None, reasons.get(str(facts["seed"]), "failed, without a stated reason")
             if file["ok"][row]:
                 gas, failure = _gas(path, file, row, density)
-            yield Simulation(path, source, kind, gas, box, density, facts, attributes, failure=failure)
+            yield Simulation(
+                path, source, kind, gas, box, density, facts, attributes, failure=failure
+            )
 
 
 def _open(path: Path) -> netCDF4.Dataset:
@@ -63,10 +67,16 @@ def _check(path: Path, file: netCDF4.Dataset, attributes: dict) -> None:
     for name, dimensions in VARIABLES.items():
         found = file.variables[name].dimensions if name in file.variables else None
         if found != dimensions:
-            raise BadInput(f"{path}: variable {name} has dimensions {found}; expected {dimensions}, as a snapshot has")
+            raise BadInput(
+                f"{path}: variable {name} has dimensions {found}; expected {dimensions}, as a "
+                "snapshot has"
+            )
     missing = [name for name in ATTRIBUTES if name not in attributes]
     if missing:
-        raise BadInput(f"{path}: attribute {', '.join(missing)} not found (attributes: {', '.join(attributes)})")
+        raise BadInput(
+            f"{path}: attribute {', '.join(missing)} not found (attributes: "
+            f"{', '.join(attributes)})"
+        )
 
 
 def _reasons(text: str) -> dict[str, str]:
@@ -76,7 +86,9 @@ def _reasons(text: str) -> dict[str, str]:
         return {}
 
 
-def _gas(path: Path, file: netCDF4.Dataset, row: int, mean_density: float) -> tuple[Cube | None, str]:
+def _gas(
+    path: Path, file: netCDF4.Dataset, row: int, mean_density: float
+) -> tuple[Cube | None, str]:
     """The grid of a simulation that counts as good, and why it is none."""
     density = file["density_contrast"][row].astype(np.float64)
     density += 1

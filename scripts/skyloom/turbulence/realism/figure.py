@@ -1,4 +1,6 @@
-"""How the images of two sets differ: examples, their power, the classifier's score, the autoencoder's anomaly."""
+"""How the images of two sets differ: examples, their power, the classifier's score, the
+autoencoder's anomaly.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,9 +14,12 @@ ACROSS = 6  # images in a row of the panel
 PERCENTILES = (16, 50, 84)
 
 
-def comparison(images: dict[str, np.ndarray], k: np.ndarray, power: dict, scores: dict[str, dict]) -> Figure:
-    """images : set -> (>= SHOWN, y, x), standardised; power : set -> (n, k) log10; scores : label of an axis -> set ->
-    (n,), a distribution each."""
+def comparison(
+    images: dict[str, np.ndarray], k: np.ndarray, power: dict, scores: dict[str, dict]
+) -> Figure:
+    """images : set -> (>= SHOWN, y, x), standardised; power : set -> (n, k) log10; scores : label
+    of an axis -> set -> (n,), a distribution each.
+    """
     looks = plotting.line_styles(images)
     with plotting.style():
         figure = plt.figure(figsize=(8.0, 6.3))
@@ -24,7 +29,9 @@ def comparison(images: dict[str, np.ndarray], k: np.ndarray, power: dict, scores
             for ax, image in zip(row, shown, strict=False):
                 drawn = _image(ax, image)
             row[0].set_ylabel(name.replace("_", " "), color=looks[name]["color"])
-        above.colorbar(drawn, ax=axes, shrink=0.6, label=r"log $N$, standardised [1]", extend="both")
+        above.colorbar(
+            drawn, ax=axes, shrink=0.6, label=r"log $N$, standardised [1]", extend="both"
+        )
         axes = below.subplots(1, 1 + len(scores), squeeze=False)[0]
         for name, values in power.items():
             lo, middle, hi = np.percentile(values, PERCENTILES, axis=0)
@@ -40,7 +47,13 @@ def comparison(images: dict[str, np.ndarray], k: np.ndarray, power: dict, scores
             ends = np.array([np.percentile(values, (1, 99)) for values in of_set.values()])
             edges = np.linspace(ends[:, 0].min(), ends[:, 1].max(), 31)
             for name, values in of_set.items():
-                ax.hist(values.clip(edges[0], edges[-1]), edges, density=True, histtype="step", **looks[name])
+                ax.hist(
+                    values.clip(edges[0], edges[-1]),
+                    edges,
+                    density=True,
+                    histtype="step",
+                    **looks[name],
+                )
             ax.set_xlabel(label)
     return figure
 

@@ -13,14 +13,17 @@ COLUMNS = ("image", "set", "row")  # of the key
 def draw(blocks: dict[str, np.ndarray], each: int, seed: int) -> pd.DataFrame:
     """The key of a panel: `image`, a number from 1, the `set` that it is from, its `row` there.
 
-    blocks : set -> label (n,) of each of its images. Of each set `each` images, of as many blocks as there are.
+    blocks : set -> label (n,) of each of its images. Of each set `each` images, of as many blocks
+        as there are.
     Raises BadInput where a set has fewer images.
     """
     random = np.random.default_rng(seed)
     chosen = []
     for name, block in blocks.items():
         if len(block) < each:
-            raise BadInput(f"panel: {len(block)} images in set {name}; expected {each}, the key `panel`")
+            raise BadInput(
+                f"panel: {len(block)} images in set {name}; expected {each}, the key `panel`"
+            )
         shuffled = random.permutation(len(block))
         # how often its block came before: first an image of every block, then the second of each
         turn = pd.Series(block[shuffled]).groupby(block[shuffled]).cumcount().to_numpy()
@@ -31,16 +34,21 @@ def draw(blocks: dict[str, np.ndarray], each: int, seed: int) -> pd.DataFrame:
 
 
 def score(key: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
-    """What share of the answers is right: `right`, `n`, `accuracy`, its 68 % interval `lo`, `hi` (Clopper & Pearson
-    1934), and `p`, the chance of guessing as well or better.
+    """What share of the answers is right: `right`, `n`, `accuracy`, its 68 % interval `lo`, `hi`
+    (Clopper & Pearson 1934), and `p`, the chance of guessing as well or better.
 
     answers : `image`, `answer`, the name of a set; images without an answer do not count.
     Raises BadInput for an unknown image or set, an image answered twice, or no answer.
     """
-    for name, table, columns in (("key", key, COLUMNS[:2]), ("answers", answers, ("image", "answer"))):
+    for name, table, columns in (
+        ("key", key, COLUMNS[:2]),
+        ("answers", answers, ("image", "answer")),
+    ):
         missing = [column for column in columns if column not in table]
         if missing:
-            raise BadInput(f"{name}: column {', '.join(missing)} not found (columns: {', '.join(table)})")
+            raise BadInput(
+                f"{name}: column {', '.join(missing)} not found (columns: {', '.join(table)})"
+            )
     given = answers.dropna(subset=["answer"])
     given = given.assign(answer=given["answer"].astype(str).str.strip())
     sets = sorted(key["set"].unique())
@@ -51,7 +59,8 @@ def score(key: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
     ):
         if len(bad):
             raise BadInput(
-                f"answers: {what} '{bad.iloc[0]}'; expected each image of the key once, as {' or '.join(sets)}"
+                f"answers: {what} '{bad.iloc[0]}'; expected each image of the key once, as "
+                f"{' or '.join(sets)}"
             )
     if given.empty:
         raise BadInput("answers: none given; expected one for each image that was judged")
@@ -59,4 +68,11 @@ def score(key: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
     right, n = int((truth == given["answer"].to_numpy()).sum()), len(given)
     interval = binomtest(right, n).proportion_ci(NOMINAL, "exact")
     chance = binomtest(right, n, 1 / len(sets), alternative="greater").pvalue
-    return {"right": right, "n": n, "accuracy": right / n, "lo": interval.low, "hi": interval.high, "p": chance}
+    return {
+        "right": right,
+        "n": n,
+        "accuracy": right / n,
+        "lo": interval.low,
+        "hi": interval.high,
+        "p": chance,
+    }

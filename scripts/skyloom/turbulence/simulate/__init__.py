@@ -1,1 +1,3 @@
-"""Clouds from decaying isothermal turbulence: velocity field, solver, snapshots; `plan` and `cost` need no numpy."""
+"""Clouds from decaying isothermal turbulence: velocity field, solver, snapshots; `plan` and `cost`
+need no numpy.
+"""

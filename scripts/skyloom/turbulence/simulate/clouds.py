@@ -1,7 +1,8 @@
 """From a list of simulations to clouds: initial field, evolution, and what is kept of it.
 
-The backend `early` takes no steps: the density is the analytic one of the first moments (`early`), of the initial
-velocity, which is frozen. Its maps cost a velocity field each, for training beforehand.
+The backend `early` takes no steps: the density is the analytic one of the first moments (`early`),
+of the initial velocity, which is frozen. Its maps cost a velocity field each, for training
+beforehand.
 """
 
 from collections.abc import Iterator
@@ -19,8 +20,10 @@ from skyloom.turbulence.simulate.velocity import velocity_field
 class Cloud(NamedTuple):
     """A simulation's end.
 
-    contrast : (z, y, x) rho/rho0 - 1; centroid : (axis, row, column) [km/s], density-weighted velocity along x, y, z
-    mass_error : of the mean density; momentum_error : of the mean momentum, in units of rho0 times the initial rms |v|
+    contrast : (z, y, x) rho/rho0 - 1; centroid : (axis, row, column) [km/s], density-weighted
+        velocity along x, y, z
+    mass_error : of the mean density; momentum_error : of the mean momentum, in units of rho0 times
+        the initial rms |v|
     failure : why it failed, else None; what else is kept of it then means nothing
     """
 
@@ -32,10 +35,16 @@ class Cloud(NamedTuple):
     failure: str | None
 
 
-def clouds(config: dict, simulations: list[dict], device: str | None = None) -> Iterator[tuple[dict, Cloud]]:
-    """Run `simulations` (of `plan`), `config["batch"]` at a time; yields each with its cloud, in order."""
+def clouds(
+    config: dict, simulations: list[dict], device: str | None = None
+) -> Iterator[tuple[dict, Cloud]]:
+    """Run `simulations` (of `plan`), `config["batch"]` at a time; yields each with its cloud, in
+    order.
+    """
     if config["precision"] not in ("float32", "float64"):
-        raise BadInput(f"simulations: precision is {config['precision']!r}; expected float32 or float64")
+        raise BadInput(
+            f"simulations: precision is {config['precision']!r}; expected float32 or float64"
+        )
     sound = sound_speed_kms(config["temperature_k"], config["mu"])
     for start in range(0, len(simulations), config["batch"]):
         batch = simulations[start : start + config["batch"]]
@@ -45,7 +54,9 @@ def clouds(config: dict, simulations: list[dict], device: str | None = None) -> 
         if config["backend"] == "early":
             states, steps, failures = _early(velocity, config["box_pc"], time, sound)
         else:
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found and named by `evolve`
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # what overflows is found and named by `evolve`
                 states, steps, failures = evolve(
                     initial_states(velocity.astype(config["precision"])),
                     time,
@@ -57,33 +68,50 @@ def clouds(config: dict, simulations: list[dict], device: str | None = None) -> 
                     device,
                 )
         for k, row in enumerate(batch):
-            yield row, _cloud(states[k], int(steps[k]), drift[k], row["mach"] * sound, failures.get(k))
+            yield (
+                row,
+                _cloud(states[k], int(steps[k]), drift[k], row["mach"] * sound, failures.get(k)),
+            )
 
 
 def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.ndarray:
     return velocity_field(
-        config["grid"], row["index"], row["seed"], row["mach"] * sound, config["initial_kmax"], device
+        config["grid"],
+        row["index"],
+        row["seed"],
+        row["mach"] * sound,
+        config["initial_kmax"],
+        device,
     )
 
 
 def _early(velocity: np.ndarray, box: float, time: np.ndarray, sound: float) -> Evolution:
-    """States of the analytic density, which fails where it becomes negative: too late for its approximation."""
-    density = np.stack([1 + early_contrast(v, box, t, sound) for v, t in zip(velocity, time, strict=True)])
+    """States of the analytic density, which fails where it becomes negative: too late for its
+    approximation.
+    """
+    density = np.stack(
+        [1 + early_contrast(v, box, t, sound) for v, t in zip(velocity, time, strict=True)]
+    )
     least = density.min((1, 2, 3))
     failures = {
         int(k): f"density of {least[k]:.3g} of the mean: too late for the analytic one"
         for k in range(len(least))
         if least[k] <= 0
     }
-    return Evolution(initial_states(velocity, density[:, None]), np.zeros(len(velocity), int), failures)
+    return Evolution(
+        initial_states(velocity, density[:, None]), np.zeros(len(velocity), int), failures
+    )
 
 
-def _cloud(state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None) -> Cloud:
+def _cloud(
+    state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None
+) -> Cloud:
     density, momentum = state[0], state[1:]
     with np.errstate(all="ignore"):  # values of a failed one
         contrast = density - 1
         centroid = [
-            momentum[axis].sum(axis, dtype=np.float64) / density.sum(axis, dtype=np.float64) for axis in (2, 1, 0)
+            momentum[axis].sum(axis, dtype=np.float64) / density.sum(axis, dtype=np.float64)
+            for axis in (2, 1, 0)
         ]
         mass = float(abs(contrast.mean(dtype=np.float64)))
         shift = float(abs(momentum.mean((1, 2, 3), dtype=np.float64) - drift).max() / rms)

@@ -1,7 +1,9 @@
-"""What a set's simulations cost, before they are run: arithmetic only, for dry runs and a job's resources.
+"""What a set's simulations cost, before they are run: arithmetic only, for dry runs and a job's
+resources.
 
-Rates are of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon. The GPU's are estimates, as none was at hand: an
-eager torch step moves some 5.7 kB a cell in single precision, so that 3 TB/s would allow five times as many updates.
+Rates are of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon. The GPU's are estimates, as
+none was at hand: an eager torch step moves some 5.7 kB a cell in single precision, so that 3 TB/s
+would allow five times as many updates.
 """
 
 import math
@@ -30,7 +32,9 @@ class Cost(NamedTuple):
 
 
 def steps(config: dict, simulation: dict) -> int:
-    """Time steps that a simulation will take, to some 10 %: the fastest signal of a Gaussian field, kept up."""
+    """Time steps that a simulation will take, to some 10 %: the fastest signal of a Gaussian field,
+    kept up.
+    """
     if config["backend"] == "early":
         return 0
     sound = sound_speed_kms(config["temperature_k"], config["mu"])
@@ -40,7 +44,9 @@ def steps(config: dict, simulation: dict) -> int:
 
 
 def cost(config: dict, simulations: list[dict]) -> Cost:
-    """Cost of a shard, or of all shards together; `gpu_hours` in place of `core_seconds` where the backend is torch."""
+    """Cost of a shard, or of all shards together; `gpu_hours` in place of `core_seconds` where the
+    backend is torch.
+    """
     cells = config["grid"] ** 3
     updates = float(cells * sum(steps(config, simulation) for simulation in simulations))
     fields = cells * len(simulations)

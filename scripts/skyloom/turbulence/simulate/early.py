@@ -1,11 +1,13 @@
 """The density of a cloud's first moments, from the initial velocity by Fourier transforms alone.
 
-For t << L / v the velocity is frozen and the contrast answers Lighthill's equation (1952, Proc. R. Soc. A 211, 564)
+For t << L / v the velocity is frozen and the contrast answers Lighthill's equation (1952, Proc. R.
+Soc. A 211, 564)
 
     d2(delta)/dt2 - c^2 lap(delta) = d_i d_j (v_i v_j),
 
-from a uniform start without divergence: delta_k = -k_i k_j (v_i v_j)_k (1 - cos(c k t)) / (c k)^2. It has no grid's
-viscosity and no limiter: a test of the solver, and a generator of maps at the cost of their velocity field.
+from a uniform start without divergence: delta_k = -k_i k_j (v_i v_j)_k (1 - cos(c k t)) / (c k)^2.
+It has no grid's viscosity and no limiter: a test of the solver, and a generator of maps at the cost
+of their velocity field.
 """
 
 import numpy as np
@@ -15,27 +17,36 @@ import scipy.fft
 def early_contrast(velocity: np.ndarray, box: float, time: float, sound_speed: float) -> np.ndarray:
     """Density contrast rho/rho0 - 1 (z, y, x) at `time`.
 
-    velocity : (3, z, y, x) [km/s], components along the array's axes; box [pc], time [pc / (km/s)], sound_speed [km/s]
+    velocity : (3, z, y, x) [km/s], components along the array's axes; box [pc], time [pc / (km/s)],
+        sound_speed [km/s]
     """
     return _respond(velocity, velocity.shape[1:], box, time, sound_speed, lambda product: product)
 
 
 def early_columns(velocity: np.ndarray, box: float, time: float, sound_speed: float) -> np.ndarray:
-    """Contrast of column density N/<N> - 1 (axis, row, column) along x, y and z, arguments as in `early_contrast`.
+    """Contrast of column density N/<N> - 1 (axis, row, column) along x, y and z, arguments as in
+    `early_contrast`.
 
-    The mean along an axis is the plane of Fourier space across it: two components and transforms in two dimensions.
+    The mean along an axis is the plane of Fourier space across it: two components and transforms in
+    two dimensions.
     """
     maps = []
     for axis in (2, 1, 0):
         across = [i for i in range(3) if i != axis]
         shape = tuple(velocity.shape[1 + i] for i in across)
-        maps.append(_respond(velocity[across], shape, box, time, sound_speed, lambda p, a=axis: p.mean(a)))
+        maps.append(
+            _respond(velocity[across], shape, box, time, sound_speed, lambda p, a=axis: p.mean(a))
+        )
     return np.stack(maps)
 
 
-def _respond(velocity, shape: tuple[int, ...], box: float, time: float, sound_speed: float, reduce) -> np.ndarray:
+def _respond(
+    velocity, shape: tuple[int, ...], box: float, time: float, sound_speed: float, reduce
+) -> np.ndarray:
     """The response to all products of components, each passed through `reduce` to `shape` first."""
-    waves = [scipy.fft.fftfreq(n, 1 / n) for n in shape[:-1]] + [scipy.fft.rfftfreq(shape[-1], 1 / shape[-1])]
+    waves = [scipy.fft.fftfreq(n, 1 / n) for n in shape[:-1]] + [
+        scipy.fft.rfftfreq(shape[-1], 1 / shape[-1])
+    ]
     waves = np.meshgrid(*waves, indexing="ij", sparse=True)
     k = [2 * np.pi / box * wave for wave in waves]
     source = 0.0

@@ -1,4 +1,6 @@
-"""Which simulations a set holds and which a shard makes: a pure function of the config, standard library only."""
+"""Which simulations a set holds and which a shard makes: a pure function of the config, standard
+library only.
+"""
 
 import math
 import random
@@ -12,9 +14,9 @@ POSITIVE = ("box_pc", "mass_msun", "temperature_k", "mu", "simulations", "batch"
 def simulations(config: dict) -> list[dict]:
     """A set's simulations in order: {"seed", "index", "mach", "time_myr"} each.
 
-    Seeds count up from `config["seed"]`. `index`, `mach` and `time_myr` are each a number, a list that the simulations
-    take in turn, or {"low", "high"}, from which a simulation's own seed draws evenly.
-    Raises BadInput naming the key of a value out of range.
+    Seeds count up from `config["seed"]`. `index`, `mach` and `time_myr` are each a number, a list
+    that the simulations take in turn, or {"low", "high"}, from which a simulation's own seed draws
+    evenly. Raises BadInput naming the key of a value out of range.
     """
     check(config)
     rows = []
@@ -23,7 +25,10 @@ def simulations(config: dict) -> list[dict]:
         row = {"seed": seed} | {name: _value(name, config[name], place, seed) for name in DRAWN}
         for name in DRAWN:
             if not (math.isfinite(row[name]) and row[name] > 0):
-                raise BadInput(f"simulations: {name} is {row[name]!r} at seed {seed}; expected a positive number")
+                raise BadInput(
+                    f"simulations: {name} is {row[name]!r} at seed {seed}; expected a "
+                    "positive number"
+                )
         rows.append(row)
     return rows
 
@@ -41,9 +46,14 @@ def check(config: dict) -> None:
         if config[name] is None or not (math.isfinite(config[name]) and config[name] > 0):
             raise BadInput(f"simulations: {name} is {config[name]!r}; expected a positive number")
     if config["grid"] % 2 or config["grid"] < 8:
-        raise BadInput(f"simulations: grid is {config['grid']!r}; expected an even number of at least 8 cells")
+        raise BadInput(
+            f"simulations: grid is {config['grid']!r}; expected an even number of at least 8 cells"
+        )
     if not 0 < config["courant"] < 1:
-        raise BadInput(f"simulations: courant is {config['courant']!r}; expected between 0 and 1 (above: unstable)")
+        raise BadInput(
+            f"simulations: courant is {config['courant']!r}; expected between 0 and 1 (above: "
+            "unstable)"
+        )
 
 
 def _value(name: str, given: float | list | dict, place: int, seed: int) -> float:

@@ -1,4 +1,6 @@
-"""The file of one shard of simulations: density contrast and velocity centroids, one simulation in memory at a time."""
+"""The file of one shard of simulations: density contrast and velocity centroids, one simulation in
+memory at a time.
+"""
 
 import json
 from pathlib import Path
@@ -12,12 +14,20 @@ from skyloom.turbulence.physics import mean_density, sound_speed_kms
 from skyloom.turbulence.simulate.clouds import Cloud, clouds
 
 EARLY = "analytic density of the first moments (Lighthill 1952), no steps"
-SCHEMES = {1: "first-order Godunov, local Lax-Friedrichs flux", 2: "MUSCL-Hancock, minmod, local Lax-Friedrichs flux"}
+SCHEMES = {
+    1: "first-order Godunov, local Lax-Friedrichs flux",
+    2: "MUSCL-Hancock, minmod, local Lax-Friedrichs flux",
+}
 
 # name: dimensions beside `simulation`, type, unit, meaning
 VARIABLES = {
     "density_contrast": (("z", "y", "x"), "f4", "1", "rho/rho0 - 1"),
-    "centroid": (("axis", "row", "column"), "f4", "km s-1", "density-weighted velocity along the line of sight"),
+    "centroid": (
+        ("axis", "row", "column"),
+        "f4",
+        "km s-1",
+        "density-weighted velocity along the line of sight",
+    ),
     "seed": ((), "i8", "1", "seed of the initial velocity"),
     "index": ((), "f8", "1", "n of its power spectrum P(k) ~ k^-n"),
     "mach": ((), "f8", "1", "its rms speed over the sound speed"),
@@ -29,11 +39,14 @@ VARIABLES = {
 }
 
 
-def write_snapshots(config: dict, simulations: list[dict], path: str | Path, device: str | None = None) -> dict:
+def write_snapshots(
+    config: dict, simulations: list[dict], path: str | Path, device: str | None = None
+) -> dict:
     """Run a shard's simulations and write them to `path` as they end.
 
-    A failed one has `ok` 0, NaN fields, and its reason by seed in the attribute `failures` (JSON), which is returned
-    as {seed: reason}; also where all have: a shard may be of one simulation, and its family has others.
+    A failed one has `ok` 0, NaN fields, and its reason by seed in the attribute `failures` (JSON),
+    which is returned as {seed: reason}; also where all have: a shard may be of one simulation, and
+    its family has others.
     """
     failures = {}
     with atomic(path) as part, patchset.aligned(), netCDF4.Dataset(part, "w") as file:
@@ -56,18 +69,24 @@ def _define(file: netCDF4.Dataset, config: dict, count: int) -> None:
     for name, (dimensions, kind, units, meaning) in VARIABLES.items():
         variable = file.createVariable(name, kind, ("simulation", *dimensions), contiguous=True)
         variable.setncatts({"units": units, "long_name": meaning})
-    file["ok"].setncatts({"flag_values": np.array([0, 1], "i1"), "flag_meanings": "failed complete"})
+    file["ok"].setncatts(
+        {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "failed complete"}
+    )
     axis = file.createVariable("axis", "i1", ("axis",), contiguous=True)
     axis.setncatts(
         {
             "flag_values": np.arange(3, dtype="i1"),
             "flag_meanings": "x y z",
-            "long_name": "axis integrated along; row and column are the other two in the order z y x",
+            "long_name": "axis integrated along; row and column are the other two in the "
+            "order z y x",
         }
     )
     axis[:] = np.arange(3)
     file.setncatts(
-        {name: config[name] for name in ("box_pc", "mass_msun", "temperature_k", "mu", "order", "grid", "courant")}
+        {
+            name: config[name]
+            for name in ("box_pc", "mass_msun", "temperature_k", "mu", "order", "grid", "courant")
+        }
         | {
             "sound_speed_kms": sound_speed_kms(config["temperature_k"], config["mu"]),
             "mean_density_g_cm3": mean_density(config["mass_msun"], config["box_pc"]),

@@ -1,4 +1,6 @@
-"""One `evolve` for both solvers: every simulation of a batch keeps its own clock, and a faulty one leaves the batch."""
+"""One `evolve` for both solvers: every simulation of a batch keeps its own clock, and a faulty one
+leaves the batch.
+"""
 
 from types import ModuleType
 from typing import NamedTuple
@@ -12,7 +14,9 @@ SMALLEST_STEP = 1e-5  # of a simulation's time: what needs so short a step has r
 
 
 class Evolution(NamedTuple):
-    """States (simulation, 4, z, y, x), steps taken (simulation,), and why simulations failed {number: reason}."""
+    """States (simulation, 4, z, y, x), steps taken (simulation,), and why simulations failed
+    {number: reason}.
+    """
 
     states: np.ndarray
     steps: np.ndarray
@@ -20,7 +24,9 @@ class Evolution(NamedTuple):
 
 
 def initial_states(velocity: np.ndarray, density: np.ndarray | float = 1.0) -> np.ndarray:
-    """Conserved states (simulation, 4, z, y, x) of velocities (simulation, 3, z, y, x) along z, y, x."""
+    """Conserved states (simulation, 4, z, y, x) of velocities (simulation, 3, z, y, x) along z, y,
+    x.
+    """
     density = np.broadcast_to(density, velocity[:, :1].shape)
     return np.concatenate([density, density * velocity], axis=1, dtype=velocity.dtype)
 
@@ -37,16 +43,17 @@ def evolve(
 ) -> Evolution:
     """Isothermal gas on a periodic grid after `time`.
 
-    Parameters
-    ----------
-    states : (simulation, 4, z, y, x); density (mean 1), momentum along z, y, x [km/s]; float64, with torch float32 too
+    Parameters ----------
+    states : (simulation, 4, z, y, x); density (mean 1), momentum along z, y, x [km/s]; float64,
+        with torch float32 too
     time : (simulation,) or one for all, positive [pc / (km/s)]
     cell [pc], sound_speed [km/s]
     order : 2 (MUSCL-Hancock) or 1
     courant : dt is this times `cell` over the largest sum over axes of |v| + c, as in RAMSES
     backend : numba (CPU; its threads are numba's) or torch (`device`: a GPU where there is one)
 
-    Raises BadInput for an unknown backend or order, and a Courant number at which the scheme is unstable.
+    Raises BadInput for an unknown backend or order, and a Courant number at which the scheme is
+    unstable.
     """
     solver = _solver(backend, order, courant)
     time = np.broadcast_to(np.asarray(time, float), len(states))
@@ -66,7 +73,9 @@ def evolve(
                 running[k] = clock[k] < time[k]
         if not running.any():
             return Evolution(solver.unload(fields), steps, failures)
-        last = wanted >= (time - clock) * (1 - 1e-12)  # so that round-off leaves no sliver of a step
+        last = wanted >= (time - clock) * (
+            1 - 1e-12
+        )  # so that round-off leaves no sliver of a step
         dt = np.where(running, np.where(last, time - clock, wanted), 0.0)
         fields = solver.step(fields, dt / cell, sound_speed, order)
         clock = np.where(running & last, time, clock + dt)
@@ -79,7 +88,10 @@ def _solver(backend: str, order: int, courant: float) -> ModuleType:
     if order not in (1, 2):
         raise BadInput(f"solver: order is {order!r}; expected 1 or 2")
     if not 0 < courant < 1:
-        raise BadInput(f"solver: courant is {courant!r}; expected between 0 and 1, above which the scheme is unstable")
+        raise BadInput(
+            f"solver: courant is {courant!r}; expected between 0 and 1, above which the scheme is "
+            "unstable"
+        )
     if backend == "torch":  # either library takes a second or two to load
         from skyloom.turbulence.simulate import solver_torch as solver
     else:
@@ -88,7 +100,9 @@ def _solver(backend: str, order: int, courant: float) -> ModuleType:
 
 
 def _fault(fastest: float, least: float, share: float) -> str | None:
-    """What is wrong with a simulation of this signal speed [km/s], least density, and step as a share of its time."""
+    """What is wrong with a simulation of this signal speed [km/s], least density, and step as a
+    share of its time.
+    """
     if not np.isfinite(fastest):
         return "a value is not finite"
     if least <= 0:

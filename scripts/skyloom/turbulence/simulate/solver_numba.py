@@ -1,16 +1,19 @@
 """The scheme, and its loops over cells for CPU cores.
 
-Isothermal Euler equations on a periodic grid: slopes of density and velocity by minmod, half a step of all cells by the
-equations in primitive form (Hancock), local Lax-Friedrichs (Rusanov) fluxes, one unsplit update (Toro 2009, Riemann
-Solvers and Numerical Methods for Fluid Dynamics, sections 10.5.1 and 14.4; RAMSES' default, Teyssier 2002). First order
-is the same without slopes and half step.
+Isothermal Euler equations on a periodic grid: slopes of density and velocity by minmod, half a step
+of all cells by the equations in primitive form (Hancock), local Lax-Friedrichs (Rusanov) fluxes,
+one unsplit update (Toro 2009, Riemann Solvers and Numerical Methods for Fluid Dynamics, sections
+10.5.1 and 14.4; RAMSES' default, Teyssier 2002). First order is the same without slopes and half
+step.
 
-`half_step` and `flux` are written for numbers and for torch tensors alike: `solver_torch` takes them from here. They
-stand beside the loops since numba notices an edit of a cached function's own file only.
+`half_step` and `flux` are written for numbers and for torch tensors alike: `solver_torch` takes
+them from here. They stand beside the loops since numba notices an edit of a cached function's own
+file only.
 
-Arrays are (simulation, 4, z, y, x): density, then momentum along z, y, x. The loops work on copies with two ghost
-layers. A thread walks through planes and rows; the rows that one row of cells needs are copied into one flat buffer at
-a distance that is known when compiling. So LLVM sees that they cannot overlap, and vectorises (4 times faster).
+Arrays are (simulation, 4, z, y, x): density, then momentum along z, y, x. The loops work on copies
+with two ghost layers. A thread walks through planes and rows; the rows that one row of cells needs
+are copied into one flat buffer at a distance that is known when compiling. So LLVM sees that they
+cannot overlap, and vectorises (4 times faster).
 """
 
 from typing import NamedTuple
@@ -20,11 +23,14 @@ import numpy as np
 
 from skyloom.cli import BadInput
 
-ROW = 1032  # distance of rows in the buffer; not a multiple of 512, which would put all rows into the same cache sets
+# distance of rows in the buffer; not a multiple of 512, which would put all rows into the same
+# cache sets
+ROW = 1032
 LARGEST = ROW - 8  # cells along x
 
-# Numba tests every division for zero unless told otherwise, and that branch keeps a loop from being vectorised; so does
-# an index of which LLVM cannot tell that it is not negative (inner loops count from 0) and the length of a slice.
+# Numba tests every division for zero unless told otherwise, and that branch keeps a loop from being
+# vectorised; so does an index of which LLVM cannot tell that it is not negative (inner loops count
+# from 0) and the length of a slice.
 loops = numba.njit(cache=True, parallel=True, error_model="numpy")
 row_loop = numba.njit(error_model="numpy")
 inlined = numba.njit(forceinline=True, error_model="numpy")
@@ -36,7 +42,8 @@ inlined = numba.njit(forceinline=True, error_model="numpy")
 def half_step(density, velocity, density_slope, velocity_slope, half, sound2):
     """Density and velocity after half a step, from the equations in primitive form.
 
-    velocity : (v0, v1, v2); density_slope[d], velocity_slope[d][i] : differences per cell along axis d
+    velocity : (v0, v1, v2); density_slope[d], velocity_slope[d][i] : differences per cell along
+        axis d
     half : dt / (2 dx); sound2 : square of the sound speed
     """
     v0, v1, v2 = velocity
@@ -65,7 +72,8 @@ def flux(left, right, fastest, sound2):
         0.5 * (mass0 + mass1 - fastest * (density1 - density0)),
         0.5 * (mass0 * normal0 + mass1 * normal1 - fastest * (mass1 - mass0)) + pressure,
         0.5 * (mass0 * first0 + mass1 * first1 - fastest * (density1 * first1 - density0 * first0)),
-        0.5 * (mass0 * second0 + mass1 * second1 - fastest * (density1 * second1 - density0 * second0)),
+        0.5
+        * (mass0 * second0 + mass1 * second1 - fastest * (density1 * second1 - density0 * second0)),
     )
 
 
@@ -80,19 +88,26 @@ class Padded(NamedTuple):
 
 
 def load(states: np.ndarray, device: str | None = None) -> Padded:
-    """Copies of (simulation, 4, z, y, x) float64 with ghost layers; `device` is the other solver's."""
+    """Copies of (simulation, 4, z, y, x) float64 with ghost layers; `device` is the other
+    solver's.
+    """
     if states.dtype != np.float64 or states.shape[-1] > LARGEST:
         raise BadInput(
-            f"solver numba: {states.dtype}, {states.shape[-1]} cells along x; expected float64 and at most {LARGEST}"
+            f"solver numba: {states.dtype}, {states.shape[-1]} cells along x; expected float64 "
+            f"and at most {LARGEST}"
         )
     padded = [np.pad(state, ((0, 0), (2, 2), (2, 2), (2, 2))) for state in states]
     return Padded(padded, np.empty_like(padded[0]))
 
 
 def signals(fields: Padded, sound_speed: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each simulation the largest sum over axes of |v| + c (NaN where a cell is not finite), and least density."""
+    """Of each simulation the largest sum over axes of |v| + c (NaN where a cell is not finite), and
+    least density.
+    """
     found = [_signals(state) for state in fields.states]
-    fastest, least, total = np.array([[rows[:, 0].max(), rows[:, 1].min(), rows[:, 2].sum()] for rows in found]).T
+    fastest, least, total = np.array(
+        [[rows[:, 0].max(), rows[:, 1].min(), rows[:, 2].sum()] for rows in found]
+    ).T
     return np.where(np.isfinite(total), fastest + 3 * sound_speed, np.nan), least
 
 
@@ -115,7 +130,8 @@ def unload(fields: Padded) -> np.ndarray:
 
 # Rows of the buffer, four quantities each: the cells around, ...
 CENTRE, LOWER_Z, UPPER_Z, LOWER_Y, UPPER_Y = 0, 4, 8, 12, 16
-# ... the state on both faces of a cell along each axis, what the previous plane and row had on theirs, and fluxes.
+# ... the state on both faces of a cell along each axis, what the previous plane and row had on
+# theirs, and fluxes.
 LOW_Z, HIGH_Z, LOW_Y, HIGH_Y, LOW_X, HIGH_X = 20, 24, 28, 32, 36, 40
 BEFORE_Z, BEFORE_Y = 44, 48
 FLUX_Z, FLUX_Y, FLUX_X = 52, 56, 60
@@ -177,7 +193,9 @@ def _primitive(state, i, plane):
 @row_loop
 def _faces(rows, length, half, sound2):
     """Second order: the states on the six faces of a row's cells, half a step on."""
-    for k in range(length - 2):  # all indices begin at k: of k - 1 LLVM could not tell that it never wraps around
+    for k in range(
+        length - 2
+    ):  # all indices begin at k: of k - 1 LLVM could not tell that it never wraps around
         c0, c1, c2, c3 = k + 1, k + 1 + ROW, k + 1 + 2 * ROW, k + 1 + 3 * ROW
         z0 = _slope(rows, c0 + LOWER_Z * ROW, c0 + UPPER_Z * ROW, c0)
         z1 = _slope(rows, c1 + LOWER_Z * ROW, c1 + UPPER_Z * ROW, c1)
@@ -219,7 +237,9 @@ def _put_faces(rows, low, k, density, v0, v1, v2, s0, s1, s2, s3):
 
 @inlined
 def _row_flux(rows, length, left, shift, right, out, normal, first, second, sound_speed):
-    """Fluxes between `left`, `shift` cells back along the row, and `right`, for the components in their order."""
+    """Fluxes between `left`, `shift` cells back along the row, and `right`, for the components in
+    their order.
+    """
     sound2 = sound_speed * sound_speed
     for k in range(length - 3):
         a, b = left * ROW + 2 - shift + k, right * ROW + 2 + k
@@ -239,7 +259,9 @@ def _row_flux(rows, length, left, shift, right, out, normal, first, second, soun
 
 @loops
 def _step(state, new, ratio, sound_speed, second_order, chunks):
-    """new <- state one step on; every chunk of planes is a thread's, and their number does not change the result."""
+    """new <- state one step on; every chunk of planes is a thread's, and their number does not
+    change the result.
+    """
     planes, height, length = state.shape[1] - 4, state.shape[2], state.shape[3]
     for chunk in numba.prange(chunks):
         start, stop = 2 + chunk * planes // chunks, 2 + (chunk + 1) * planes // chunks
@@ -282,11 +304,19 @@ def _step(state, new, ratio, sound_speed, second_order, chunks):
 
 @row_loop
 def _begin_row(new, state, i, j, rows, length, ratio):
-    """The update by what enters through the lower faces and leaves along x; upper faces follow with the next rows."""
+    """The update by what enters through the lower faces and leaves along x; upper faces follow with
+    the next rows.
+    """
     for v in range(4):
         for k in range(length - 4):
-            z, y, x = (FLUX_Z + v) * ROW + 2 + k, (FLUX_Y + v) * ROW + 2 + k, (FLUX_X + v) * ROW + 2 + k
-            new[v, i, j, k + 2] = state[v, i, j, k + 2] + ratio * (rows[z] + rows[y] + rows[x] - rows[x + 1])
+            z, y, x = (
+                (FLUX_Z + v) * ROW + 2 + k,
+                (FLUX_Y + v) * ROW + 2 + k,
+                (FLUX_X + v) * ROW + 2 + k,
+            )
+            new[v, i, j, k + 2] = state[v, i, j, k + 2] + ratio * (
+                rows[z] + rows[y] + rows[x] - rows[x + 1]
+            )
 
 
 @row_loop
@@ -298,7 +328,9 @@ def _add_row(new, i, j, rows, row, length, factor):
 
 @loops
 def _fill_ghosts(state):
-    """Two periodic layers on each side, axis after axis, so that edges and corners are filled too."""
+    """Two periodic layers on each side, axis after axis, so that edges and corners are
+    filled too.
+    """
     planes, height, length = state.shape[1] - 4, state.shape[2] - 4, state.shape[3] - 4
     for i in numba.prange(planes):
         for v in range(4):
@@ -320,7 +352,9 @@ def _fill_ghosts(state):
 
 @loops
 def _signals(state):
-    """Of each plane the largest sum of |v|, the least density, and the sum of the former, which NaN and inf reach."""
+    """Of each plane the largest sum of |v|, the least density, and the sum of the former, which NaN
+    and inf reach.
+    """
     planes, height, length = state.shape[1] - 4, state.shape[2] - 4, state.shape[3] - 4
     found = np.empty((planes, 3))
     for i in numba.prange(planes):
@@ -334,7 +368,9 @@ def _signals(state):
                     rows[v * ROW + k] = source[k + 2]
             for k in range(length):
                 density = rows[k]
-                speed = (abs(rows[ROW + k]) + abs(rows[2 * ROW + k]) + abs(rows[3 * ROW + k])) / density
+                speed = (
+                    abs(rows[ROW + k]) + abs(rows[2 * ROW + k]) + abs(rows[3 * ROW + k])
+                ) / density
                 fastest, least = rows[4 * ROW + k], rows[5 * ROW + k]
                 rows[4 * ROW + k] = speed if speed > fastest else fastest
                 rows[5 * ROW + k] = density if density < least else least

@@ -1,4 +1,6 @@
-"""The scheme of `solver_numba` on torch tensors, for a GPU: the same formulas, all simulations of a batch at once."""
+"""The scheme of `solver_numba` on torch tensors, for a GPU: the same formulas, all simulations of a
+batch at once.
+"""
 
 from typing import NamedTuple
 
@@ -11,23 +13,31 @@ AXES = (1, 2, 3)  # z, y, x of a quantity (simulation, z, y, x)
 
 
 class Fields(NamedTuple):
-    """Density and momenta, each (simulation, z, y, x): torch.roll and arithmetic need no ghost layers."""
+    """Density and momenta, each (simulation, z, y, x): torch.roll and arithmetic need no ghost
+    layers.
+    """
 
     quantities: tuple[torch.Tensor, ...]
 
 
 def load(states: np.ndarray | torch.Tensor, device: str | None = None) -> Fields:
-    """(simulation, 4, z, y, x) as tensors of its precision on `device`; by default on a GPU where there is one."""
+    """(simulation, 4, z, y, x) as tensors of its precision on `device`; by default on a GPU where
+    there is one.
+    """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Fields(torch.as_tensor(states, device=device).unbind(1))
 
 
 @torch.no_grad()
 def signals(fields: Fields, sound_speed: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each simulation the largest sum over axes of |v| + c (NaN where a cell is not finite), and least density."""
+    """Of each simulation the largest sum over axes of |v| + c (NaN where a cell is not finite), and
+    least density.
+    """
     density, *momenta = fields.quantities
     speed = sum(momentum.abs() for momentum in momenta) / density
-    found = torch.stack([speed.amax(AXES) + 3 * sound_speed, density.amin(AXES)]).double().cpu().numpy()
+    found = (
+        torch.stack([speed.amax(AXES) + 3 * sound_speed, density.amin(AXES)]).double().cpu().numpy()
+    )
     return np.where(np.isfinite(found[0]), found[0], np.nan), found[1]  # amax and amin hand NaN on
 
 
@@ -47,8 +57,12 @@ def step(fields: Fields, ratio: np.ndarray, sound_speed: float, order: int) -> F
     for axis in AXES:
         # components in the order in which `flux` takes them: density, normal, two transverse
         order_of = [0, axis, *(other for other in AXES if other != axis)]
-        left = [centre[i] if slopes is None else centre[i] + 0.5 * slopes[axis - 1][i] for i in order_of]
-        right = [centre[i] if slopes is None else centre[i] - 0.5 * slopes[axis - 1][i] for i in order_of]
+        left = [
+            centre[i] if slopes is None else centre[i] + 0.5 * slopes[axis - 1][i] for i in order_of
+        ]
+        right = [
+            centre[i] if slopes is None else centre[i] - 0.5 * slopes[axis - 1][i] for i in order_of
+        ]
         right = [quantity.roll(-1, axis) for quantity in right]  # the lower face of the next cell
         fastest = torch.maximum(left[1].abs(), right[1].abs()) + sound_speed
         for i, through in zip(order_of, flux(left, right, fastest, sound2), strict=True):
@@ -62,7 +76,9 @@ def unload(fields: Fields) -> np.ndarray:
 
 
 def _slope(quantity: torch.Tensor, axis: int) -> torch.Tensor:
-    """Minmod of the differences to both neighbours: the lower one, held between 0 and the upper one."""
+    """Minmod of the differences to both neighbours: the lower one, held between 0 and the upper
+    one.
+    """
     lower = quantity - quantity.roll(1, axis)
     upper = lower.roll(-1, axis)
     return torch.maximum(torch.minimum(lower, upper.clamp(min=0)), upper.clamp(max=0))

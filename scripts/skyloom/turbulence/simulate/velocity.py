@@ -1,7 +1,8 @@
 """Solenoidal Gaussian velocity field with a power-law spectrum: the start of a simulation.
 
-The noise of a Fourier mode is a hash of (seed, component, wave vector): a seed is one field whatever the grid, backend
-or device, and a finer grid only adds modes. `numpy` and `torch` run the same lines.
+The noise of a Fourier mode is a hash of (seed, component, wave vector): a seed is one field
+whatever the grid, backend or device, and a finer grid only adds modes. `numpy` and `torch` run the
+same lines.
 """
 
 import math
@@ -15,24 +16,35 @@ from skyloom.cli import BadInput
 BLOCK = 1 << 17  # modes at a time: they stay in a core's cache
 BLOCK_GPU = 1 << 24
 LARGEST_K = 1 << 20  # wave numbers take 21 bits each in the hash
-GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # SplitMix64 (Steele et al. 2014)
+GOLDEN, FIRST, SECOND = (
+    0x9E3779B97F4A7C15,
+    0xBF58476D1CE4E5B9,
+    0x94D049BB133111EB,
+)  # SplitMix64 (Steele et al. 2014)
 
 
 def velocity_field(
-    grid: int, index: float, seed: int, rms: float, kmax: int | None = None, device: str | None = None
+    grid: int,
+    index: float,
+    seed: int,
+    rms: float,
+    kmax: int | None = None,
+    device: str | None = None,
 ) -> np.ndarray:
     """Velocity (3, grid, grid, grid), float64, components along the array's axes.
 
-    Parameters
-    ----------
+    Parameters ----------
     index : n of the power spectrum in three dimensions, P(k) ~ k^-n: 11/3 Kolmogorov, 4 Burgers
     rms : root mean square of |v|, of this grid's modes and in its unit
-    kmax : modes 1 <= |k| <= kmax, in units of the box; by default all that fit without the Nyquist planes
+    kmax : modes 1 <= |k| <= kmax, in units of the box; by default all that fit without the Nyquist
+        planes
     device : None for numpy, else torch's name of one; the array stays numpy's
     """
     kmax = _checked_kmax(grid, index, rms, kmax)
     xp, options = _backend(device)
-    line = xp.concatenate([xp.arange(0, grid // 2, **options), xp.arange(-(grid // 2), 0, **options)])
+    line = xp.concatenate(
+        [xp.arange(0, grid // 2, **options), xp.arange(-(grid // 2), 0, **options)]
+    )
     half = xp.arange(0, grid // 2 + 1, **options)
     complex_ = {**options, "dtype": xp.complex128}
     modes = xp.zeros((3, grid, grid, grid // 2 + 1), **complex_)
@@ -44,13 +56,17 @@ def velocity_field(
         for component in range(3):
             modes[component, start : start + planes] = block[component]
             # a mode off the plane kx = 0 stands for its conjugate too
-            power += 2 * float((abs(block[component]) ** 2).sum()) - float((abs(block[component][..., 0]) ** 2).sum())
+            power += 2 * float((abs(block[component]) ** 2).sum()) - float(
+                (abs(block[component][..., 0]) ** 2).sum()
+            )
     modes *= rms / math.sqrt(power) * grid**3
     return np.stack([_to_space(component, grid, device) for component in modes])
 
 
 def _solenoidal_modes(xp: ModuleType, k: tuple, index: float, seed: int, kmax: int) -> list:
-    """Hermitian modes of the three components, the part along k taken off, 0 outside 1 <= |k| <= kmax."""
+    """Hermitian modes of the three components, the part along k taken off, 0 outside 1 <= |k| <=
+    kmax.
+    """
     k2 = sum(component**2 for component in k)
     kept = (k2 >= 1) & (k2 <= kmax**2)
     # On the plane kx = 0 one of k and -k is drawn, and the other is its conjugate.
@@ -132,7 +148,12 @@ def _checked_kmax(grid: int, index: float, rms: float, kmax: int | None) -> int:
     largest = grid // 2 - 1
     kmax = largest if kmax is None else kmax
     if grid % 2 or not 1 <= kmax <= largest:
-        raise BadInput(f"velocity field: grid {grid} with kmax {kmax}; expected an even grid and 1 to {largest}")
+        raise BadInput(
+            f"velocity field: grid {grid} with kmax {kmax}; expected an even grid and 1 to "
+            f"{largest}"
+        )
     if not (math.isfinite(index) and math.isfinite(rms) and rms > 0):
-        raise BadInput(f"velocity field: index {index}, rms {rms}; expected finite numbers, rms positive")
+        raise BadInput(
+            f"velocity field: index {index}, rms {rms}; expected finite numbers, rms positive"
+        )
     return kmax
