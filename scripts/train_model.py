@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -60,7 +60,7 @@ def train(args: Namespace) -> None:
     processes = _processes(args) if kind == "network" else 1
     if processes > 1 and not dist.is_torchelastic_launched():
         raise SystemExit(_launch(processes, args.threads))
-    torch.set_num_threads(max(1, args.threads // processes))
+    torch.set_num_threads(max(1, args.threads // processes - args.readers))
     module = _module(
         args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}"
     )
@@ -75,7 +75,7 @@ def train(args: Namespace) -> None:
             raise cli.BadInput(
                 f"{args.data[0]}: no example of the split '{split}'; expected at least one"
             )
-    plan = Plan.from_entry(args.config, args.seed)
+    plan = replace(Plan.from_entry(args.config, args.seed), readers=args.readers)
 
     def publish(result: Result) -> None:
         trained = {
@@ -207,6 +207,12 @@ def _arguments() -> Namespace:
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="CPU threads of all processes together"
+    )
+    parser.add_argument(
+        "--readers",
+        type=int,
+        default=0,
+        help="of each process's threads, worker processes that draw or read batches ahead",
     )
     return parser.parse_args()
 

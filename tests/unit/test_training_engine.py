@@ -14,9 +14,9 @@ from torch import nn
 from toy_training import PLAN, TRAIN, VALID, Adversarial, Data, Plain, Supervised, train
 
 from skyloom.cli import BadInput
-from skyloom.training import Plan
-from skyloom.training.engine import _warmed_up_average
-from skyloom.training.feed import ahead, rows, seed_of
+from skyloom.training import Plan, fit
+from skyloom.training.engine import _average
+from skyloom.training.feed import ahead, place, seed_of
 
 
 def history(folder):
@@ -35,7 +35,7 @@ def test_plain_descent_is_the_loop_that_one_would_write(tmp_path):
     net, data, valid, losses = Plain().net, Data(TRAIN, 1), Data(VALID, 2), []
     optimiser = torch.optim.SGD(net.parameters(), 0.1)
     for step in range(20):
-        batch = data[rows(TRAIN, step, plan, 0, 1)]
+        batch = data[place(TRAIN, step, plan, 0, 1)[1]]
         loss = (net(batch["x"]) - batch["y"]).square().mean()
         optimiser.zero_grad()
         loss.backward()
@@ -76,18 +76,16 @@ def test_dropout_cannot_make_training_look_worse_than_validation(tmp_path):
 
 def test_each_epoch_reads_each_example_once_shared_among_processes():
     plan = Plan(steps=12, batch=10, seed=1)
-    epochs = [
-        np.concatenate(
-            [rows(50, 5 * epoch + k, plan, rank, 2) for k in range(5) for rank in range(2)]
-        )
+    read = [
+        [place(50, 5 * epoch + k, plan, rank, 2) for k in range(5) for rank in range(2)]
         for epoch in range(2)
     ]
+    assert [{number for number, _ in places} for places in read] == [{0}, {1}]
+    epochs = [np.concatenate([index for _, index in places]) for places in read]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert list(epochs[0]) != list(epochs[1])
-    np.testing.assert_array_equal(
-        np.sort(np.concatenate([rows(50, 3, plan, r, 2) for r in range(2)])),
-        np.sort(rows(50, 3, plan, 0, 1)),
-    )
+    shared = np.concatenate([place(50, 3, plan, rank, 2)[1] for rank in range(2)])
+    np.testing.assert_array_equal(np.sort(shared), np.sort(place(50, 3, plan, 0, 1)[1]))
 
 
 def test_seeds_are_different_for_different_keys():
@@ -105,16 +103,50 @@ def test_seeds_are_different_for_different_keys():
 
 
 def test_weight_average_is_the_exponential_one_after_its_warm_up():
-    """Against the recursion in float64; with decay d a step's weight is 1 - min(d, (1 + n) / (10 +
-    n)).
-    """
+    """Against the recursion in float64; step n has the weight 1 - min(d, (1 + n) / (10 + n))."""
     values, expected = np.random.default_rng(0).normal(size=200), 0.0
-    average, update = torch.zeros(1), _warmed_up_average(0.9)
+    averaged, current = Plain(), Plain()
     for n, value in enumerate(values):
-        update([average], [torch.tensor([value], dtype=torch.float32)], torch.tensor(n))
-        decay = min(0.9, (1 + n) / (10 + n))
+        nn.init.constant_(current.net[0].bias, value)
+        _average(averaged, current, 0.9, n)
+        decay = min(0.9, (1 + n) / (10 + n)) if n else 0.0
         expected = decay * expected + (1 - decay) * value
-    assert average.item() == pytest.approx(expected, rel=1e-5)
+    assert averaged.net[0].bias[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_average_takes_the_statistics_of_batch_norms_as_they_are(tmp_path):
+    averaged, current = Supervised(), Supervised()
+    current.net[1].running_mean += 2
+    current.register_buffer("constant", torch.ones(1), persistent=False)
+    averaged.register_buffer("constant", torch.zeros(1), persistent=False)
+    _average(averaged, current, 0.9, 5)
+    assert torch.equal(averaged.net[1].running_mean, current.net[1].running_mean)
+    assert averaged.constant == 0
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_signals_in_time_and_cubes_train(tmp_path, rank):
+    """Channels-last is a layout of rank 4 only; torch refuses it for a cube's weights."""
+    conv = {1: nn.Conv1d, 3: nn.Conv3d}[rank]
+
+    class Arrays(Data):
+        def __init__(self, n):
+            self.x = torch.randn(n, 1, *[6] * rank, generator=torch.Generator().manual_seed(n))
+            self.y = self.x.roll(1, -1)
+
+    class Net(Plain):
+        def __init__(self):
+            super().__init__()
+            self.net = conv(1, 1, 3, padding=1)
+
+        def score(self, batch):
+            return {"mse": (self.net(batch["x"]) - batch["y"]).square().flatten(1).mean(1)}
+
+    results = []
+    plan = Plan(steps=60, batch=8, valid_every=30, ema=0)
+    fit(Net, Arrays(40), Arrays(10), plan, tmp_path, results.append)
+    first, last = (float(line.split(",")[-2]) for line in results[0].history.splitlines()[1:])
+    assert last < first < 1.5
 
 
 def test_published_weights_are_those_of_the_best_validation_score(tmp_path):

@@ -35,7 +35,7 @@ from skyloom.patchset import PatchSet
 
 def load(paths, entry):
     assert len(PatchSet(paths[0])) == TRAIN
-    valid = [] if entry.get("empty") else Data(VALID, 2)
+    valid = [] if entry.get("empty") else Data(1 if entry.get("few") else VALID, 2)
     return SimpleNamespace(train=Data(TRAIN, 1), valid=valid, test=Data(5, 3), meta={"unit": "K"})
 """
 
@@ -56,6 +56,8 @@ class Task(toy_training.Supervised):
         if step == 25 and mark.parent.exists() and first and not mark.exists():
             mark.touch()
             os.kill(os.getppid() if "RANK" in os.environ else os.getpid(), signal.SIGUSR1)
+        if step == 10 and os.environ.get("DRIFT", "none") == os.environ.get("RANK"):
+            self.net[0].bias.data += 1e-6
         yield from super().losses(batch, step)
         folder = os.environ.get("REPLICAS")
         if folder and step == self.plan.steps - 1:
@@ -118,7 +120,6 @@ def arguments(scripts, folder, entry, *options):
         "3",
         "--config",
         json.dumps(entry),
-        *options,
     ]
     words += [
         "--data",
@@ -135,7 +136,7 @@ def arguments(scripts, folder, entry, *options):
         folder / "history.csv",
     ]
     words += ["--run-json", folder / "run.json", "--threads", "2"]
-    return [str(scripts / "train_model.py"), *map(str, words)]
+    return [str(scripts / "train_model.py"), *map(str, words), *options]
 
 
 def by_torchrun(scripts, folder, entry, **environment):
@@ -185,6 +186,33 @@ def test_two_processes_stay_replicas_and_resume_to_the_same_history(scripts, tmp
     run = json.loads((stopped / "run.json").read_text())
     assert (run["processes"], run["threads"], run["resumes"]) == (2, 1, 1)
     assert run["device_seconds"] == pytest.approx(2 * run["wall_seconds"])
+
+
+def test_processes_whose_weights_differ_stop_at_the_next_row(scripts, tmp_path):
+    done = by_torchrun(scripts, tmp_path, NETWORK_ENTRY, DRIFT="1")
+    assert done.returncode == 2, done.stderr
+    assert "error: the processes of this training differ: steps from 14 to 14, sums" in done.stderr
+    assert not (tmp_path / "best.ckpt").exists()
+
+
+def test_more_processes_than_validation_examples_are_refused(scripts, tmp_path):
+    done = by_torchrun(scripts, tmp_path, NETWORK_ENTRY | {"few": True})
+    assert done.returncode == 2, done.stderr
+    assert "error: 1 validation example(s) cannot be shared by 2 processes" in done.stderr
+
+
+def test_readers_are_no_part_of_what_is_trained(scripts, here, tmp_path):
+    """Another number of readers goes on from the same state, to the same history.
+
+    A reader takes one of the threads, whose number is seen in the last digits.
+    """
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert here(whole, NETWORK_ENTRY, "--threads", "1").code == 0
+    begun = here(parts, NETWORK_ENTRY, "--threads", "1", "--runtime", "0")
+    assert begun.code == UNFINISHED
+    assert here(parts, NETWORK_ENTRY, "--threads", "2", "--readers", "1").code == 0
+    assert (parts / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+    assert json.loads((parts / "run.json").read_text())["resumes"] == 1
 
 
 def test_flat_all_reduce_of_two_processes_is_the_gradient_of_one(scripts, here, tmp_path):

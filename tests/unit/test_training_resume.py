@@ -136,7 +136,7 @@ def test_changed_digest_or_plan_starts_anew_and_the_old_one_still_goes_on(
         said = capsys.readouterr().err
         assert (
             "starting anew, the state in" in said
-            and "of another configuration, code or training set" in said
+            and "another configuration, code, training set or number of processes" in said
         )
     train(Supervised, tmp_path, digest="a")
     assert "going on from step 10" in capsys.readouterr().err

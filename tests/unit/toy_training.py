@@ -1,5 +1,6 @@
-"""Toy tasks for the tests of the training engine; as a script it trains one: `toy_training.py KIND
-FOLDER [KILL_AT]`.
+"""Toy tasks for the tests of the training engine; as a script it trains one of them.
+
+    toy_training.py KIND FOLDER [--stream READERS] [KILL_AT]
 
 The supervised net has batch norm, dropout and noise, the adversarial one (WGAN-GP) two optimisers
 at different rates: all that could make a resumed run differ.
@@ -9,11 +10,16 @@ import math
 import os
 import signal
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from skyloom.cli import BadInput
+from skyloom.examples import Stream
 from skyloom.training import Plan, Task, adamw, fit
 
 TRAIN, VALID = 50, 20  # examples; with batches of 8 an epoch is 6 steps
@@ -32,6 +38,23 @@ class Data:
 
     def __getitem__(self, index):
         return {"x": self.x[index], "y": self.y[index]}
+
+
+class Noise(Stream):
+    """As `Data`, drawn anew in each epoch; refuses to draw the example `broken`."""
+
+    def __init__(self, broken: int = -1):
+        self.broken = broken
+
+    def __len__(self):
+        return TRAIN
+
+    def draw(self, epoch, index):
+        if self.broken in index:
+            raise BadInput(f"noise.nc: example {self.broken} is not a number")
+        x = np.stack([draw.normal(size=(1, 8, 8)) for draw in self.generators(epoch, index)])
+        x = torch.from_numpy(x.astype(np.float32))
+        return {"x": x, "y": nn.functional.avg_pool2d(x, 3, 1, 1)}
 
 
 class Toy(Task):
@@ -68,6 +91,12 @@ class Supervised(Toy):
         self.at_step(step)
         x = batch["x"] + 0.1 * torch.randn_like(batch["x"])
         yield "net", (self.net(x) - batch["y"]).square().mean()
+
+
+class Slow(Supervised):
+    """Takes its time, so that a test can interrupt it."""
+
+    at_step = staticmethod(lambda step: time.sleep(0.1))
 
 
 class Plain(Toy):
@@ -125,16 +154,24 @@ class Adversarial(Toy):
 
 
 def train(
-    kind: type[Toy], folder: Path, plan: Plan = PLAN, at_step=lambda step: None, **options
+    kind: type[Toy],
+    folder: Path,
+    plan: Plan = PLAN,
+    at_step=None,
+    examples: Data | Noise | None = None,
+    **options,
 ) -> list[Toy]:
-    """Train a toy; history.csv, best.ckpt and the summary's text go to `folder`. Returns the task,
-    in a list.
+    """Train a toy; history.csv, best.ckpt and the summary's text go to `folder`.
+
+    Returns the task, in a list.
     """
+    examples = examples or Data(TRAIN, 1)
     tasks = []
 
     def make_task():
         tasks.append(kind())
-        tasks[0].at_step = at_step
+        if at_step:
+            tasks[0].at_step = at_step
         return tasks[0]
 
     def publish(result):
@@ -142,7 +179,7 @@ def train(
         (folder / "summary.txt").write_text(repr(result.summary))
         torch.save(result.weights, folder / "best.ckpt")
 
-    fit(make_task, Data(TRAIN, 1), Data(VALID, 2), plan, folder / "state", publish, **options)
+    fit(make_task, examples, Data(VALID, 2), plan, folder / "state", publish, **options)
     return tasks
 
 
@@ -152,9 +189,12 @@ def kill_at(step: int):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    kind, folder = globals()[sys.argv[1]], Path(sys.argv[2])
-    at_step = kill_at(int(sys.argv[3])) if len(sys.argv) > 3 else lambda step: None
-    task = train(kind, folder, at_step=at_step)[0]
+    kind, folder, *rest = globals()[sys.argv[1]], Path(sys.argv[2]), *sys.argv[3:]
+    examples, plan = Data(TRAIN, 1), PLAN
+    if rest[:1] == ["--stream"]:
+        examples, plan, rest = Noise(), replace(PLAN, readers=int(rest[1])), rest[2:]
+    at_step = kill_at(int(rest[0])) if rest else None
+    task = train(kind, folder, plan, at_step=at_step, examples=examples)[0]
     rank = os.environ.get("RANK", "0")
     (folder / f"weights{rank}.txt").write_text(
         repr([float(value.double().sum()) for value in task.state_dict().values()])

@@ -6,6 +6,6 @@ the whole loop.
 """
 
 from skyloom.training.engine import UNFINISHED, Result, fit
-from skyloom.training.task import Examples, Plan, Task, adamw, one_cycle
+from skyloom.training.task import Plan, Task, adamw, one_cycle
 
-__all__ = ["UNFINISHED", "Examples", "Plan", "Result", "Task", "adamw", "fit", "one_cycle"]
+__all__ = ["UNFINISHED", "Plan", "Result", "Task", "adamw", "fit", "one_cycle"]

@@ -7,6 +7,7 @@ signal goes on from its saved state and gives the history of an uninterrupted on
 """
 
 import contextlib
+import copy
 import math
 import sys
 import threading
@@ -17,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from skyloom.cli import BadInput
-from skyloom.training.feed import batches, on_device, rows, seed_of
+from skyloom.examples import Split, Stream
+from skyloom.training.feed import Feed, place, seed_of
 from skyloom.training.lock import locked
 from skyloom.training.log import Log
 from skyloom.training.state import Diverged, Run
-from skyloom.training.task import Batch, Examples, Plan, Task
+from skyloom.training.task import Batch, Plan, Task
 from skyloom.training.team import Stop, Team
 
 UNFINISHED = 75  # exit code EX_TEMPFAIL: the state is saved, run me again
@@ -43,8 +44,8 @@ class Result:
 
 def fit(
     make_task: Callable[[], Task],
-    train: Examples,
-    valid: Examples,
+    train: Split | Stream,
+    valid: Split,
     plan: Plan,
     state: Path,
     publish: Callable[[Result], None],
@@ -52,8 +53,7 @@ def fit(
     digest: str = "",
     budget_minutes: float = math.inf,
 ) -> None:
-    """Train to the plan's end and call `publish`, or save the state and leave with exit code
-    `UNFINISHED`.
+    """Train to the plan's end and call `publish`, or save the state and leave with `UNFINISHED`.
 
     `make_task` is called after seeding, so that the same seed gives the same first weights.
     `digest` stands for all that must be the same for a resume (configuration, code, data). The
@@ -65,33 +65,31 @@ def fit(
         _one_trainer(state, team) as lost,
         Stop(budget_minutes, team.device) as stop,
     ):
+        if len(valid) < team.world:
+            raise BadInput(
+                f"{len(valid)} validation example(s) cannot be shared by {team.world} processes"
+            )
         plan = plan.resolved(len(train), team.world)
+        if isinstance(train, Stream):
+            train.seed = plan.seed
         torch.manual_seed(plan.seed)
-        task = make_task().to(team.device, memory_format=torch.channels_last).train()
+        task = _moved(make_task(), team.device).train()
         task.plan = plan
-        average = AveragedModel(task, multi_avg_fn=_warmed_up_average(plan.ema))
+        average = copy.deepcopy(task)
         optimisers = task.optimisers()
         schedules = task.schedules(optimisers)
-        parts = {
-            "task": task,
-            "average": average,
-            **optimisers,
-            **{f"lr_{k}": v for k, v in schedules.items()},
-        }
-        parts |= task.memory()
+        parts = {"task": task, "average": average, **optimisers, **task.memory()}
+        parts |= {f"lr_{name}": schedule for name, schedule in schedules.items()}
         run = Run(state, plan, digest, team, parts)
         run.load()
         log = Log(run, quiet=team.rank > 0)
         log.say(_opening(run))
+        feeds = Feed(train, team), Feed(valid, team)
         try:
-            indices = (
-                rows(len(train), step, plan, team.rank, team.world)
-                for step in range(run.step, plan.steps)
-            )
-            for batch in batches(train, indices, team):
+            for batch in feeds[0].batches(_places(run, len(train)), plan.readers):
                 team.seed(seed_of(plan.seed, run.step, team.rank))
-                _step(task, optimisers, schedules, batch, run, team, stop)
-                average.update_parameters(task)
+                _step(task, optimisers, schedules, batch, run, stop)
+                _average(average, task, plan.ema, run.step)
                 run.step += 1
                 last = run.step == plan.steps
                 row = last or run.step % plan.valid_every == 0
@@ -100,12 +98,12 @@ def fit(
                 run.take_stock()
                 if lost.is_set():
                     raise BadInput(
-                        f"{state}: another trainer has taken this folder over since this one "
-                        "stood still; "
-                        f"this one ends at step {run.step} and saves nothing more"
+                        f"{state}: another trainer has taken this folder over since this one stood"
+                        f" still; this one ends at step {run.step} and saves nothing more"
                     )
                 if row:
-                    log.row(_row(run, average.module, optimisers, train, valid, team))
+                    team.compare(task, run.step)
+                    log.row(_row(run, average, optimisers, *feeds))
                 log.progress()
                 leave = run.told_to_stop and not last
                 if leave or last or run.due(row):
@@ -115,34 +113,49 @@ def fit(
                     reason = stop.reason or "another process was told to stop"
                     log.say(
                         f"NOT FINISHED: {reason}. The state is saved at step {run.step} of "
-                        f"{plan.steps} in {state}; "
-                        f"run the same command again to go on."
+                        f"{plan.steps} in {state}; run the same command again to go on."
                     )
                     sys.exit(UNFINISHED)
         except Diverged as error:
             log.say(
                 f"STOPPED: {error}; {run.kept()} in {state}. Running the same again ends the same "
-                "way: lower "
-                f"learning_rate or set clip in the model's entry (training then starts anew)."
+                "way: lower learning_rate or set clip in the model's entry (training then starts "
+                "anew)."
             )
             sys.exit(1)
         finally:
             log.close()
         if team.rank == 0:
-            publish(Result(_calibrated(run, average.module, valid), run.csv(), _summary(run, task)))
+            weights = _calibrated(run, average, feeds[1])
+            publish(Result(weights, run.csv(), _summary(run, task)))
             run.forget()
             log.say(
                 f"FINISHED: {plan.steps} steps; best {_first_score(run)} {run.best:.4g} at step "
-                f"{run.best_step}, "
-                f"whose weights are published."
+                f"{run.best_step}, whose weights are kept."
             )
         team.barrier()
 
 
+def _places(run: Run, n_train: int) -> Iterator[tuple[int, np.ndarray]]:
+    """What this process reads at each step that is left."""
+    for step in range(run.step, run.plan.steps):
+        yield place(n_train, step, run.plan, run.team.rank, run.team.world)
+
+
+def _moved(task: Task, device: torch.device) -> Task:
+    """The task on the device; 2-D convolutions channels-last, which only rank 4 knows."""
+    return task._apply(
+        lambda values: values.to(
+            device, memory_format=torch.channels_last if values.ndim == 4 else torch.preserve_format
+        )
+    )
+
+
 @contextlib.contextmanager
 def _one_trainer(state: Path, team: Team) -> Iterator[threading.Event]:
-    """The lock is rank 0's; the others wait for it, still without signal handlers, so that a
-    refusal ends them too.
+    """The lock, which is rank 0's.
+
+    The others wait for it, still without signal handlers, so that a refusal ends them too.
     """
     with locked(state) if team.rank == 0 else contextlib.nullcontext(threading.Event()) as lost:
         team.barrier()
@@ -150,12 +163,12 @@ def _one_trainer(state: Path, team: Team) -> Iterator[threading.Event]:
 
 
 def _step(
-    task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run, team: Team, stop: Stop
+    task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run, stop: Stop
 ) -> None:
     """One turn of each loss that the task yields, with its optimiser's step."""
     losses = task.losses(batch, run.step)
     while True:
-        with team.autocast():
+        with run.team.autocast():
             name, loss = next(losses, (None, None))
         if name is None:
             return
@@ -164,17 +177,14 @@ def _step(
             parameter for group in optimiser.param_groups for parameter in group["params"]
         ]
         optimiser.zero_grad()
-        loss.backward(
-            inputs=parameters
-        )  # this optimiser's weights only: a GAN needs no requires_grad switches
+        # this optimiser's weights only: a GAN needs no requires_grad switches
+        loss.backward(inputs=parameters)
         record = torch.stack([loss.detach().float(), stop.flag])
-        if (
-            team.world > 1
-            # gradients, batch-norm statistics and the loss in one all-reduce: ranks stay replicas
-        ):
+        if run.team.world > 1:
+            # gradients, statistics and the loss in one all-reduce: the ranks stay replicas
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-            statistics = [buffer for buffer in task.buffers() if buffer.is_floating_point()]
-            team.mean_([*gradients, *statistics, record])
+            statistics = [values for values in _statistics(task) if values.is_floating_point()]
+            run.team.mean_([*gradients, *statistics, record])
         if run.plan.clip is not None:
             nn.utils.clip_grad_norm_(parameters, run.plan.clip)
         optimiser.step()
@@ -183,49 +193,69 @@ def _step(
         run.note(name, record)
 
 
-def _row(
-    run: Run, averaged: Task, optimisers: dict, train: Examples, valid: Examples, team: Team
-) -> dict[str, float]:
-    """One row of the history; keeps the weights where the first validation score is the best since
-    `judged_from`.
+def _statistics(task: Task) -> list[Tensor]:
+    """Buffers that training may change (those of batch norms): the ones that are saved.
+
+    A buffer that is not persistent is a constant.
+    """
+    return [
+        values
+        for module in task.modules()
+        for name, values in module._buffers.items()
+        if values is not None and name not in module._non_persistent_buffers_set
+    ]
+
+
+@torch.no_grad()
+def _average(average: Task, task: Task, decay: float, done: int) -> None:
+    """One step of the exponential average, after `done` others.
+
+    Its memory grows with the steps, so that a short run forgets its first weights too. The count is
+    a number of the host: torch's AveragedModel reads it from the GPU, and waits for that.
+    """
+    weight = 1.0 if done == 0 else 1 - min(decay, (1 + done) / (10 + done))
+    torch._foreach_lerp_(list(average.parameters()), list(task.parameters()), weight)
+    for averaged, current in zip(_statistics(average), _statistics(task), strict=True):
+        averaged.copy_(current)
+
+
+def _row(run: Run, average: Task, optimisers: dict, train: Feed, valid: Feed) -> dict[str, float]:
+    """One row of the history; keeps the weights of the best first validation score.
 
     The training score is taken as the validation score is, in evaluation mode, on a fixed part of
     the training set as large as the validation set: dropout and moving weights cannot make it look
-    worse than validation.
+    worse than validation. Of a stream it is a part of the first epoch.
     """
     part = np.linspace(0, len(train) - 1, min(len(train), len(valid))).astype(np.int64)
-    train_scores = _scores(averaged, train, part, run.plan, team)
-    valid_scores = _scores(averaged, valid, np.arange(len(valid)), run.plan, team)
+    train_scores = _scores(average, train, part, run)
+    valid_scores = _scores(average, valid, np.arange(len(valid)), run)
     losses, first = run.means(), next(iter(valid_scores))
-    if run.step >= min(averaged.judged_from, run.plan.steps):
-        run.keep_if_best(first, valid_scores[first], averaged)
+    if run.step >= min(average.judged_from, run.plan.steps):
+        run.keep_if_best(first, valid_scores[first], average)
+    rates = {name: float(o.param_groups[0]["lr"]) for name, o in optimisers.items()}
     return {
         "step": run.step,
         "epoch": run.step / (len(train) // run.plan.batch),
-        **{
-            f"loss_{name}": losses.get(name, math.nan) for name in optimisers
-        },  # one may have had no step since
+        # an optimiser may have had no step since the last row
+        **{f"loss_{name}": losses.get(name, math.nan) for name in optimisers},
         **{f"train_{name}": value for name, value in train_scores.items()},
         **{f"valid_{name}": value for name, value in valid_scores.items()},
-        **{
-            f"lr_{name}": float(optimiser.param_groups[0]["lr"])
-            for name, optimiser in optimisers.items()
-        },
+        **{f"lr_{name}": rate for name, rate in rates.items()},
     }
 
 
 @torch.no_grad()
-def _scores(
-    task: Task, data: Examples, index: np.ndarray, plan: Plan, team: Team
-) -> dict[str, float]:
+def _scores(task: Task, feed: Feed, index: np.ndarray, run: Run) -> dict[str, float]:
     """Mean scores over the examples `index`, shared among the processes."""
+    team = run.team
     task.eval()
-    team.seed(seed_of(plan.seed, "score", team.rank))
-    mine, chunk = index[team.rank :: team.world], max(1, plan.batch // team.world)
+    team.seed(seed_of(run.plan.seed, "score", team.rank))
     sums: dict[str, Tensor] = {}
-    for start in range(0, len(mine), chunk):
+    for batch in feed.batches(
+        _chunks(index[team.rank :: team.world], run.plan.batch // team.world)
+    ):
         with team.autocast():
-            scores = task.score(on_device(data[mine[start : start + chunk]], team.device))
+            scores = task.score(batch)
         for name, values in scores.items():
             sums[name] = sums.get(name, 0) + values.double().sum()
     team.sum_(sums.values())
@@ -233,27 +263,19 @@ def _scores(
 
 
 @torch.no_grad()
-def _calibrated(run: Run, task: Task, valid: Examples) -> dict[str, Tensor]:
+def _calibrated(run: Run, task: Task, valid: Feed) -> dict[str, Tensor]:
     """The best weights, and beside them what the task fits to the validation split."""
     task.load_state_dict(run.best_weights)
     task.eval()
     run.team.seed(seed_of(run.plan.seed, "calibrate", 0))
-    chunks = np.split(np.arange(len(valid)), range(run.plan.batch, len(valid), run.plan.batch))
-    task.calibrate(on_device(valid[index], run.team.device) for index in chunks)
+    task.calibrate(valid.batches(_chunks(np.arange(len(valid)), run.plan.batch)))
     return {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
 
 
-def _warmed_up_average(decay: float) -> Callable:
-    """Exponential average whose memory grows with the steps done, so that a short run forgets its
-    first weights too.
-    """
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        done = int(count)  # AveragedModel keeps its count on the CPU
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + done) / (10 + done)))
-
-    return update
+def _chunks(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Places of the first epoch, `size` examples each."""
+    for start in range(0, len(index), max(1, size)):
+        yield 0, index[start : start + max(1, size)]
 
 
 def _opening(run: Run) -> str:
@@ -261,11 +283,14 @@ def _opening(run: Run) -> str:
     where = f"{team.world} process(es), {team.device.type}"
     where += f", {torch.get_num_threads()} thread(s) each"
     if run.resumes:
-        return f"going on from step {run.step} of {plan.steps} ({where})"
+        text = f"going on from step {run.step} of {plan.steps} ({where})"
+        if run.device != team.device.type:
+            text += f"; begun on {run.device}: the history is not that of one device alone"
+        return text
     text = f"training {plan.steps} steps of {plan.batch} examples ({where})"
     if run.others():
-        text += f"; starting anew, the state in {run.folder} is of another configuration, code or"
-        text += " training set"
+        text += f"; starting anew, the state in {run.folder} is of another configuration, code,"
+        text += " training set or number of processes"
     return text
 
 

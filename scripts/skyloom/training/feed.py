@@ -1,5 +1,4 @@
-"""The order of things: which examples a process reads at a step, from which seed, and how they get
-to the device.
+"""Which examples a process reads at a step, from which seed, and how they get to the device.
 
 All randomness is a function of (seed, step, rank). There is no generator state to save, and a
 resumed run repeats the uninterrupted one to the last digit on the same device, thread count and
@@ -8,16 +7,24 @@ number of processes.
 
 import functools
 import hashlib
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from skyloom.training.task import Batch, Examples, Plan
-from skyloom.training.team import Team
+from skyloom.cli import BadInput
+from skyloom.examples import Batch, Split, Stream, read
+from skyloom.training.task import Plan
+from skyloom.training.team import Stop, Team
 
 RESIDENT_SHARE = 0.4  # of the GPU's free memory; the rest is for weights and activations
+CHUNK = 256  # examples that move to the GPU at a time
+
+Place = tuple[int, np.ndarray]  # an epoch, and which of its examples
 
 
 def seed_of(*key) -> int:
@@ -32,64 +39,125 @@ def _epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
     ).numpy()
 
 
-def rows(n: int, step: int, plan: Plan, rank: int, world: int) -> np.ndarray:
-    """Indices, of `n` examples, that process `rank` of `world` reads at `step`; an epoch drops a
-    short last batch.
+def place(n: int, step: int, plan: Plan, rank: int, world: int) -> Place:
+    """Epoch and indices, of `n` examples, that process `rank` of `world` reads at `step`.
+
+    An epoch drops a short last batch.
     """
     epoch, k = divmod(step, n // plan.batch)
-    return _epoch_order(n, plan.seed, epoch)[k * plan.batch : (k + 1) * plan.batch][rank::world]
+    batch = _epoch_order(n, plan.seed, epoch)[k * plan.batch : (k + 1) * plan.batch]
+    return epoch, batch[rank::world]
 
 
-def batches(data: Examples, indices: Iterable[np.ndarray], team: Team) -> Iterator[Batch]:
-    """The batches on the team's device.
+class Feed:
+    """The batches of one set on the team's device.
 
-    On the CPU the examples are read in place (a mapped file lies in the page cache). On a GPU they
-    all move there where they fit, else a thread reads one batch ahead.
+    A fixed set moves to a GPU as a whole where it fits. On the CPU it is read in place: a mapped
+    file lies in the page cache. All else is read ahead, by worker processes or for a GPU by a
+    thread.
     """
-    if team.device.type == "cpu":
-        yield from (data[index] for index in indices)
-    elif _size(data) < RESIDENT_SHARE * torch.cuda.mem_get_info(team.device)[0]:
-        held = _resident(data, team.device)
-        for index in indices:
-            rows_there = torch.from_numpy(index).to(team.device)
-            yield {name: values[rows_there] for name, values in held.items()}
-    else:
-        for batch in ahead(
-            lambda index: {k: v.pin_memory() for k, v in data[index].items()}, indices
-        ):
-            yield on_device(batch, team.device)
+
+    def __init__(self, data: Split | Stream, team: Team):
+        self.data, self.team = data, team
+        self.on_gpu = team.device.type == "cuda"
+        self.resident: Batch | None = None
+        if self.on_gpu and not isinstance(data, Stream) and self._fits():
+            self.resident = self._moved()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batches(self, places: Iterable[Place], readers: int = 0) -> Iterator[Batch]:
+        """The batch of each place, in order; drawn or read ahead by `readers` worker processes."""
+        if self.resident is not None:
+            for _, index in places:
+                rows = to_device(torch.from_numpy(index), self.team.device)
+                yield {name: values[rows] for name, values in self.resident.items()}
+        elif readers:
+            yield from map(self._on_device, self._by_workers(places, readers))
+        elif self.on_gpu:
+            yield from map(self._on_device, ahead(self._pinned, places))
+        else:
+            yield from (read(self.data, *where) for where in places)
+
+    def _by_workers(self, places: Iterable[Place], readers: int) -> Iterator[Batch]:
+        loader = DataLoader(
+            Reader(self.data),
+            batch_size=None,
+            sampler=places,
+            num_workers=readers,
+            worker_init_fn=_leave_signals_to_the_trainer,
+            multiprocessing_context="forkserver",  # the trainer has threads, and may have CUDA
+            generator=torch.Generator(),  # the default one belongs to the task
+            pin_memory=self.on_gpu,
+        )
+        for batch in loader:
+            if isinstance(batch, BadInput):
+                raise batch
+            yield batch
+
+    def _pinned(self, where: Place) -> Batch:
+        return {name: values.pin_memory() for name, values in read(self.data, *where).items()}
+
+    def _on_device(self, batch: Batch) -> Batch:
+        return {
+            name: values.to(self.team.device, non_blocking=True) for name, values in batch.items()
+        }
+
+    def _fits(self) -> bool:
+        """Judged by the first example."""
+        size = len(self) * sum(values.nbytes for values in self.data[np.arange(1)].values())
+        return size < RESIDENT_SHARE * torch.cuda.mem_get_info(self.team.device)[0]
+
+    def _moved(self) -> Batch:
+        """The whole set, filled chunk by chunk so that the host never holds all of it."""
+        held: Batch = {}
+        for start in range(0, len(self), CHUNK):
+            index = np.arange(start, min(start + CHUNK, len(self)))
+            for name, values in self.data[index].items():
+                if name not in held:
+                    shape = len(self), *values.shape[1:]
+                    held[name] = values.new_empty(shape, device=self.team.device)
+                held[name][start : start + len(index)] = values
+        return held
 
 
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    return {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+class Reader(Dataset):
+    """What a worker process does: read the batch of a place.
 
-
-def ahead(read, indices: Iterable) -> Iterator:
-    """`read(index)` for each index, one ahead in a thread; reading releases the GIL, so that one is
-    enough.
+    A refusal is handed over as it is; raised there, it would come back as a traceback.
     """
+
+    def __init__(self, data: Split | Stream):
+        self.data = data
+
+    def __getitem__(self, where: Place) -> Batch | BadInput:
+        try:
+            return read(self.data, *where)
+        except BadInput as error:
+            return error
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A small tensor of the host on the device, without waiting for a GPU."""
+    if device.type == "cuda":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
+
+
+def ahead(function, places: Iterable) -> Iterator:
+    """`function(place)` for each place, one ahead in a thread."""
     with ThreadPoolExecutor(1) as pool:
         pending = None
-        for index in indices:
-            pending, ready = pool.submit(read, index), pending
+        for where in places:
+            pending, ready = pool.submit(function, where), pending
             if ready is not None:
                 yield ready.result()
         if pending is not None:
             yield pending.result()
 
 
-def _size(data: Examples) -> int:
-    """Bytes of all examples, by the first one."""
-    return len(data) * sum(values.nbytes for values in data[np.arange(1)].values())
-
-
-def _resident(data: Examples, device: torch.device, chunk: int = 256) -> Batch:
-    """All examples on the device, filled chunk by chunk so that the host never holds them all."""
-    held: Batch = {}
-    for start in range(0, len(data), chunk):
-        index = np.arange(start, min(start + chunk, len(data)))
-        for name, values in data[index].items():
-            if name not in held:
-                held[name] = values.new_empty((len(data), *values.shape[1:]), device=device)
-            held[name][start : start + len(index)] = values
-    return held
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """A signal to the process group must not end a reader before the trainer has saved."""
+    for number in Stop.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -30,19 +30,23 @@ class Diverged(ArithmeticError):
 
 
 class Run:
-    """Position, history, best weights and all parts (networks, optimisers, schedules) of one
-    training run.
+    """Position, history, best weights and all parts of one training run.
+
+    Parts are networks, optimisers, schedules and what the task remembers.
     """
 
-    KEPT = "step", "history", "sums", "best", "best_step", "best_weights", "seconds", "resumes"
+    ASIDE = "readers", "save_minutes"  # fields of a plan that do not change what is learned
+    KEPT = "step", "history", "sums", "best", "best_step", "best_weights"
+    KEPT += "seconds", "resumes", "device"
 
     def __init__(self, folder: Path, plan: Plan, digest: str, team: Team, parts: dict):
         self.folder, self.plan, self.team, self.parts = folder, plan, team, parts
-        key = json.dumps([digest, asdict(plan), team.world], sort_keys=True)
+        learned = {key: v for key, v in asdict(plan).items() if key not in self.ASIDE}
+        key = json.dumps([digest, learned, team.world], sort_keys=True)
         self.path = folder / f"state-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt"
         self.step, self.history, self.sums = 0, [], {}
         self.best, self.best_step, self.best_weights = math.inf, 0, None
-        self.seconds, self.resumes = 0.0, 0
+        self.seconds, self.resumes, self.device = 0.0, 0, team.device.type
         self.since = self.saved = time.monotonic()
         self.saved_step, self.saving = (
             None,

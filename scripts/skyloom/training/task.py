@@ -7,26 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skyloom.cli import BadInput
+from skyloom.examples import Batch, Split, Stream
 
-Batch = dict[str, Tensor]
 WARM_UP = (
     0.15  # share of the steps in which the learning rate rises, where it goes through one cycle
 )
-
-
-class Examples(Protocol):
-    """A length, and a batch of float32 tensors by an array of indices; the same values
-    each time.
-    """
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: np.ndarray) -> Batch: ...
 
 
 class Memory(Protocol):
@@ -53,6 +42,7 @@ class Plan:
     clip: float | None = None  # largest norm of one optimiser's gradient
     valid_every: int | None = None  # steps from one row of the history to the next; None: one epoch
     save_minutes: float = 10  # a kill loses at most this much
+    readers: int = 0  # worker processes that draw or read batches ahead
     seed: int = 0
 
     @classmethod
@@ -138,7 +128,7 @@ class Task(nn.Module, ABC):
         published weights.
         """
 
-    def prepare(self, train: Examples) -> None:
+    def prepare(self, train: Split | Stream) -> None:
         """Set what the training split tells in closed form (a normalisation, a linear answer); by
         default nothing.
 

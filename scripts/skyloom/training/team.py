@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from skyloom.cli import BadInput
+
 
 class Team:
     """The processes that torchrun started, or this one alone; each has a device of its own and the
@@ -21,7 +23,8 @@ class Team:
     def __enter__(self) -> "Team":
         self.rank, self.world = 0, 1
         if torch.cuda.is_available():
-            self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+            rank = int(os.environ["LOCAL_RANK"]) if dist.is_torchelastic_launched() else 0
+            self.device = torch.device("cuda", rank)
             torch.cuda.set_device(self.device)
             # The same sums in the same order each time, as far as CUDA can: a resumed run then
             # repeats exactly.
@@ -73,6 +76,22 @@ class Team:
 
     def mean_(self, tensors: Iterable[Tensor]) -> None:
         self.sum_(tensors, 1 / self.world)
+
+    def compare(self, module: torch.nn.Module, step: int) -> None:
+        """Raises BadInput where the processes are not at one step with one set of weights."""
+        if self.world == 1:
+            return
+        total = torch.stack([values.double().sum() for values in module.parameters()]).sum()
+        record = torch.stack([torch.full_like(total, step), total])
+        ends = torch.cat([record, -record])
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        most, least = ends.view(2, 2) * torch.tensor([[1], [-1]], device=ends.device)
+        if not torch.equal(most, least):
+            raise BadInput(
+                f"the processes of this training differ: steps from {least[0]:.0f} to"
+                f" {most[0]:.0f}, sums of their weights from {least[1]:.17g} to {most[1]:.17g};"
+                " expected replicas. Remove the state folder to train anew"
+            )
 
     def barrier(self) -> None:
         if self.world > 1:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from skyloom.cli import BadInput
-from skyloom.training import Examples
+from skyloom.examples import Split
 from skyloom.turbulence.models.blocks import views
 from skyloom.turbulence.models.residual import ResidualEncoder
 from skyloom.turbulence.models.task import TurbulenceTask, features, predict
@@ -50,7 +50,7 @@ class HybridTask(TurbulenceTask):
     """
 
     @torch.no_grad()
-    def prepare(self, train: Examples) -> None:
+    def prepare(self, train: Split) -> None:
         batches = [
             train[rows] for rows in np.array_split(np.arange(len(train)), -(-len(train) // CHUNK))
         ]
