@@ -31,28 +31,41 @@ def rows_of(path: Path, split: str, drop: Sequence[str] = ()) -> xr.Dataset:
 
 
 def as_dataset(predicted: dict[str, np.ndarray], patches: xr.Dataset) -> xr.Dataset:
-    """Predictions beside all that is known of their examples, in the target's unit; a target is a
-    map or a number.
+    """Predictions with every coordinate of their examples, in the target's unit.
+
+    predicted : arrays of the target's shape, (example, ...); `samples` (example, sample, ...). The
+        target is a map or a number. Where it has CF flags, its classes, an array may have an axis
+        for them: (example, class, ...), of unit 1, with the coordinate `class`.
+    Raises BadInput for another shape.
     """
-    shape = patches["target"].shape
-    units = {"units": patches["target"].attrs.get("units", "")}
-    maps = {}
-    for name, values in predicted.items():
-        dims = patches["target"].dims
-        if name == "samples":  # realisations of a stochastic model, (example, sample, y, x)
-            maps[name] = ((dims[0], "sample", *dims[1:]), values, units)
-            continue
-        if values.size != np.prod(shape):
-            raise cli.BadInput(
-                f"model: {name} has the shape {values.shape}, expected {shape} {dims}"
-            )
-        maps[name] = (dims, values.reshape(shape), units)  # networks keep a channel axis of one
+    target = patches["target"]
+    classes = list(flag_names(target).values()) if "flag_meanings" in target.attrs else []
+    variables = {
+        name: _variable(name, values, target, classes) for name, values in predicted.items()
+    }
     known = {
         name: v
         for name, v in patches.variables.items()
         if v.dims == ("example",) and name != "target"
     }
-    return xr.Dataset(maps, known)
+    if any("class" in dims for dims, *_ in variables.values()):
+        known["class"] = ("class", classes)
+    return xr.Dataset(variables, known)
+
+
+def _variable(name: str, values: np.ndarray, target: xr.DataArray, classes: list[str]) -> tuple:
+    """(dimensions, values, attributes) of one predicted array."""
+    example, *inner = target.dims
+    units = {"units": target.attrs.get("units", "")}
+    if name == "samples":
+        return (example, "sample", *inner), values, units
+    if values.shape == (len(target), len(classes), *target.shape[1:]):
+        return (example, "class", *inner), values, {"units": "1"}
+    if values.size != target.size:  # networks keep a channel axis of one
+        expected = f"expected {target.shape} {target.dims}"
+        expected += f", or an axis of {len(classes)} classes behind the first" if classes else ""
+        raise cli.BadInput(f"model: {name} has the shape {values.shape}, {expected}")
+    return target.dims, values.reshape(target.shape), units
 
 
 def write(
