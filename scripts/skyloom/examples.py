@@ -50,6 +50,19 @@ class Stream(ABC):
 
 
 @dataclass(frozen=True)
+class Held:
+    """A fixed set in memory: tensors (example, ...) by name."""
+
+    tensors: Batch
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def __getitem__(self, index: np.ndarray) -> Batch:
+        return {name: values[np.atleast_1d(index)] for name, values in self.tensors.items()}
+
+
+@dataclass(frozen=True)
 class Examples:
     """The three parts of a set, and what a checkpoint must hold of them (plain Python)."""
 
