@@ -1,8 +1,8 @@
 """Write envs/ from the one list of pinned dependencies, pyproject.toml.
 
-python envs/generate.py           skyloom.yaml (conda) and skyloom.def (Apptainer) python
-envs/generate.py --lock    lock.txt too: the versions that this environment holds, dependencies of
-ours only python envs/generate.py --check   exit 1 where a file is not what this would write
+python envs/generate.py           skyloom.yaml (conda) and skyloom.def (Apptainer)
+python envs/generate.py --lock    lock.txt too: the versions that this environment holds
+python envs/generate.py --check   exit 1 where a file is not what this would write
 """
 
 import sys
@@ -27,8 +27,8 @@ dependencies:
 
 APPTAINER = """\
 # Build: apptainer build skyloom.sif envs/skyloom.def   (from the repository's root)
-# Run:   snakemake --profile profiles/NAME --sdm apptainer --apptainer-args "--nv" --config
-# container=skyloom.sif
+# Run:   snakemake --profile profiles/NAME --sdm apptainer --apptainer-args "--nv" \\
+#            --config container=skyloom.sif
 Bootstrap: docker
 From: python:3.11-slim-bookworm
 
@@ -46,17 +46,20 @@ From: python:3.11-slim-bookworm
 
 
 def closure(requirements: list[str]) -> dict[str, str]:
-    """Versions of what `requirements` pull in, by name; torch's CUDA packages are left to torch's
-    own exact pins.
+    """Versions of what `requirements` pull in, by name.
+
+    torch's CUDA packages are left to torch's own exact pins.
     """
     versions, todo = {}, [Requirement(text) for text in requirements]
+    stated = {requirement.name for requirement in todo}
     while todo:
         wanted = todo.pop()
         extras = ["", *wanted.extras]
         if wanted.marker and not any(wanted.marker.evaluate({"extra": extra}) for extra in extras):
             continue
         name = wanted.name.lower().replace("_", "-")
-        if name.startswith(("nvidia-", "cuda-", "triton")) or name in versions:
+        of_torch = name.startswith(("nvidia-", "cuda-", "triton")) and name not in stated
+        if of_torch or name in versions:
             continue
         found = distribution(wanted.name)
         versions[name] = found.version.partition("+")[0]

@@ -31,10 +31,10 @@ from torch.distributed.run import parse_args as torchrun_args
 from torch.distributed.run import run as torchrun
 
 from skyloom import checkpoint, cli
+from skyloom.gpus import claimed
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions
 from skyloom.training import UNFINISHED, Plan, Result, fit
-from skyloom.training.gpus import claimed
 
 STARTED = time.monotonic()
 NORM_STATISTICS = (
@@ -47,17 +47,17 @@ NORM_STATISTICS = (
 def main() -> None:
     args = _arguments()
     if dist.is_torchelastic_launched():
-        return train(args)
-    with claimed(args.gpus, torch.cuda.device_count()):
-        train(args)
+        return train(args, int(os.environ["WORLD_SIZE"]))
+    with claimed(args.gpus) as devices:
+        train(args, len(devices) or args.config.get("processes", 1))
 
 
-def train(args: Namespace) -> None:
+def train(args: Namespace, processes: int) -> None:
     """Train or fit with the GPUs that are visible, or hand over to torchrun where there are to be
     several processes.
     """
     kind = args.config.get("kind", "network")
-    processes = _processes(args) if kind == "network" else 1
+    processes = processes if kind == "network" else 1
     if processes > 1 and not dist.is_torchelastic_launched():
         raise SystemExit(_launch(processes, args.threads))
     torch.set_num_threads(max(1, args.threads // processes - args.readers))
@@ -217,21 +217,6 @@ def _arguments() -> Namespace:
     return parser.parse_args()
 
 
-def _processes(args: Namespace) -> int:
-    """One process a GPU that is wanted and found; without one, the entry's `processes`, one unless
-    it says more.
-    """
-    if dist.is_torchelastic_launched():
-        return int(os.environ["WORLD_SIZE"])
-    found = torch.cuda.device_count()
-    if args.gpus > found:
-        print(
-            f"{args.gpus} GPU(s) wanted, {found} found: training on {found or 'the CPU'}",
-            file=sys.stderr,
-        )
-    return max(1, min(args.gpus, found)) if found else args.config.get("processes", 1)
-
-
 def _launch(processes: int, threads: int) -> int:
     """Run this very command under torchrun; returns the workers' exit code, which torchrun itself
     turns into 1.
@@ -310,4 +295,4 @@ def _publish(args: Namespace, checkpoint: dict, account: dict, history: str) -> 
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

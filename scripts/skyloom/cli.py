@@ -30,13 +30,14 @@ def parser(doc: str) -> argparse.ArgumentParser:
     )
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2, without a
-    traceback.
+def run(main: Callable[[], None], gpus: bool = False) -> None:
+    """Call `main`; bad input and a full disk end in one line on stderr and exit code 2.
 
     A SIGTERM (`scancel`, a cluster's time limit) ends it as an exception does: no half-written file
-    is left behind.
+    is left behind. gpus : whether `main` claims GPUs (`skyloom.gpus`); another script sees none.
     """
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         main()
