@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from skyloom.cli import BadInput
 from skyloom.examples import Split, Stream
+from skyloom.training.account import Account
 from skyloom.training.feed import Feed, place, seed_of
 from skyloom.training.lock import locked
 from skyloom.training.log import Log
@@ -76,9 +77,13 @@ def fit(
         task = _moved(make_task(), team.device).train()
         task.plan = plan
         average = copy.deepcopy(task)
+        if plan.compile:
+            _compile(task)
         optimisers = task.optimisers()
         schedules = task.schedules(optimisers)
-        parts = {"task": task, "average": average, **optimisers, **task.memory()}
+        account = Account(plan, team)
+        parts = {"task": task, "average": average, "account": account}
+        parts |= {**optimisers, **task.memory()}
         parts |= {f"lr_{name}": schedule for name, schedule in schedules.items()}
         run = Run(state, plan, digest, team, parts)
         run.load()
@@ -88,7 +93,8 @@ def fit(
         try:
             for batch in feeds[0].batches(_places(run, len(train)), plan.readers):
                 team.seed(seed_of(plan.seed, run.step, team.rank))
-                _step(task, optimisers, schedules, batch, run, stop)
+                with account.counted(run.step):
+                    _step(task, optimisers, schedules, batch, run, stop)
                 _average(average, task, plan.ema, run.step)
                 run.step += 1
                 last = run.step == plan.steps
@@ -96,6 +102,7 @@ def fit(
                 if not row and run.step % team.check_every:
                     continue
                 run.take_stock()
+                account.look()
                 if lost.is_set():
                     raise BadInput(
                         f"{state}: another trainer has taken this folder over since this one stood"
@@ -127,7 +134,7 @@ def fit(
             log.close()
         if team.rank == 0:
             weights = _calibrated(run, average, feeds[1])
-            publish(Result(weights, run.csv(), _summary(run, task)))
+            publish(Result(weights, run.csv(), _summary(run, task, account)))
             run.forget()
             log.say(
                 f"FINISHED: {plan.steps} steps; best {_first_score(run)} {run.best:.4g} at step "
@@ -149,6 +156,15 @@ def _moved(task: Task, device: torch.device) -> Task:
             device, memory_format=torch.channels_last if values.ndim == 4 else torch.preserve_format
         )
     )
+
+
+def _compile(module: nn.Module) -> None:
+    """Compile each network of a task, in place: names of weights stay as they are."""
+    for child in module.children():
+        if isinstance(child, Task | nn.ModuleList | nn.ModuleDict):
+            _compile(child)
+        else:
+            child.compile()
 
 
 @contextlib.contextmanager
@@ -298,7 +314,7 @@ def _first_score(run: Run) -> str:
     return next(name for name in run.history[-1] if name.startswith("valid_"))
 
 
-def _summary(run: Run, task: Task) -> dict:
+def _summary(run: Run, task: Task, account: Account) -> dict:
     device = run.team.device
     return {
         "steps": run.step,
@@ -309,6 +325,7 @@ def _summary(run: Run, task: Task) -> dict:
         "resumes": run.resumes,
         "wall_seconds": run.seconds,  # without what a kill threw away
         "device_seconds": run.seconds * run.team.world,
+        **account.summary(run.step, run.seconds),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "processes": run.team.world,
         "threads": torch.get_num_threads(),

@@ -20,9 +20,8 @@ from skyloom.cli import BadInput, atomic
 from skyloom.training.task import Plan
 from skyloom.training.team import Team
 
-SAVING_SHARE = (
-    0.01  # of the time may go into saving at each row of the history, on top of `plan.save_minutes`
-)
+# of the time, may go into saving at each row of the history, besides every `plan.save_minutes`
+SAVING_SHARE = 0.01
 
 
 class Diverged(ArithmeticError):
