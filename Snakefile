@@ -1,5 +1,5 @@
 # Skyloom: raw survey maps and simulation outputs to trained networks and test-set figures.
-# `snakemake -n` shows what would run; README.md has the commands, docs/config.md every config key.
+# `snakemake -n` shows what would run; README.md has the commands, docs/config/ every config key.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -14,12 +14,12 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"
 
 
-for study in config["studies"]:
+for name in studies:
 
-    include: f"workflow/rules/{study}.smk"
+    include: f"workflow/rules/{name}/study.smk"
 
 
-include: "workflow/rules/estimate.smk"
+del name
 
 
 if config["container"]:
@@ -31,4 +31,9 @@ rule all:
     """Everything of every study in `studies:`."""
     default_target: True
     input:
-        [getattr(rules, study).input for study in config["studies"]],
+        [getattr(rules, name).input for name in studies],
+
+
+# What a run of survey size costs is said before anything is submitted.
+if config["size"] == "survey" and workflow.is_main_process:
+    print(*(line for s in studies.values() for line in s.estimate()), sep="\n", file=sys.stderr)

@@ -7,39 +7,38 @@ rule turbulence_compare_realism:
     """
     input:
         code=code("turbulence_compare_realism.py", "skyloom/turbulence/models/autoencoder.py"),
-        patches=turbulence_pair_patches,
-        first=turbulence_pair_columns("first"),
-        second=turbulence_pair_columns("second"),
-        checkpoint=turbulence_autoencoder,
+        patches=lambda w: [turbulence.patches(name) for name in (w.first, w.second)],
+        first=lambda w: turbulence.columns(w.first),
+        second=lambda w: turbulence.columns(w.second),
+        checkpoint=lambda w: turbulence.autoencoder(w.first, w.second),
     output:
         table=report(
-            f"{TURBULENCE_R}/realism_{{first}}_{{second}}.csv",
+            turbulence.path("realism_{first}_{second}.csv"),
             category="turbulence",
             labels={"result": "realism", "set": "{first}, {second}"},
-            caption="../report/turbulence/realism.rst",
+            caption="../../report/turbulence/realism.rst",
         ),
         png=report(
-            f"{TURBULENCE_R}/figures/realism_{{first}}_{{second}}.png",
+            turbulence.path("figures/realism_{first}_{second}.png"),
             category="turbulence",
             labels={"result": "realism", "set": "{first}, {second}"},
-            caption="../report/turbulence/realism_figure.rst",
+            caption="../../report/turbulence/realism_figure.rst",
         ),
-        pdf=f"{TURBULENCE_R}/figures/realism_{{first}}_{{second}}.pdf",
+        pdf=turbulence.path("figures/realism_{first}_{second}.pdf"),
     log:
-        f"{TURBULENCE_LOG}/turbulence_compare_realism/{{first}}_{{second}}.log",
+        turbulence.log("turbulence_compare_realism", "{first}_{second}"),
     wildcard_constraints:
-        **TURBULENCE_PAIR,
+        **turbulence.pair_patterns(),
     conda:
         ENV
     resources:
         runtime=growing(60),
         mem_mb=growing(8000),
     params:
-        config=turbulence_realism_config,
+        config=lambda w: as_json(**turbulence.realism(w.first, w.second)),
         checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches} --columns-first {input.first}"
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --columns-first {input.first}"
         " --columns-second {input.second} {params.checkpoint} --output {output.table} --figure {output.png}"
         " > {log} 2>&1"
 
@@ -48,20 +47,20 @@ rule turbulence_draw_panel:
     """Shuffled images of two sets for a person to tell apart; the key is no part of the report."""
     input:
         code=code("turbulence_draw_panel.py"),
-        patches=turbulence_pair_patches,
+        patches=lambda w: [turbulence.patches(name) for name in (w.first, w.second)],
     output:
         png=report(
-            f"{TURBULENCE_R}/figures/panel_{{first}}_{{second}}.png",
+            turbulence.path("figures/panel_{first}_{second}.png"),
             category="turbulence",
             labels={"result": "panel for a person", "set": "{first}, {second}"},
-            caption="../report/turbulence/panel.rst",
+            caption="../../report/turbulence/panel.rst",
         ),
-        pdf=f"{TURBULENCE_R}/figures/panel_{{first}}_{{second}}.pdf",
-        key=f"{TURBULENCE_R}/panel_keys/{{first}}_{{second}}.csv",
+        pdf=turbulence.path("figures/panel_{first}_{second}.pdf"),
+        key=turbulence.path("panel_keys/{first}_{second}.csv"),
     log:
-        f"{TURBULENCE_LOG}/turbulence_draw_panel/{{first}}_{{second}}.log",
+        turbulence.log("turbulence_draw_panel", "{first}_{second}"),
     wildcard_constraints:
-        **TURBULENCE_PAIR,
+        **turbulence.pair_patterns(),
     conda:
         ENV
     resources:
@@ -69,9 +68,8 @@ rule turbulence_draw_panel:
         mem_mb=growing(4000),
     params:
         config=lambda w: as_json(
-            **{key: turbulence_pair(w)[key] for key in ("first", "second", "panel", "seed")}
+            **pick(turbulence.pair(w.first, w.second), "first", "second", "panel", "seed")
         ),
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches} --output {output.png} --key {output.key}"
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --output {output.png} --key {output.key}"
         " > {log} 2>&1"

@@ -1,0 +1,177 @@
+"""The CO study: raw maps, denoised CO, products."""
+
+import csv
+from functools import cached_property
+from pathlib import Path
+
+from .config import refuse, refuse_names, refuse_unknown
+from .study import Study
+
+RAW_FILES = {
+    "co": "HFI_CompMap_CO-Type2_2048_R1.10.fits",
+    "dust": "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits",
+    "hi": "NHI_HPX.fits",
+}
+# Training tiles of a set before they are chosen, for the estimate, by `selection`. The presentation
+# has 10,488 training images chosen after denoising, which are flipped three times; and 5,650 chosen
+# before it, with half as many faint tiles again.
+TRAINING_TILES = {"weighted": 2825, "published": 3496}
+
+
+class Plan(Study):
+    score_figures = ("minkowski", "plane", "pdf", "latitude", "calibration")  # of co_plot_scores
+
+    # --- checks -----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        split, ablations = self["split"], self["ablations"]
+        known = split["complexes"]
+        refuse_unknown("co.split.held_out", "complex", split["held_out"], known)
+        for model in self.models():
+            entry = self.entry(model)
+            if entry.get("target") == "denoised" and not self.denoised(entry["set"]):
+                refuse(f"co.models.{model}.target", "'denoised', but its set has no denoiser")
+        if ablations["models"]:
+            rows = [ablations["base"], *ablations["models"]]
+            refuse_unknown("co.ablations", "model", rows, self["models"])
+        refuse_unknown("co.run_products", "product", self["run_products"], self["products"])
+        refuse_names("co.products", self["products"])
+        for name in self["products"]:
+            self.check_product(name)
+
+    def check_product(self, name: str) -> None:
+        """Refuse a product of unknown models, or of models that learn another line."""
+        key, lines = f"co.products.{name}.lines", self["products"][name]["lines"]
+        if not lines:
+            refuse(key, "empty; expected a model for line 10, 21 or both")
+        for line, model in lines.items():
+            refuse_unknown(f"{key}.{line}", "model", [model], self["models"])
+            used = self.entry(model)["set"]
+            learned = self["sets"].get(used, {}).get("line")
+            if learned != line:
+                why = f"model '{model}' learns line {learned} from set '{used}'; expected {line}"
+                refuse(f"{key}.{line}", why)
+
+    # --- raw maps and sets ------------------------------------------------------------------------
+
+    @property
+    def surveyed(self) -> bool:
+        return self["train"]["source"] == "survey"
+
+    @property
+    def simulated(self) -> dict[str, str]:
+        """The raw maps of the stand-in sky."""
+        return {name: self.path("raw", file) for name, file in RAW_FILES.items()}
+
+    @property
+    def surveys(self) -> dict[str, str]:
+        """The raw maps of the real sky."""
+        return {name: f"{self.resources}/{file}" for name, file in RAW_FILES.items()}
+
+    @property
+    def split(self) -> dict:
+        """Section `split` with the boxes of the complexes that this run holds out."""
+        split = {key: value for key, value in self["split"].items() if key != "held_out"}
+        boxes = self["split"]["complexes"]
+        return split | {"complexes": {name: boxes[name] for name in self["split"]["held_out"]}}
+
+    def snr_map(self, name: str) -> str:
+        """The map whose signal-to-noise chooses the tiles of set `name`."""
+        entry = self["sets"][name]
+        denoised = entry["snr_from"] == "denoised"
+        return self.denoised_map(entry["line"]) if denoised else self.path("maps.nc")
+
+    @property
+    def second_sets(self) -> list[str]:
+        """Sets of the line that the second CO map shows."""
+        second = self["second_map"]
+        return [s for s in self.sets if second and self["sets"][s]["line"] == second["line"]]
+
+    # --- denoised CO ------------------------------------------------------------------------------
+
+    def denoised_map(self, line: str) -> str:
+        return self.path("denoised", f"co{line}_nlm_sphere.nc")
+
+    @property
+    def denoised_lines(self) -> list[str]:
+        """Lines that are denoised on the sphere for a set of this run."""
+        sets = [self["sets"][name] for name in self.sets]
+        return sorted({entry["line"] for entry in sets if entry["denoiser"] == "nlm_sphere"})
+
+    def denoised(self, name: str) -> list[str]:
+        """The denoised patches of set `name`, where it has a denoiser."""
+        denoiser = self["sets"][name]["denoiser"]
+        return [] if denoiser == "none" else [self.path("sets", name, "denoised.nc")]
+
+    def denoiser_maps(self, name: str) -> dict[str, str]:
+        """Maps that the denoiser of set `name` reads: one on the sphere, and the raw one."""
+        entry = self["sets"][name]
+        if entry["denoiser"] != "nlm_sphere":
+            return {}
+        return {"maps": self.path("maps.nc"), "denoised_map": self.denoised_map(entry["line"])}
+
+    def denoiser(self, name: str) -> dict:
+        """The method of set `name`, with the parameters that it has of its own."""
+        method = self["sets"][name]["denoiser"]
+        own = self["denoisers"]["nlm_patch"] if method == "nlm_patch" else {}
+        return {"method": method, **own}
+
+    def training_set(self, model: str) -> list[str]:
+        entry = self.entry(model)
+        denoised = self.denoised(entry["set"]) if entry.get("target") == "denoised" else []
+        return [*super().training_set(model), *denoised]
+
+    # --- models and products ----------------------------------------------------------------------
+
+    def panelled(self, name: str) -> list[str]:
+        """The models of set `name` that panels of tiles show."""
+        chosen = self["panels"]["models"]
+        return [model for model in self.models(name) if not chosen or model in chosen]
+
+    @cached_property
+    def cyclegans(self) -> list[str]:
+        return [model for model in self.models() if self.entry(model)["module"] == "cyclegan"]
+
+    @cached_property
+    def ablations(self) -> list[str]:
+        """Rows of the table of ablations, the base first; none where no ablation runs."""
+        base, changed = self["ablations"]["base"], self["ablations"]["models"]
+        ran = [model for model in (base, *changed) if model in self.models()]
+        return ran if set(changed) & set(ran) else []
+
+    def ablated(self) -> dict[str, dict]:
+        """The entries of the rows, and of the base where it does not run."""
+        models = {self["ablations"]["base"], *self.ablations}
+        return {model: self.science(model) for model in models if model in self["models"]}
+
+    def product(self, name: str) -> str:
+        return self.path("products", f"{name}.fits")
+
+    def sky(self, product: str, model: str, seed: int | str) -> str:
+        return self.path("sky", product, model, f"seed{seed}.nc")
+
+    def skies(self, product: str, first: bool = False) -> list[str]:
+        """The predicted skies of a product: of each line every seed of its model, or the first."""
+        models = self["products"][product]["lines"].values()
+        return [self.sky(product, model, seed) for model, seed in self.runs(models, first)]
+
+    def product_line(self, product: str, model: str) -> str:
+        """The line that a model predicts in a product."""
+        lines = self["products"][product]["lines"]
+        return next(line for line in lines if lines[line] == model)
+
+    def product_sets(self, product: str) -> dict[str, str]:
+        """Line -> set of the model that predicts it."""
+        lines = self["products"][product]["lines"]
+        return {line: self.entry(model)["set"] for line, model in lines.items()}
+
+    # --- estimate ---------------------------------------------------------------------------------
+
+    def training_examples(self, model: str) -> int:
+        """Counted where the tiles of the model's set are chosen, else those of the presentation."""
+        name = self.entry(model)["set"]
+        used, table = self["sets"][name], Path(self.path("sets", name, "tiles.csv"))
+        if not table.exists():
+            return TRAINING_TILES[used["selection"]] * used["views"]
+        with open(table, newline="") as file:
+            return sum(row["split"] == "train" for row in csv.DictReader(file)) * used["views"]

@@ -1,0 +1,310 @@
+# What the CO study shows of its tiles and models: figures and tables.
+
+
+rule co_plot_selection:
+    """The sky with the tiles of a set, coloured by split, over the signal-to-noise of CO."""
+    input:
+        code=code("co_plot_selection.py"),
+        maps=lambda w: co.snr_map(w.set),
+        tiles=co.path("sets/{set}/tiles.csv"),
+    output:
+        png=report(
+            co.path("figures/selection_{set}.png"),
+            category="co",
+            labels={"result": "selection of tiles", "set": "{set}"},
+            caption="../../report/co/selection.rst",
+        ),
+        pdf=co.path("figures/selection_{set}.pdf"),
+    log:
+        co.log("co_plot_selection", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(
+            snr=co["tiles"]["snr_threshold"],
+            line=co["sets"][w.set]["line"],
+            size_deg=co["tiles"]["size_deg"],
+        ),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_panels:
+    """Dust, HI, CO, denoised CO, every model and its residual on test tiles."""
+    input:
+        code=code("co_plot_panels.py"),
+        patches=co.patches("{set}"),
+        denoised=lambda w: co.denoised(w.set),
+        predictions=lambda w: co.tests("predictions.nc", co.panelled(w.set), first=True),
+    output:
+        png=report(
+            co.path("figures/panels_{set}.png"),
+            category="co",
+            labels={"result": "predicted and observed CO", "set": "{set}"},
+            caption="../../report/co/panels.rst",
+        ),
+        pdf=co.path("figures/panels_{set}.pdf"),
+    log:
+        co.log("co_plot_panels", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=as_json(tiles=co["panels"]["tiles"], bright_fraction=co["tiles"]["bright_fraction"]),
+        denoised=lambda w, input: f"--denoised {input.denoised}" if input.denoised else "",
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} {params.denoised}"
+        " --predictions {input.predictions} --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_spectra:
+    """Correlation with the observed CO and ratio of power against multipole, one line a model of a
+    set.
+    """
+    input:
+        code=code("co_plot_spectra.py"),
+        curves=lambda w: co.tests("curves.nc", co.models(w.set)),
+        published=f"{CONFIG}/co/published.yaml",
+    output:
+        png=report(
+            co.path("figures/spectra_{set}.png"),
+            category="co",
+            labels={"result": "correlation and power against scale", "set": "{set}"},
+            caption="../../report/co/spectra.rst",
+        ),
+        pdf=co.path("figures/spectra_{set}.pdf"),
+    log:
+        co.log("co_plot_spectra", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(4000),
+    params:
+        config=as_json(subset="bright", highlight=co["comparison"]["highlight"]),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
+        " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_scores:
+    """One figure of the scores of a set's models: morphology, distribution, latitude, calibration,
+    all in one plane.
+    """
+    input:
+        code=code("co_plot_scores.py"),
+        curves=lambda w: co.tests("curves.nc", co.models(w.set)),
+        published=f"{CONFIG}/co/published.yaml",
+    output:
+        png=report(
+            co.path("figures/{figure}_{set}.png"),
+            category="co",
+            labels={"result": "scores: {figure}", "set": "{set}"},
+            caption="../../report/co/scores.rst",
+        ),
+        pdf=co.path("figures/{figure}_{set}.pdf"),
+    log:
+        co.log("co_plot_scores", "{figure}_{set}"),
+    wildcard_constraints:
+        figure="|".join(co.score_figures),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(4000),
+    params:
+        config=as_json(subset="bright", highlight=co["comparison"]["highlight"]),
+    shell:
+        "{PYTHON} {input.code[0]} --figure {wildcards.figure} --config {params.config:q} --curves {input.curves}"
+        " --published {input.published} --output {output.png} > {log} 2>&1"
+
+
+rule co_compare_second_map:
+    """Score a set's predictions against a second CO map beside the first: Type 2 contains dust
+    leakage.
+    """
+    input:
+        code=code("co_compare_second_map.py"),
+        second=ancient(co["second_map"]["path"]) if co["second_map"] else [],
+        maps=co.path("maps.nc"),
+        patches=co.patches("{set}"),
+        predictions=lambda w: co.tests("predictions.nc", co.models(w.set), first=True),
+    output:
+        report(
+            co.path("second_map_{set}.csv"),
+            category="co",
+            labels={"result": "scores against a second CO map", "set": "{set}"},
+            caption="../../report/co/second_map.rst",
+        ),
+    log:
+        co.log("co_compare_second_map", "{set}"),
+    benchmark:
+        co.benchmark("co_compare_second_map", "{set}")
+    conda:
+        ENV
+    threads: 4
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(12000),
+    params:
+        config=as_json(
+            second_map=co["second_map"], co_to_cmb=co["co_to_cmb"], evaluate=co["evaluate"]
+        ),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --second-map {input.second} --maps {input.maps}"
+        " --patches {input.patches} --predictions {input.predictions} --output {output} > {log} 2>&1"
+
+
+rule co_test_steganography:
+    """What a CycleGAN hides in its CO: the rise of the cycle's error with faint noise on the way
+    back.
+    """
+    input:
+        code=lambda w: co.code("co_test_steganography.py", w.model),
+        data=lambda w: co.training_set(w.model),
+        checkpoint=co.checkpoint("{model}", "{seed}"),
+    output:
+        co.test("{model}", "{seed}", "steganography.csv"),
+    log:
+        co.log("co_test_steganography", "{model}_seed{seed}"),
+    conda:
+        ENV
+    threads: 2
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(
+            entry=co.science(w.model),
+            **pick(co["steganography"], "amplitudes", "tiles", "seed"),
+        ),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
+        " --output {output} > {log} 2>&1"
+
+
+rule co_plot_steganography:
+    """The rise of the cycle's error with noise, one line a CycleGAN."""
+    input:
+        code=code("co_plot_steganography.py"),
+        scores=co.tests("steganography.csv", co.cyclegans),
+        patches=[co.patches(co.entry(model)["set"]) for model in co.cyclegans[:1]],
+    output:
+        png=report(
+            co.path("figures/steganography.png"),
+            category="co",
+            labels={"result": "what the cycle hides"},
+            caption="../../report/co/steganography.rst",
+        ),
+        pdf=co.path("figures/steganography.pdf"),
+    log:
+        co.log("co_plot_steganography"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(2000),
+    shell:
+        "{PYTHON} {input.code[0]} --scores {input.scores} --patches {input.patches} --output {output.png} > {log} 2>&1"
+
+
+rule co_tabulate_ablations:
+    """What each choice of the adversarial models is worth: a row a named model and seed."""
+    input:
+        code=code("co_tabulate_ablations.py"),
+        patches=sorted({co.patches(co.entry(model)["set"]) for model in co.ablations}),
+        metrics=co.tests("metrics.json", co.ablations),
+        predictions=co.tests("predictions.nc", co.ablations),
+        runs=co.trainings("run.json", co.ablations),
+        hidden=co.tests("steganography.csv", [m for m in co.ablations if m in co.cyclegans]),
+    output:
+        report(
+            co.path("ablations.csv"),
+            category="co",
+            labels={"result": "ablations"},
+            caption="../../report/co/ablations.rst",
+        ),
+    log:
+        co.log("co_tabulate_ablations"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=as_json(
+            base=co["ablations"]["base"],
+            entries=co.ablated(),
+            score_at=co["steganography"]["score_at"],
+            evaluate=co["evaluate"],
+        ),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --tests {input.metrics}"
+        " --runs {input.runs} --steganography {input.hidden} --output {output} > {log} 2>&1"
+
+
+rule co_plot_saturation:
+    """Learning curves of the same network on raw and on denoised CO."""
+    input:
+        code=code("co_plot_saturation.py"),
+        history=lambda w: co.trainings("history.csv", co["saturation"].values()),
+        patches=lambda w: co.patches(co.entry(co["saturation"]["raw"])["set"]),
+    output:
+        png=report(
+            co.path("figures/saturation.png"),
+            category="co",
+            labels={"result": "learning from raw and from denoised CO"},
+            caption="../../report/co/saturation.rst",
+        ),
+        pdf=co.path("figures/saturation.pdf"),
+    log:
+        co.log("co_plot_saturation"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        config=as_json(**co["saturation"]),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --history {input.history} --patches {input.patches}"
+        " --output {output.png} > {log} 2>&1"
+
+
+rule co_plot_latent:
+    """The bottleneck features of a network against dust, N(HI), W(CO), latitude and complex."""
+    input:
+        code=lambda w: co.code("co_plot_latent.py", w.model),
+        data=lambda w: co.training_set(w.model),
+        checkpoint=lambda w: co.checkpoints([w.model], first=True),
+    output:
+        png=report(
+            co.path("figures/latent_{model}.png"),
+            category="co",
+            labels={"result": "latent space", "model": "{model}"},
+            caption="../../report/co/latent.rst",
+        ),
+        pdf=co.path("figures/latent_{model}.pdf"),
+        table=report(
+            co.path("figures/latent_{model}.csv"),
+            category="co",
+            labels={"result": "latent space, table", "model": "{model}"},
+        ),
+    log:
+        co.log("co_plot_latent", "{model}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(entry=co.science(w.model)),
+    shell:
+        "{PYTHON} {input.code[0]} --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
+        " --output-table {output.table} --output {output.png} > {log} 2>&1"

@@ -1,0 +1,89 @@
+# Why models of the turbulence study answer what they answer: pixels, waves, phases, neighbours.
+
+
+rule turbulence_explain_model:
+    """Attributions of a network, and any model's accuracy without bands of waves, phases or
+    amplitudes.
+    """
+    input:
+        code=lambda w: turbulence.code("turbulence_explain_model.py", w.model),
+        patches=lambda w: turbulence.training_set(w.model),
+        checkpoint=lambda w: turbulence.checkpoints([w.model], first=True),
+    output:
+        turbulence.path("explain/{model}.nc"),
+    log:
+        turbulence.log("turbulence_explain_model", "{model}"),
+    benchmark:
+        turbulence.benchmark("turbulence_explain_model", "{model}")
+    wildcard_constraints:
+        model="|".join(turbulence.explained()) or "(?!)",
+    conda:
+        ENV
+    resources:
+        runtime=growing(120),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(
+            entry=turbulence.science(w.model),
+            explain=turbulence.explaining(),
+            draws=turbulence["evaluate"]["draws"],
+            grid=turbulence.grid(turbulence.entry(w.model)["set"]),
+        ),
+    shell:
+        "{PYTHON} {input.code[0]} --model {wildcards.model} --config {params.config:q} --patches {input.patches}"
+        " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+
+
+rule turbulence_embed_images:
+    """Test images of a set in a plane, by histograms of gradients and by a network's last layer."""
+    input:
+        code=lambda w: turbulence.code("turbulence_embed_images.py", turbulence.embedded(w.set)),
+        patches=turbulence.patches("{set}"),
+        checkpoint=lambda w: turbulence.checkpoints([turbulence.embedded(w.set)], first=True),
+    output:
+        turbulence.path("explain/embedding_{set}.nc"),
+    log:
+        turbulence.log("turbulence_embed_images", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(8000),
+    params:
+        model=lambda w: turbulence.embedded(w.set),
+        config=lambda w: as_json(
+            entry=turbulence.science(turbulence.embedded(w.set)),
+            embedding=turbulence["explain"]["embedding"],
+            seed=turbulence["explain"]["seed"],
+        ),
+    shell:
+        "{PYTHON} {input.code[0]} --model {params.model} --config {params.config:q} --patches {input.patches}"
+        " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+
+
+rule turbulence_plot_explanation:
+    """Maps of pixels or scores by wave number of a model, controls or embedding of a set."""
+    input:
+        code=code("turbulence_plot_explanation.py"),
+        explanations=lambda w: turbulence.explanations(w.figure, w.of),
+    output:
+        png=report(
+            turbulence.path("figures/{figure}_{of}.png"),
+            category="turbulence",
+            labels={"result": "explanation: {figure}", "of": "{of}"},
+            caption="../../report/turbulence/explanation.rst",
+        ),
+        pdf=turbulence.path("figures/{figure}_{of}.pdf"),
+    log:
+        turbulence.log("turbulence_plot_explanation", "{figure}_{of}"),
+    wildcard_constraints:
+        figure="saliency|bands|controls|embedding",
+        of=NAME,
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(2000),
+    shell:
+        "{PYTHON} {input.code[0]} --figure {wildcards.figure} --explanations {input.explanations} --output {output.png}"
+        " > {log} 2>&1"

@@ -1,0 +1,41 @@
+# The turbulence index of molecular clouds from images of their column density.
+turbulence = studies["turbulence"]
+
+
+localrules:
+    turbulence,
+
+
+rule turbulence:
+    """Everything of the turbulence study: tables and figures."""
+    input:
+        turbulence.path("comparison.csv"),
+        turbulence.path("training.csv"),
+        [turbulence.path("figures/history.png")] * bool(turbulence.models(kind="network")),
+        [turbulence.path(f"pairs_{name}.csv") for name in turbulence.paired_sets],
+        turbulence.figures("images", turbulence.shown),
+        turbulence.figures("scheme", turbulence.drawn),
+        [
+            turbulence.figures(name, turbulence.classified)
+            for name in ("roc", "confusion", "reliability")
+        ],
+        turbulence.figures("index", [s for s in turbulence.sets if turbulence.learning(s, "index")]),
+        turbulence.figures("continuum", turbulence.continua),
+        [turbulence.path("transfer.csv")] * bool(turbulence.transfers),
+        turbulence.figures("transfer", ["matrix"] * bool(turbulence.transfers)),
+        turbulence.figures("transfer", ["nuisances"] * bool(turbulence.ladders)),
+        [turbulence.path("sweep.csv")] * bool(turbulence.sweep),
+        [turbulence.path("figures/training_size.png")] * bool(turbulence.sizes),
+        turbulence.figures("bands", turbulence.explained()),
+        turbulence.figures("saliency", turbulence.explained(kind="network")),
+        turbulence.figures("controls", [s for s in turbulence.sets if turbulence.explained(s)]),
+        turbulence.figures("embedding", turbulence.embedded_sets),
+        [turbulence.path(f"realism_{a}_{b}.csv") for a, b in turbulence.pairs],
+        turbulence.figures("panel", [f"{a}_{b}" for a, b in turbulence.panels]),
+
+
+include: "images.smk"
+include: "results.smk"
+include: "transfer.smk"
+include: "explain.smk"
+include: "realism.smk"
