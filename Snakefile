@@ -34,6 +34,8 @@ rule all:
         [getattr(rules, name).input for name in studies],
 
 
+show_in_runs_only(workflow)
+
 # What a run of survey size costs is said before anything is submitted.
 if config["size"] == "survey" and workflow.is_main_process:
     print(*(line for s in studies.values() for line in s.estimate()), sep="\n", file=sys.stderr)

@@ -258,6 +258,11 @@ class Plan(Study):
             )
         ]
 
+    @property
+    def regressed(self) -> list[str]:
+        """Sets of models that predict the index."""
+        return [name for name in self.sets if self.learning(name, "index")]
+
     def continuous(self, name: str) -> bool:
         """Whether the simulations of set `name` have more than two indices."""
         indices = set()

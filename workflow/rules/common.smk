@@ -1,5 +1,5 @@
-# What every rule file uses: the studies of this run, file names of the rules that they share, the interpreter.
-# The logic is plain Python in workflow/dag; no scientific library, since each Slurm job parses this again.
+# The studies of this run, and what their rule files share. The logic is plain Python in workflow/dag.
+# No scientific library: each Slurm job parses this again.
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ sys.path.insert(0, str(BASE / "workflow"))
 
 from dag.code import code
 from dag.config import NAME, complete_run
+from dag.messages import show_in_runs_only
 from dag.resources import gres, growing, require_account, require_container
 from dag.study import Files, as_json, make, pick
 

@@ -1,6 +1,6 @@
 # Survey files: downloaded or linked once, checked, read-only afterwards.
 
-# Not params or code inputs: another mirror, a moved copy or an edit must not fetch a gigabyte again.
+# Not params or code inputs: another mirror, a moved copy or an edit must not fetch a GB again.
 DOWNLOAD = f"{PYTHON} " + shlex.join(
     [os.path.relpath(BASE / "scripts" / "download_raw.py")]
     + (["--mirror", config["raw"]["mirror"]] if config["raw"]["mirror"] else [])
@@ -24,6 +24,8 @@ rule download_raw:
         file="[^/]+",  # what lies in folders is the user's own
     conda:
         ENV
+    message:
+        "{wildcards.study}: fetching {wildcards.file}"
     shell:
         f"{DOWNLOAD} --manifest {CONFIG}/{{wildcards.study}}/data.yaml --name {{wildcards.file}}"
         " --output {output} > {log} 2>&1"

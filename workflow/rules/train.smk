@@ -29,12 +29,17 @@ rule train_model:
     params:
         config=lambda w: as_json(**study(w).science(w.model)),
         start=lambda w, input: f"--start {input.start}" if input.start else "",
+    message:
+        "{wildcards.study}: training {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "{PYTHON} {input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
+        " --seed {wildcards.seed}"
         " --config {params.config:q} --data {input.data} {params.start} --code {input.code}"
-        " --state {RUN}/state/{wildcards.study}/{wildcards.model}/seed{wildcards.seed}"
+        f" --state {RUN}/state/{{wildcards.study}}/{{wildcards.model}}/seed{{wildcards.seed}}"
         " --checkpoint {output.checkpoint} --history {output.history} --run-json {output.run}"
-        " --gpus {resources.gpu_slots} --runtime {resources.runtime} --threads {threads} > {log} 2>&1"
+        " --gpus {resources.gpu_slots} --runtime {resources.runtime}"
+        " --threads {threads} > {log} 2>&1"
 
 
 rule predict_test:
@@ -59,10 +64,15 @@ rule predict_test:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(entry=study(w).science(w.model), evaluate=study(w)["evaluate"]),
+    message:
+        "{wildcards.study}: testing {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "{PYTHON} {input.code[0]} --study {wildcards.study} --model {wildcards.model} --seed {wildcards.seed}"
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
+        " --seed {wildcards.seed}"
         " --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
-        " --predictions {output.predictions} --metrics {output.metrics} --curves {output.curves} > {log} 2>&1"
+        " --predictions {output.predictions} --metrics {output.metrics}"
+        " --curves {output.curves} > {log} 2>&1"
 
 
 rule compare_models:
@@ -101,10 +111,16 @@ rule compare_models:
         mem_mb=growing(2000),
     params:
         config=lambda w: as_json(**study(w)["comparison"]),
+    message:
+        "{wildcards.study}: comparing the models"
     shell:
-        "{PYTHON} {input.code[0]} --study {wildcards.study} --config {params.config:q} --metrics {input.metrics}"
-        " --published {input.published} --output-metrics {output.metrics} --output-comparison {output.comparison}"
-        " --output-html {output.html} --output-bands {output.bands} --output-subsets {output.subsets} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --config {params.config:q}"
+        " --metrics {input.metrics}"
+        " --published {input.published} --output-metrics {output.metrics}"
+        " --output-comparison {output.comparison}"
+        " --output-html {output.html} --output-bands {output.bands}"
+        " --output-subsets {output.subsets} > {log} 2>&1"
 
 
 rule plot_history:
@@ -128,8 +144,12 @@ rule plot_history:
     resources:
         runtime=growing(10),
         mem_mb=growing(2000),
+    message:
+        "{wildcards.study}: plotting the loss curves"
     shell:
-        "{PYTHON} {input.code[0]} --history {input.history} --data-kind {input.data} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --history {input.history} --data-kind {input.data}"
+        " --output {output.png} > {log} 2>&1"
 
 
 rule tabulate_training:
@@ -151,5 +171,7 @@ rule tabulate_training:
     resources:
         runtime=growing(10),
         mem_mb=growing(2000),
+    message:
+        "{wildcards.study}: tabulating what training cost"
     shell:
-        "{PYTHON} {input.code[0]} --runs {input.runs} --output {output} > {log} 2>&1"
+        f"{PYTHON} " "{input.code[0]} --runs {input.runs} --output {output} > {log} 2>&1"

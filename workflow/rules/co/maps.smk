@@ -19,8 +19,11 @@ rule co_simulate_sky:
         mem_mb=growing(4000 + 2000 * co["sky"]["nside"] ** 2 // 512**2),
     params:
         config=as_json(**co["sky"]),
+    message:
+        "co: simulating the stand-in sky"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q}"
         " --co-map {output.co} --dust-map {output.dust} --hi-map {output.hi} > {log} 2>&1"
 
 
@@ -44,8 +47,11 @@ rule co_check_sky:
     resources:
         runtime=growing(60),
         mem_mb=growing(8000),
+    message:
+        "co: comparing the stand-in sky with the real one"
     shell:
-        "{PYTHON} {input.code[0]} --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
+        f"{PYTHON} "
+        "{input.code[0]} --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
         " --output {output} > {log} 2>&1"
 
 
@@ -72,9 +78,13 @@ rule co_prepare_maps:
         mem_mb=growing(12000),
     params:
         config=as_json(**co["maps"]),
+    message:
+        "co: preparing the maps"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q}"
-        " --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q}"
+        " --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
+        " --output {output} > {log} 2>&1"
 
 
 rule co_denoise_sphere:
@@ -111,8 +121,11 @@ rule co_denoise_sphere:
             split=co.split,
             snr=co["tiles"]["snr_threshold"],
         ),
+    message:
+        "co: denoising the map of line {wildcards.line} on the sphere"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
         " --output {output.map} --scores {output.scores} > {log} 2>&1"
 
 
@@ -150,5 +163,9 @@ rule co_compare_denoisers:
             denoisers=co["denoisers"],
             pixels=co["tiles"]["pixels"],
         ),
+    message:
+        "co: comparing denoisers on a sky of known truth"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --output {output.csv} --figure {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --output {output.csv}"
+        " --figure {output.png} > {log} 2>&1"

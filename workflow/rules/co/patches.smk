@@ -21,8 +21,12 @@ rule co_select_tiles:
             split=co.split,
             set=pick(co["sets"][w.set], "line", "selection", "faint_share", "shift_deg"),
         ),
+    message:
+        "co: selecting the tiles of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --output {output} > {log} 2>&1"
 
 
 rule co_cut_patches:
@@ -52,8 +56,12 @@ rule co_cut_patches:
             block_deg=co.split["block_deg"],
         ),
         shards=co["shards"],
+    message:
+        "co: cutting patches of set {wildcards.set}, shard {wildcards.shard}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --tiles {input.tiles}"
         " --shard {wildcards.shard} --shards {params.shards} --output {output} > {log} 2>&1"
 
 
@@ -71,8 +79,10 @@ rule co_merge_patches:
     resources:
         runtime=growing(30),
         mem_mb=growing(8000),
+    message:
+        "co: merging the patches of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --shards {input.shards} --output {output} > {log} 2>&1"
+        f"{PYTHON} " "{input.code[0]} --shards {input.shards} --output {output} > {log} 2>&1"
 
 
 rule co_denoise_patches:
@@ -97,8 +107,12 @@ rule co_denoise_patches:
         sphere=lambda w, input: " ".join(
             f"--{key.replace('_', '-')} {input[key]}" for key in co.denoiser_maps(w.set)
         ),
+    message:
+        "co: denoising the patches of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} {params.sphere} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q}"
+        " --patches {input.patches} {params.sphere} --output {output} > {log} 2>&1"
 
 
 rule co_count_patches:
@@ -126,6 +140,10 @@ rule co_count_patches:
         mem_mb=growing(8000),
     params:
         config=as_json(lines=co.denoised_lines, tiles=co["tiles"], split=co.split),
+    message:
+        "co: counting bright tiles before and after denoising"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --denoised {input.denoised}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --denoised {input.denoised}"
         " --published {input.published} --output {output} > {log} 2>&1"

@@ -29,8 +29,12 @@ rule co_predict_sky:
             product=pick(co["products"][w.product], "area", "tile_nside", "samples", "seed"),
             bands=pick(co["evaluate"], "l_first", "l_width", "l_count", "taper_deg"),
         ),
+    message:
+        "co: predicting {wildcards.product} with {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "{PYTHON} {input.code[0]} --model {wildcards.model} --seed {wildcards.seed} --config {params.config:q}"
+        f"{PYTHON} "
+        "{input.code[0]} --model {wildcards.model} --seed {wildcards.seed}"
+        " --config {params.config:q}"
         " --maps {input.maps} --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
 
 
@@ -64,8 +68,12 @@ rule co_write_product:
                 for line, name in co.product_sets(w.product).items()
             },
         ),
+    message:
+        "co: writing product {wildcards.product}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --skies {input.skies} --tiles {input.tiles}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --skies {input.skies} --tiles {input.tiles}"
         " --output {output.product} --output-pysm {output.pysm} > {log} 2>&1"
 
 
@@ -91,8 +99,12 @@ rule co_tabulate_footprints:
         mem_mb=growing(12000),
     params:
         config=as_json(**co["footprints"]),
+    message:
+        "co: tabulating the footprints of {wildcards.product}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --product {input.product}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --product {input.product}"
         " --output {output} > {log} 2>&1"
 
 
@@ -122,7 +134,10 @@ rule co_plot_product:
             labels={"result": "angular power of the product", "product": "{product}"},
             caption="../../report/co/product_power.rst",
         ),
-        pdf=[co.path(f"figures/product_{{product}}_{part}.pdf") for part in ("sky", "zooms", "power")],
+        pdf=[
+            co.path(f"figures/product_{{product}}_{part}.pdf")
+            for part in ("sky", "zooms", "power")
+        ],
     log:
         co.log("co_plot_product", "{product}"),
     conda:
@@ -132,7 +147,11 @@ rule co_plot_product:
         mem_mb=growing(12000),
     params:
         config=lambda w: as_json(area=co["products"][w.product]["area"], **co["product_figures"]),
+    message:
+        "co: plotting product {wildcards.product}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --product {input.product}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --product {input.product}"
         " --skies {input.skies} --output-sky {output.sky} --output-zooms {output.zooms}"
         " --output-power {output.power} > {log} 2>&1"

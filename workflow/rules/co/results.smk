@@ -28,8 +28,12 @@ rule co_plot_selection:
             line=co["sets"][w.set]["line"],
             size_deg=co["tiles"]["size_deg"],
         ),
+    message:
+        "co: plotting the tiles of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --maps {input.maps} --tiles {input.tiles}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
+        " --tiles {input.tiles}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -58,8 +62,12 @@ rule co_plot_panels:
     params:
         config=as_json(tiles=co["panels"]["tiles"], bright_fraction=co["tiles"]["bright_fraction"]),
         denoised=lambda w, input: f"--denoised {input.denoised}" if input.denoised else "",
+    message:
+        "co: plotting test tiles of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} {params.denoised}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q}"
+        " --patches {input.patches} {params.denoised}"
         " --predictions {input.predictions} --output {output.png} > {log} 2>&1"
 
 
@@ -88,8 +96,12 @@ rule co_plot_spectra:
         mem_mb=growing(4000),
     params:
         config=as_json(subset="bright", highlight=co["comparison"]["highlight"]),
+    message:
+        "co: plotting spectra of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --curves {input.curves} --published {input.published}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
+        " --published {input.published}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -120,8 +132,12 @@ rule co_plot_scores:
         mem_mb=growing(4000),
     params:
         config=as_json(subset="bright", highlight=co["comparison"]["highlight"]),
+    message:
+        "co: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --figure {wildcards.figure} --config {params.config:q} --curves {input.curves}"
+        f"{PYTHON} "
+        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
+        " --curves {input.curves}"
         " --published {input.published} --output {output.png} > {log} 2>&1"
 
 
@@ -156,9 +172,14 @@ rule co_compare_second_map:
         config=as_json(
             second_map=co["second_map"], co_to_cmb=co["co_to_cmb"], evaluate=co["evaluate"]
         ),
+    message:
+        "co: scoring set {wildcards.set} against the second CO map"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --second-map {input.second} --maps {input.maps}"
-        " --patches {input.patches} --predictions {input.predictions} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --second-map {input.second}"
+        " --maps {input.maps}"
+        " --patches {input.patches} --predictions {input.predictions}"
+        " --output {output} > {log} 2>&1"
 
 
 rule co_test_steganography:
@@ -184,8 +205,12 @@ rule co_test_steganography:
             entry=co.science(w.model),
             **pick(co["steganography"], "amplitudes", "tiles", "seed"),
         ),
+    message:
+        "co: testing what {wildcards.model} hides, seed {wildcards.seed}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --data {input.data}"
+        " --checkpoint {input.checkpoint}"
         " --output {output} > {log} 2>&1"
 
 
@@ -210,8 +235,12 @@ rule co_plot_steganography:
     resources:
         runtime=growing(15),
         mem_mb=growing(2000),
+    message:
+        "co: plotting what CycleGANs hide"
     shell:
-        "{PYTHON} {input.code[0]} --scores {input.scores} --patches {input.patches} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --scores {input.scores} --patches {input.patches}"
+        " --output {output.png} > {log} 2>&1"
 
 
 rule co_tabulate_ablations:
@@ -244,8 +273,12 @@ rule co_tabulate_ablations:
             score_at=co["steganography"]["score_at"],
             evaluate=co["evaluate"],
         ),
+    message:
+        "co: tabulating the ablations"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --tests {input.metrics}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
+        " --tests {input.metrics}"
         " --runs {input.runs} --steganography {input.hidden} --output {output} > {log} 2>&1"
 
 
@@ -272,8 +305,12 @@ rule co_plot_saturation:
         mem_mb=growing(2000),
     params:
         config=as_json(**co["saturation"]),
+    message:
+        "co: plotting learning from raw and from denoised CO"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --history {input.history} --patches {input.patches}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --history {input.history}"
+        " --patches {input.patches}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -305,6 +342,10 @@ rule co_plot_latent:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(entry=co.science(w.model)),
+    message:
+        "co: plotting the latent space of {wildcards.model}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --data {input.data}"
+        " --checkpoint {input.checkpoint}"
         " --output-table {output.table} --output {output.png} > {log} 2>&1"

@@ -29,8 +29,12 @@ rule turbulence_explain_model:
             draws=turbulence["evaluate"]["draws"],
             grid=turbulence.grid(turbulence.entry(w.model)["set"]),
         ),
+    message:
+        "turbulence: explaining {wildcards.model}"
     shell:
-        "{PYTHON} {input.code[0]} --model {wildcards.model} --config {params.config:q} --patches {input.patches}"
+        f"{PYTHON} "
+        "{input.code[0]} --model {wildcards.model} --config {params.config:q}"
+        " --patches {input.patches}"
         " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
 
 
@@ -56,8 +60,12 @@ rule turbulence_embed_images:
             embedding=turbulence["explain"]["embedding"],
             seed=turbulence["explain"]["seed"],
         ),
+    message:
+        "turbulence: embedding the images of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --model {params.model} --config {params.config:q} --patches {input.patches}"
+        f"{PYTHON} "
+        "{input.code[0]} --model {params.model} --config {params.config:q}"
+        " --patches {input.patches}"
         " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
 
 
@@ -84,6 +92,10 @@ rule turbulence_plot_explanation:
     resources:
         runtime=growing(15),
         mem_mb=growing(2000),
+    message:
+        "turbulence: plotting {wildcards.figure} of {wildcards.of}"
     shell:
-        "{PYTHON} {input.code[0]} --figure {wildcards.figure} --explanations {input.explanations} --output {output.png}"
+        f"{PYTHON} "
+        "{input.code[0]} --figure {wildcards.figure}"
+        " --explanations {input.explanations} --output {output.png}"
         " > {log} 2>&1"

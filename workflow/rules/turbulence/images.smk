@@ -28,8 +28,12 @@ rule turbulence_simulate_clouds:
     params:
         config=lambda w: as_json(**turbulence.clouds(w.family)),
         shards=lambda w: turbulence["families"][w.family]["shards"],
+    message:
+        "turbulence: simulating {wildcards.family}, shard {wildcards.shard}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --shard {wildcards.shard} --shards {params.shards}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --shard {wildcards.shard}"
+        " --shards {params.shards}"
         " --threads {threads} --output {output} > {log} 2>&1"
 
 
@@ -55,8 +59,12 @@ rule turbulence_project_columns:
         mem_mb=growing(lambda w: turbulence.maps_mb(w.family)),
     params:
         config=lambda w: as_json(**turbulence.maps(w.family)),
+    message:
+        "turbulence: projecting {wildcards.family}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --snapshots {input.shards} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --snapshots {input.shards}"
+        " --output {output} > {log} 2>&1"
 
 
 rule turbulence_read_outputs:
@@ -79,8 +87,12 @@ rule turbulence_read_outputs:
         mem_mb=growing(16000),
     params:
         config=lambda w: as_json(**turbulence.reading(w.family)),
+    message:
+        "turbulence: reading the outputs of {wildcards.family}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --inputs {input.outputs} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --inputs {input.outputs}"
+        " --output {output} > {log} 2>&1"
 
 
 rule turbulence_cut_images:
@@ -101,8 +113,12 @@ rule turbulence_cut_images:
         mem_mb=growing(lambda w: turbulence.maps_mb(*turbulence["sets"][w.set]["families"])),
     params:
         config=lambda w: as_json(**turbulence["sets"][w.set]),
+    message:
+        "turbulence: cutting the images of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --columns {input.columns} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --columns {input.columns}"
+        " --output {output} > {log} 2>&1"
 
 
 rule turbulence_plot_images:
@@ -130,6 +146,10 @@ rule turbulence_plot_images:
         config=lambda w: as_json(
             families=turbulence["sets"][w.set]["families"], count=turbulence["images"]["count"]
         ),
+    message:
+        "turbulence: plotting images of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --columns {input.columns}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
+        " --columns {input.columns}"
         " --output {output.png} > {log} 2>&1"

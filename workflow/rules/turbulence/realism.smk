@@ -1,4 +1,4 @@
-# Do the images look like those of real clouds, or of another scheme? For the features that the models use, and to a person.
+# Do the images of two sets look alike: to the features that models use, and to a person?
 
 
 rule turbulence_compare_realism:
@@ -37,9 +37,14 @@ rule turbulence_compare_realism:
     params:
         config=lambda w: as_json(**turbulence.realism(w.first, w.second)),
         checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
+    message:
+        "turbulence: comparing the images of {wildcards.first} and {wildcards.second}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --columns-first {input.first}"
-        " --columns-second {input.second} {params.checkpoint} --output {output.table} --figure {output.png}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
+        " --columns-first {input.first}"
+        " --columns-second {input.second} {params.checkpoint} --output {output.table}"
+        " --figure {output.png}"
         " > {log} 2>&1"
 
 
@@ -70,6 +75,10 @@ rule turbulence_draw_panel:
         config=lambda w: as_json(
             **pick(turbulence.pair(w.first, w.second), "first", "second", "panel", "seed")
         ),
+    message:
+        "turbulence: drawing the panel of {wildcards.first} and {wildcards.second}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --output {output.png} --key {output.key}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
+        " --output {output.png} --key {output.key}"
         " > {log} 2>&1"

@@ -25,8 +25,12 @@ rule turbulence_compare_pairs:
         config=as_json(
             highlight=turbulence["comparison"]["highlight"], evaluate=turbulence["evaluate"]
         ),
+    message:
+        "turbulence: comparing networks with baselines on set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --patches {input.patches} --predictions {input.predictions}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
+        " --predictions {input.predictions}"
         " --output {output} > {log} 2>&1"
 
 
@@ -54,8 +58,12 @@ rule turbulence_plot_scheme:
         mem_mb=growing(4000),
     params:
         config=lambda w: as_json(entry=turbulence.science(w.model)),
+    message:
+        "turbulence: drawing the layers of {wildcards.model}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --checkpoint {input.checkpoint} --patches {input.patches}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --checkpoint {input.checkpoint}"
+        " --patches {input.patches}"
         " --description {output.description} --output {output.png} > {log} 2>&1"
 
 
@@ -89,9 +97,14 @@ rule turbulence_plot_scores:
         config=lambda w: as_json(
             highlight=turbulence.highlight(turbulence.learning(w.set, "class"))
         ),
+    message:
+        "turbulence: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --figure {wildcards.figure} --config {params.config:q} --curves {input.curves}"
-        " --metrics {input.metrics} --published {input.published} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
+        " --curves {input.curves}"
+        " --metrics {input.metrics} --published {input.published}"
+        " --output {output.png} > {log} 2>&1"
 
 
 rule turbulence_plot_index:
@@ -123,9 +136,14 @@ rule turbulence_plot_index:
         config=lambda w: as_json(
             highlight=turbulence.highlight(turbulence.learning(w.set, "index"))
         ),
+    message:
+        "turbulence: plotting predicted indices of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --curves {input.curves} --metrics {input.metrics}"
-        " --predictions {input.predictions} --published {input.published} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
+        " --metrics {input.metrics}"
+        " --predictions {input.predictions} --published {input.published}"
+        " --output {output.png} > {log} 2>&1"
 
 
 rule turbulence_plot_continuum:
@@ -148,8 +166,10 @@ rule turbulence_plot_continuum:
     resources:
         runtime=growing(15),
         mem_mb=growing(4000),
+    message:
+        "turbulence: plotting class against index of set {wildcards.set}"
     shell:
-        "{PYTHON} {input.code[0]} --curves {input.curves} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} " "{input.code[0]} --curves {input.curves} --output {output.png} > {log} 2>&1"
 
 
 rule turbulence_tabulate_sweep:
@@ -178,8 +198,12 @@ rule turbulence_tabulate_sweep:
             models=turbulence.sweep,
             chosen_by=turbulence["comparison"]["chosen_by"],
         ),
+    message:
+        "turbulence: tabulating the hyper-parameters"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --metrics {input.metrics} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
+        " --output {output} > {log} 2>&1"
 
 
 rule turbulence_plot_training_size:
@@ -210,6 +234,10 @@ rule turbulence_plot_training_size:
         config=as_json(
             groups={model: turbulence.entry(model)["module"] for model in turbulence.sizes}
         ),
+    message:
+        "turbulence: plotting scores against training size"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --metrics {input.metrics} --patches {input.patches}"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
+        " --patches {input.patches}"
         " --output {output.png} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule turbulence:
             turbulence.figures(name, turbulence.classified)
             for name in ("roc", "confusion", "reliability")
         ],
-        turbulence.figures("index", [s for s in turbulence.sets if turbulence.learning(s, "index")]),
+        turbulence.figures("index", turbulence.regressed),
         turbulence.figures("continuum", turbulence.continua),
         [turbulence.path("transfer.csv")] * bool(turbulence.transfers),
         turbulence.figures("transfer", ["matrix"] * bool(turbulence.transfers)),

@@ -21,10 +21,15 @@ rule turbulence_test_transfer:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(entry=turbulence.science(w.model), evaluate=turbulence["evaluate"]),
+    message:
+        "turbulence: testing {wildcards.model} on set {wildcards.set}, seed {wildcards.seed}"
     shell:
-        "{PYTHON} {input.code[0]} --model {wildcards.model} --seed {wildcards.seed} --config {params.config:q}"
+        f"{PYTHON} "
+        "{input.code[0]} --model {wildcards.model} --seed {wildcards.seed}"
+        " --config {params.config:q}"
         " --patches {input.patches} --trained-on {input.trained_on} --checkpoint {input.checkpoint}"
-        " --predictions {output.predictions} --metrics {output.metrics} --curves {output.curves} > {log} 2>&1"
+        " --predictions {output.predictions} --metrics {output.metrics}"
+        " --curves {output.curves} > {log} 2>&1"
 
 
 rule turbulence_tabulate_transfer:
@@ -50,8 +55,12 @@ rule turbulence_tabulate_transfer:
         config=as_json(
             trained_on={model: turbulence.entry(model)["set"] for model in turbulence.transfers}
         ),
+    message:
+        "turbulence: tabulating the transfer"
     shell:
-        "{PYTHON} {input.code[0]} --config {params.config:q} --metrics {input.metrics} --output {output} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
+        " --output {output} > {log} 2>&1"
 
 
 rule turbulence_plot_transfer:
@@ -78,6 +87,10 @@ rule turbulence_plot_transfer:
         mem_mb=growing(2000),
     params:
         config=as_json(ladders=turbulence.ladders),
+    message:
+        "turbulence: plotting the transfer, {wildcards.figure}"
     shell:
-        "{PYTHON} {input.code[0]} --figure {wildcards.figure} --config {params.config:q} --table {input.table}"
+        f"{PYTHON} "
+        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
+        " --table {input.table}"
         " --output {output.png} > {log} 2>&1"
