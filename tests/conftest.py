@@ -87,6 +87,16 @@ def snakemake(
     )
 
 
+def plan(study: str, size: str = "demo", run: str = "demo", **settings):
+    """The study of a run of its own with a user's settings, without Snakemake."""
+    from dag.config import complete_run
+    from dag.study import make
+
+    config = {"studies": [study], "size": size, "run": run, study: settings}
+    complete_run(config)
+    return make(study, config)
+
+
 TEST_RUN = ("--profile", "profiles/local", "--cores", "2", "--config", "size=test", "run=test")
 
 

@@ -1,6 +1,5 @@
 """The workflow as a graph: what a dry run of each config, size and profile plans, and how fast."""
 
-import json
 import re
 import subprocess
 import sys
@@ -82,38 +81,12 @@ def test_rulegraph_names_the_path_from_raw_maps_to_figures(demo):
         assert rule in done.stdout
 
 
-def test_overlay_replaces_lists_and_merges_tables(demo, tmp_path):
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(
-        yaml.safe_dump(
-            {
-                "co": {
-                    "run_models": ["res_unet"],
-                    "seeds": [3, 4],
-                    "models": {"res_unet": {"epochs": 7}},
-                }
-            }
-        )
-    )
-    output = dry_run(demo, "co", "--configfile", str(mine), "-p")
-    assert counts(output)["train_model"] == 2
-    section = json.loads(
-        re.search(r"train_model.py --study co --model res_unet .*?--config '(.*?)'", output)[1]
-    )
-    assert section["epochs"] == 7 and section["set"] == "co10"
-
-
 def test_second_co_map_is_compared_where_the_user_has_one(demo, tmp_path):
     (tmp_path / "type1.fits").write_text("")
     mine = tmp_path / "mine.yaml"
     second = {"path": str(tmp_path / "type1.fits"), "kind": "type1"}
     mine.write_text(yaml.safe_dump({"co": {"second_map": second}}))
     assert counts(dry_run(demo, "--configfile", str(mine)))["co_compare_second_map"] == 1
-    mine.write_text(
-        yaml.safe_dump({"co": {"second_map": second | {"line": "21"}}})
-    )  # the demo's only set is 1-0
-    assert "co_compare_second_map" not in dry_run(demo, "--configfile", str(mine))
-    assert "co_compare_second_map" not in dry_run(demo)
 
 
 def test_figures_of_scores_are_drawn_set_by_set(demo, tmp_path):
@@ -211,16 +184,19 @@ properties:
         mem_mb: {default: 100}
       additionalProperties: {}
 """,
-        "workflow/rules/toy.smk": '''
+        "workflow/rules/toy/study.smk": '''
+toy = studies["toy"]
+
+
 rule toy:
     """Everything of the toy study."""
     input:
-        R.format(study="toy") + "/comparison.csv",
+        toy.path("comparison.csv"),
 
 
 rule toy_make_patches:
     output:
-        R.format(study="toy") + "/sets/{set}/patches.nc",
+        toy.patches("{set}"),
     shell:
         "echo > {output}"
 ''',

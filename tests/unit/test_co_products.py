@@ -7,10 +7,8 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-import yaml
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from conftest import REPOSITORY, snakemake
 from test_co_sphere import smooth_sky
 
 import co_plot_product
@@ -541,31 +539,3 @@ def test_returned_beam_is_the_quadrature_sum_of_beam_and_further_smoothing():
     wider = hp.smoothing(original, fwhm=np.radians(1), iter=1)
     found = power.returned_beam(wider, original, np.ones_like(original), 120.0)
     assert found == pytest.approx(np.hypot(120, 60), rel=0.005)
-
-
-# --- the workflow
-# --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("overlay", "message"),
-    [
-        (
-            {"products": {"x": {"lines": {"10": "resunet"}}}},
-            "co.products.x.lines.10: unknown model 'resunet'; did you",
-        ),
-        (
-            {"products": {"x": {"lines": {"21": "res_unet"}}}},
-            "model 'res_unet' learns line 10 from set 'co10'",
-        ),
-        (
-            {"run_products": ["sky"], "products": {"skye": {"lines": {"10": "res_unet"}}}},
-            "did you mean 'skye'?",
-        ),
-    ],
-)
-def test_product_of_an_unknown_model_or_line_is_refused_at_parse_time(tmp_path, overlay, message):
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(yaml.safe_dump({"co": overlay}))
-    done = snakemake(REPOSITORY, "-n", "--configfile", str(mine))
-    assert done.returncode != 0 and message in done.stdout, done.stdout[-2000:]

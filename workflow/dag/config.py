@@ -127,7 +127,7 @@ def complete(value, schema: Mapping, key: str, root: Mapping, stated: bool = Tru
     """
     schema = definition(schema, value, key, root)
     if not isinstance(value, dict) or "object" not in schema.get("type", ()):
-        if stated:
+        if stated and schema:
             check(value, schema, key)
         return value
     known, extra = schema.get("properties", {}), schema.get("additionalProperties", {})
@@ -158,7 +158,7 @@ def check(value, schema: Mapping, key: str) -> None:
         about = f"{error.message} ({schema.get('description', 'see docs/config/')})"
         if error.validator == "type" and (text := FLOAT.fullmatch(str(error.instance))):
             mantissa, point, sign, exponent = text.groups(default="")
-            number = f"{mantissa}{point.ljust(2, '0') or '.0'}e{sign or '+'}{exponent}"
+            number = f"{mantissa}{point if len(point) > 1 else '.0'}e{sign or '+'}{exponent}"
             about += f"; YAML reads {error.instance} as text: write {number}"
         refuse(where, about)
 

@@ -1,5 +1,6 @@
 # The studies of this run, and what their rule files share. The logic is plain Python in workflow/dag.
 # No scientific library: each Slurm job parses this again.
+import os
 import shlex
 import sys
 from pathlib import Path

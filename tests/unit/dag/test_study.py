@@ -1,0 +1,120 @@
+"""A study: names of its files, its models and sets. By a dict, as no schema is needed."""
+
+import json
+
+import pytest
+from dag.resources import gres, growing, require_account, require_container
+from dag.study import Files, Study, as_json, make, pick
+from snakemake.exceptions import WorkflowError
+
+RUN = {"paths": {"results": "out", "resources": "in"}, "run": "mine"}
+
+
+def network(**keys) -> dict:
+    return {"kind": "network", "module": "net", "set": "one", "gpus": 1, "width": 8} | keys
+
+
+@pytest.fixture
+def study():
+    models = {
+        "a": network(),
+        "b": network(seeds=[7], start="a", set="two"),
+        "c": network(seeds=[5, 7], start="b"),
+        "flat": {"kind": "baseline", "module": "flat", "set": "one"},
+        "unused": network(set="three"),
+    }
+    settings = {"models": models, "run_models": ["flat", "c", "b", "a"], "seeds": [1, 2]}
+    return Study("toy", settings | {"sets": {"one": {"x": 1, "y": 2}}}, RUN)
+
+
+def test_files_of_a_study_lie_below_its_run(study):
+    assert study.path("maps.nc") == "out/mine/toy/maps.nc"
+    assert study.patches("one") == "out/mine/toy/sets/one/patches.nc"
+    assert study.checkpoint("a", 1) == "out/mine/toy/models/a/seed1/best.ckpt"
+    assert study.test("a", 1, "metrics.json") == "out/mine/toy/test/a/seed1/metrics.json"
+    assert study.figures("roc", ["one"]) == ["out/mine/toy/figures/roc_one.png"]
+    assert study.resources == "in/raw/toy"
+
+
+def test_wildcards_stay_in_the_file_names_of_shared_rules():
+    shared = Files("out/mine/{study}")
+    assert shared.checkpoint("{model}", "{seed}").format(study="toy", model="a", seed=1) == (
+        "out/mine/toy/models/a/seed1/best.ckpt"
+    )
+    assert (
+        shared.log("fit", "{model}_seed{seed}")
+        == "out/mine/{study}/logs/fit/{model}_seed{seed}.log"
+    )
+    assert shared.benchmark("fit") == "out/mine/{study}/benchmarks/fit.tsv"
+
+
+def test_network_has_its_own_seeds_or_the_studys_and_a_baseline_one(study):
+    assert [study.seeds(model) for model in ("a", "b", "flat")] == [[1, 2], [7], [1]]
+    assert study.runs(["flat", "a"]) == [("flat", 1), ("a", 1), ("a", 2)]
+    assert study.runs(first=True) == [("flat", 1), ("c", 5), ("b", 7), ("a", 1)]
+
+
+def test_models_are_those_that_run_in_the_order_of_the_table(study):
+    assert study.models() == ["flat", "c", "b", "a"]
+    assert study.models("one") == ["flat", "c", "a"]
+    assert study.models("one", "network") == ["c", "a"]
+    assert study.models(kind="baseline") == ["flat"]
+    assert study.sets == ["one", "two"]
+
+
+def test_files_of_several_trainings_are_listed_model_by_model(study):
+    assert study.trainings("run.json", ["a"]) == [
+        f"out/mine/toy/models/a/seed{seed}/run.json" for seed in (1, 2)
+    ]
+    assert study.tests("curves.nc", ["a"], first=True) == ["out/mine/toy/test/a/seed1/curves.nc"]
+    assert study.checkpoints(["b"]) == ["out/mine/toy/models/b/seed7/best.ckpt"]
+    assert len(study.tests("curves.nc")) == 6
+
+
+def test_model_starts_from_the_same_seed_or_the_first_of_the_other(study):
+    assert study.start("a", 1) == []
+    assert study.start("c", 7) == study.start("c", 5) == [study.checkpoint("b", 7)]
+    assert study.start("b", 7) == [study.checkpoint("a", 1)]
+
+
+@pytest.mark.parametrize(
+    "key", ["seeds", "gpus", "threads", "runtime", "mem_mb", "readers", "label", "colour", "marker"]
+)
+def test_what_is_no_science_retrains_nothing(study, key):
+    before = study.science("a")
+    study["models"]["a"][key] = "another"
+    assert study.science("a") == before
+    study["models"]["a"]["width"] = 9
+    assert study.science("a") != before
+
+
+def test_parameters_are_json_in_one_order_and_of_the_named_keys_only(study):
+    text = as_json(b=1, a=pick(study["sets"]["one"], "y"))
+    assert text == '{"a": {"y": 2}, "b": 1}' and json.loads(text)["a"] == {"y": 2}
+
+
+def test_study_without_a_plan_of_its_own_is_served_by_the_base_class(study):
+    run = RUN | {"toy": study.settings, "studies": ["toy"]}
+    assert type(make("toy", run)) is Study
+    assert study.training_set("b") == [study.patches("two")]
+
+
+def test_resource_doubles_with_each_attempt_from_a_number_or_a_function_of_the_wildcards():
+    assert [growing(60)(None, attempt) for attempt in (1, 2, 3)] == [60, 120, 240]
+    assert growing(lambda w: w["size"] + 1)({"size": 4}, attempt=2) == 10
+    assert [gres(gpus) for gpus in (0, 1, 4)] == ["", "gpu:1", "gpu:4"]
+
+
+@pytest.mark.parametrize("account", ["", "$SKYLOOM_ACCOUNT"])
+def test_account_that_is_not_set_is_refused_before_anything_is_submitted(monkeypatch, account):
+    monkeypatch.delenv("SKYLOOM_ACCOUNT", raising=False)
+    with pytest.raises(WorkflowError, match="export SKYLOOM_ACCOUNT="):
+        require_account(account)
+    monkeypatch.setenv("SKYLOOM_ACCOUNT", "toy_0")
+    require_account("$SKYLOOM_ACCOUNT")
+
+
+def test_container_that_is_asked_for_but_not_named_is_refused():
+    with pytest.raises(WorkflowError, match="config: container: not set, but --sdm apptainer is"):
+        require_container(None)
+    require_container("skyloom.sif")
