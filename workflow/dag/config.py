@@ -3,7 +3,7 @@
 Two words of the schemas are our own. `include: <group>` (or a list) adds the properties of a group
 to those stated beside it, which are laid over them; groups stand in `groups:` of the study's schema
 and of training.schema.yaml. `$ref: "#/$defs/<module>"` is the definition that the value's key
-`module` names.
+`module` names, a key that each definition has.
 """
 
 import copy
@@ -21,6 +21,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 BASE = Path(__file__).resolve().parents[2]
+SCHEMAS = BASE / "workflow" / "schemas"
 NAME = "[a-z0-9_]+"  # of a set or a model
 FLOAT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
 
@@ -91,12 +92,20 @@ def overlay(under: Mapping, over: Mapping) -> dict:
 
 
 @functools.cache
+def read_groups() -> dict:
+    """The groups of keys that studies share."""
+    groups = read_yaml(SCHEMAS / "training.schema.yaml")["groups"]
+    return {name: included(group, groups) for name, group in groups.items()}
+
+
+@functools.cache
 def read_schema(name: str) -> dict:
     """A schema with its groups included."""
-    schemas = BASE / "workflow" / "schemas"
-    schema = read_yaml(schemas / f"{name}.schema.yaml")
-    groups = read_yaml(schemas / "training.schema.yaml")["groups"] | schema.pop("groups", {})
-    return included(schema, groups)
+    schema = read_yaml(SCHEMAS / f"{name}.schema.yaml")
+    schema = included(schema, read_groups() | schema.pop("groups", {}))
+    for module, definition in schema.get("$defs", {}).items():
+        definition["properties"]["module"] = {"const": module, "description": "Module."}
+    return schema
 
 
 def included(node, groups: Mapping):
