@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from skyloom import cli
-from skyloom.co import anchors, read
+from skyloom.co import read
+from skyloom.co.evaluate import anchors
 
 
 def main() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from skyloom import cli, metrics
+from skyloom import cli
 from skyloom.co.evaluate import second_map
 from skyloom.fits import HealpixTable
-from skyloom.patchset import PatchSet, flag_names
+from skyloom.patchset import PatchSet
+from skyloom.predictions import rows_of
+from skyloom.scores.records import write_csv
 
 
 def main() -> None:
@@ -44,9 +46,7 @@ def main() -> None:
         "co_to_cmb": args.config["co_to_cmb"],
     }
     table, beam = second_map.read(settings, trusted)
-    with xr.open_dataset(args.patches, decode_cf=False) as patches:
-        test = next(value for value, name in flag_names(patches["split"]).items() if name == "test")
-        tiles = patches.isel(example=np.flatnonzero(patches["split"].values == test)).load()
+    tiles = rows_of(args.patches, "test")
     predictions = []
     for path in args.predictions:
         with xr.open_dataset(path) as file:
@@ -57,14 +57,10 @@ def main() -> None:
                 )
             predictions.append(file[["prediction"]].load())
     rows = second_map.compare(tiles, predictions, table, beam, args.config["evaluate"])
-    comment = (
-        f"second map: {args.config['second_map']['kind']}, {args.second_map.name}, column "
-        f"{table.columns[0]},"
-        f" beam {beam:g} arcmin; a correlation that falls against it was leakage of dust, or "
-        "noise not shared"
-    )
+    rows["second_map"] = f"{args.config['second_map']['kind']}: {args.second_map.name}"
+    rows["second_column"] = table.columns[0]
     with cli.atomic(args.output) as part:
-        metrics.write_csv(rows, part, comment)
+        write_csv(rows, part)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from skyloom import checkpoint, cli, metrics, plotting
+from skyloom import checkpoint, cli, plotting
+from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence import realism
 from skyloom.turbulence.data import examples
-from skyloom.turbulence.evaluate import ranking
 from skyloom.turbulence.realism import figure, two_sample
 from skyloom.turbulence.statistics import power_spectrum
 
@@ -71,7 +71,8 @@ def main() -> None:
     words = in_words(table, names)
     print(words)
     with cli.atomic(args.output) as part:
-        metrics.write_csv(table, part, words)
+        text = table.to_csv(index=False, float_format="%.6g")
+        part.write_text(f"# {' '.join(words.split())}\n{text}")
 
     random = np.random.default_rng(args.config["seed"])
     images = [data["image"].values for data in sets]
@@ -142,7 +143,7 @@ def anomalies(args, sets: list[xr.Dataset], block: tuple) -> tuple[list[dict], l
     rows = []
     for name in ("error", "anomaly"):
         score = np.concatenate([part[name][:, 0] for part in seen])
-        value, lo, hi = metrics.bracket(ranking.auc(score, second, drawn), fewest)
+        value, lo, hi = bootstrap.bracket(ranking.auc(score, second, drawn), fewest)
         row = {
             "quantity": f"{name}_auc",
             "features": "autoencoder",

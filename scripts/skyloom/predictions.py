@@ -1,15 +1,12 @@
-"""The rows of a patch set that a model is tested on, its predictions of them, and the files of what
-they scored.
-"""
+"""The rows of a patch set that a model is tested on, and its predictions of them."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from skyloom import cli, metrics
+from skyloom import cli
 from skyloom.patchset import flag_names
 
 
@@ -66,27 +63,3 @@ def _variable(name: str, values: np.ndarray, target: xr.DataArray, classes: list
         expected += f", or an axis of {len(classes)} classes behind the first" if classes else ""
         raise cli.BadInput(f"model: {name} has the shape {values.shape}, {expected}")
     return target.dims, values.reshape(target.shape), units
-
-
-def write(
-    paths: Namespace,
-    about: dict,
-    predictions: xr.Dataset,
-    curves: xr.Dataset,
-    records: list[dict],
-    validation: Sequence[dict] = (),
-) -> None:
-    """Write `paths.predictions`, `paths.curves` and `paths.metrics`, each with what is known of the
-    model, `about`.
-    """
-    data_kind, n_test = about["data_kind"], predictions.sizes["example"]
-    for found, path in ((predictions, paths.predictions), (curves, paths.curves)):
-        found.attrs |= about
-        with cli.atomic(path) as part:
-            found.to_netcdf(part)
-    known = {key: value for key, value in about.items() if key != "data_kind"} | {
-        "data": data_kind,
-        "n_test": n_test,
-    }
-    with cli.atomic(paths.metrics) as part:
-        metrics.write_json(known | {"metrics": records, "validation": validation}, part)

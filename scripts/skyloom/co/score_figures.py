@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.figures import require
-from skyloom.forecasts import NOMINAL
-from skyloom.metrics import names_beside
+from skyloom.scores.comparison import published_models
+from skyloom.scores.forecasts import NOMINAL
 
 SHOWN = 8  # models in colour where the config does not say which
 REAL = {"color": "black", "linewidth": 2.2}
@@ -194,7 +194,7 @@ def _published_points(ax, published: dict | None, styles: dict, line: str) -> No
     """
     markers = iter("sDv^")
     for curve in published["rho_l"] if published else ():
-        names = names_beside(curve)
+        names = published_models(curve)
         if curve["with"] != line or "hi" in names:  # HI's is zero at all l
             continue
         look = {
@@ -292,7 +292,7 @@ def _published_point(ax, published: list[dict], styles: dict, line: str) -> None
             for entry in mine
             if entry["metric"] == "cl_ratio_beam" and entry["beside"] == x["beside"]
         ):
-            names = names_beside(x)
+            names = published_models(x)
             look = {"marker": "D", "linestyle": "none", "markerfacecolor": "none", "markersize": 7}
             look["label"] = f"{names[0].replace('_', ' ')}, published ({x['measured_on']})"
             ax.plot(x["value"], y["value"], color=_colour_beside(names, styles), **look)

@@ -46,9 +46,9 @@ from sklearn.svm import SVC, SVR
 from torch import Tensor
 
 from skyloom.cli import BadInput
-from skyloom.forecasts import NOMINAL
+from skyloom.scores.forecasts import NOMINAL
+from skyloom.scores.thresholds import best_threshold
 from skyloom.turbulence import statistics
-from skyloom.turbulence.calibration import best_threshold
 
 CHUNK = 256  # images whose statistics are computed at once
 TRUSTED = ["sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"]

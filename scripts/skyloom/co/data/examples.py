@@ -20,6 +20,10 @@ from skyloom.patchset import SPLITS, PatchSet
 
 INPUTS = ("dust", "hi")
 NORMALISATION = ("asinh_scale", "asinh_mean", "asinh_std")
+# the coordinate that names where an example comes from
+SOURCE = "tile"
+# attributes of a set that keep their training value where a model is tested on another set
+TRAINED_ATTRIBUTES = ()
 CHUNK = 64  # tiles read at a time
 EXCESS_PIXELS = 400_000  # training pixels to which the physical baseline is fitted
 MIN_WEIGHT = 0.5  # a pixel interpolated mostly from masked sky is not used
@@ -158,7 +162,7 @@ class Examples:
     meta: dict
 
 
-def load(paths: list[Path], entry: dict) -> Examples:
+def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     """Open a patch set for training, with the denoised target where a second file is given.
 
     paths : `patches.nc`, and optionally `denoised.nc`, whose `target`, and `error` where it has
@@ -170,10 +174,19 @@ def load(paths: list[Path], entry: dict) -> Examples:
         constants of the
         physical baseline (`skyloom.co.physics.excess_co`), fitted to train, stand in
             `meta["excess"]`.
-    Raises BadInput where a constant is missing, a split is empty, or the two files do not match.
+    meta : of a model trained on another set, whose normalisation is used instead of the set's own.
+    Raises BadInput where a constant is missing, a split is empty, the two files do not match, or
+    the tiles are not those of the `meta`.
     """
     patches = PatchSet(paths[0])
-    meta = _meta(patches)
+    trained, meta = meta, _meta(patches)
+    for name in ("pixels", "pixel_arcmin", "beam_arcmin") if trained else ():
+        if meta[name] != trained[name]:
+            raise BadInput(
+                f"{patches.path}: {name} is {meta[name]}; expected {trained[name]}, as the model "
+                "was trained on"
+            )
+    meta = trained or meta
     raw = {name: patches.array(name) for name in ("target", "error")}
     train = raw | (_denoised(PatchSet(paths[1]), patches) if len(paths) > 1 else {})
     rows = {name: np.flatnonzero(patches.coords["split"] == code) for name, code in SPLITS.items()}
@@ -197,7 +210,7 @@ def load(paths: list[Path], entry: dict) -> Examples:
         for name in SPLITS
     }
     loaded = Examples(**splits, meta=meta)
-    if entry.get("base") == "excess":
+    if entry.get("base") == "excess" and not trained:
         meta["excess"] = _excess(loaded)
     return loaded
 

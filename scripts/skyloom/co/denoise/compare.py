@@ -13,7 +13,6 @@ import pandas as pd
 import xarray as xr
 from astropy.stats import gaussian_fwhm_to_sigma, gaussian_sigma_to_fwhm
 
-from skyloom import metrics
 from skyloom.co.data.patches import cut_planes
 from skyloom.co.data.tiles import tile_centres, tile_vectors
 from skyloom.co.denoise.choose import (
@@ -29,6 +28,7 @@ from skyloom.co.denoise.patch import nlm_patch
 from skyloom.co.denoise.sphere import average, disc_radius, features
 from skyloom.co.evaluate import spectra
 from skyloom.co.simulate.fields import gaussian_field, noise_field, smooth
+from skyloom.scores import bootstrap
 
 NOISE = 0.45  # K km/s, Planck 2013 XIII, CO 1-0 of Type 2
 BEAM_ARCMIN = 15.0
@@ -81,7 +81,7 @@ def compare(settings: dict, denoisers: dict) -> tuple[pd.DataFrame, xr.Dataset]:
     cut = Cutter(tiles, TILE_DEG * scale, settings["pixels"])
     true = cut(truth)
     judged = {"": np.ones(true.shape, bool), "_bright": true > BRIGHT * NOISE}
-    counts = metrics.multiplicities(np.arange(len(tiles)), DRAWS, settings["seed"])
+    counts = bootstrap.multiplicities(np.arange(len(tiles)), DRAWS, settings["seed"])
     rows, curves = [], {}
     for noise, fwhm in NOISES.items():
         own, null = (
@@ -119,10 +119,10 @@ def compare(settings: dict, denoisers: dict) -> tuple[pd.DataFrame, xr.Dataset]:
 
 
 def _with_ends(name: str, draws: np.ndarray) -> dict:
-    """Value and 68 % interval of a statistic of `metrics.multiplicities` of tiles, which
+    """Value and 68 % interval of a statistic of `bootstrap.multiplicities` of tiles, which
     lie apart.
     """
-    return dict(zip((name, f"{name}_lo", f"{name}_hi"), metrics.summary(draws), strict=True))
+    return dict(zip((name, f"{name}_lo", f"{name}_hi"), bootstrap.summary(draws), strict=True))
 
 
 def denoised(
@@ -229,7 +229,7 @@ def transfer_of(
     """C_l(patches, true) / C_l(true), tiles pooled, in bands of l as at the reference NSIDE: l,
     (draw, l).
 
-    counts : `metrics.multiplicities` of the tiles
+    counts : `bootstrap.multiplicities` of the tiles
     """
     n, (first, width, count) = true.shape[-1], BANDS
     taper = spectra.window(n, size_deg, size_deg * TAPER)

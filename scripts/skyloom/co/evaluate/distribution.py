@@ -9,8 +9,9 @@ bootstrap, not those of the textbook test.
 import numpy as np
 import xarray as xr
 
-from skyloom import metrics
 from skyloom.co.evaluate.pixels import histogram
+from skyloom.scores import bootstrap
+from skyloom.scores.records import record
 
 FIELDS = ("target", "prediction", "sample")
 
@@ -36,7 +37,7 @@ def tables(
 
 
 def records(
-    tiles: dict, counts: np.ndarray, edges: np.ndarray, about: dict
+    tiles: dict, counts: np.ndarray, edges: np.ndarray, context: dict
 ) -> tuple[list[dict], xr.Dataset]:
     """`wasserstein` [K km/s], the area between the two cumulative distributions, and `ks`, their
     largest difference.
@@ -46,19 +47,16 @@ def records(
         if f"pdf_{name}" in tiles:
             drawn = counts @ tiles[f"pdf_{name}"]
             shares[name] = drawn / drawn.sum(1, keepdims=True)
-    found = []
+    entries = []
     for name, of in (("prediction", "model"), ("sample", "sample")):
         if name in shares:
-            apart = np.abs((shares[name] - shares["target"]).cumsum(1))[
-                :, :-1
-            ]  # at the inner edges
+            # at the inner edges
+            apart = np.abs((shares[name] - shares["target"]).cumsum(1))[:, :-1]
             area = np.trapezoid(apart, edges[1:-1], axis=1)
-            found.append(
-                metrics.record("wasserstein", area, "lower", unit="K km/s", of=of, **about)
-            )
-            found.append(metrics.record("ks", apart.max(1), "lower", of=of, **about))
+            entries.append(record("wasserstein", area, "lower", unit="K km/s", of=of, **context))
+            entries.append(record("ks", apart.max(1), "lower", of=of, **context))
     density = [
-        np.array(metrics.bracket(share / np.diff(edges), about["blocks"]))
+        np.array(bootstrap.bracket(share / np.diff(edges), context["blocks"]))
         for share in shares.values()
     ]
     value, lo, hi = np.moveaxis(density, 1, 0)
@@ -74,4 +72,4 @@ def records(
         },
         {"field": list(shares), "w": ("w", (edges[1:] + edges[:-1]) / 2, {"units": "K km/s"})},
     )
-    return found, curve
+    return entries, curve

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from skyloom import metrics
 from skyloom.co.evaluate import minkowski
+from skyloom.scores import bootstrap
+from skyloom.scores.records import OUTPUTS, record
 
 FIELDS = ("target", "prediction", "dust", "sample")
 OVERLAPS = {"model": "prediction", "dust": "dust", "sample": "sample"}
@@ -35,7 +36,7 @@ def tables(
     }
 
 
-def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, about: dict):
+def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, context: dict):
     """mf_overlap, its three parts, mf_overlap_normalised; curves `v0 v1 v2 (field, threshold)` with
     `_sigma`.
     """
@@ -43,7 +44,7 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
     def bands(name: str, multiplicity: np.ndarray):
         values = tiles[f"mf_{name}"]
         return minkowski.bands(
-            metrics.mean(values, multiplicity), metrics.mean(values**2, multiplicity)
+            bootstrap.mean(values, multiplicity), bootstrap.mean(values**2, multiplicity)
         )
 
     real = bands("target", counts)
@@ -52,18 +53,18 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
         for of, name in OVERLAPS.items()
         if f"mf_{name}" in tiles
     }
-    labels, block = np.unique(about["blocks"], return_inverse=True)
+    labels, block = np.unique(context["blocks"], return_inverse=True)
     if len(labels) > 1:
         scores["ceiling"] = _ceiling(
             lambda drawn: bands("target", drawn), counts, block, thresholds, seed
         )
-    found = []
+    entries = []
     for of, score in scores.items():  # (1 + draws, 3)
         parts = {"mf_overlap": score.mean(1)} | {f"mf_overlap_v{k}": score[:, k] for k in range(3)}
-        if of in ("model", "sample"):
+        if of in OUTPUTS:
             parts["mf_overlap_normalised"] = _normalised(score.mean(1), scores)
-        found += [
-            metrics.record(name, values, "higher", of=of, **about) for name, values in parts.items()
+        entries += [
+            record(name, values, "higher", of=of, **context) for name, values in parts.items()
         ]
     fields = [name for name in FIELDS if f"mf_{name}" in tiles]
     curve = xr.Dataset(coords={"field": fields, "threshold": thresholds})
@@ -71,7 +72,7 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
     for end, values in (("", (upper + lower) / 2), ("_sigma", (upper - lower) / 2)):
         for k, unit in enumerate(UNITS):
             curve[f"v{k}{end}"] = (("field", "threshold"), values[:, k], {"units": unit})
-    return found, curve
+    return entries, curve
 
 
 def _ceiling(
@@ -89,10 +90,10 @@ def _ceiling(
         side = rng.permuted(np.tile(labels % 2, (halves * len(multiplicity), 1)), axis=1)[:, block]
         drawn = np.repeat(multiplicity, halves, axis=0)
         with np.errstate(invalid="ignore"):  # a draw can lie on one side: NaN
-            found = minkowski.overlap(bands(drawn * side), bands(drawn * (1 - side)), thresholds)
-        found = found.reshape(len(multiplicity), halves, 3)
-        known = np.isfinite(found)
-        return np.where(known, found, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+            halved = minkowski.overlap(bands(drawn * side), bands(drawn * (1 - side)), thresholds)
+        halved = halved.reshape(len(multiplicity), halves, 3)
+        finite = np.isfinite(halved)
+        return np.where(finite, halved, 0).sum(1) / np.where(finite.any(1), finite.sum(1), np.nan)
 
     return np.vstack([mean_overlap(counts[:1], HALVES), mean_overlap(counts[1:], DRAWN_HALVES)])
 
@@ -111,7 +112,7 @@ def _normalised(value: np.ndarray, scores: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _centred(score: np.ndarray) -> np.ndarray:
-    """The draws moved onto the sample, as `metrics.summary` does: with fewer different tiles all
+    """The draws moved onto the sample, as `bootstrap.summary` does: with fewer different tiles all
     overlaps are lower.
     """
     drawn = score[1:][np.isfinite(score[1:])]

@@ -6,9 +6,11 @@ subset is one product of matrices. Ranks are those of the subset's own pixels; t
 """
 
 import numpy as np
+import xarray as xr
 from skimage.metrics import structural_similarity
 
-from skyloom import metrics
+from skyloom.scores import bootstrap
+from skyloom.scores.records import record
 
 SIGMAS = 3  # CO counts as detected above this many sigma of the map's error
 MOMENTS = ("w", "p", "t", "pp", "tt", "pt", "chi2", "ad", "ee", "tp", "fp", "fn")
@@ -53,7 +55,7 @@ def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
     """The sums MOMENTS of each tile, (n, len(MOMENTS)); maps and weight as in `tables`."""
     prediction, target, error = _filled(maps, weight > 0)
     difference = prediction - target
-    there, found = target > SIGMAS * error, prediction > SIGMAS * error
+    there, detected = target > SIGMAS * error, prediction > SIGMAS * error
     terms = (
         np.ones_like(target),
         prediction,
@@ -66,11 +68,29 @@ def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
         (difference / error) ** 2,
         np.abs(difference),
         error**2,
-        there & found,
-        ~there & found,
-        there & ~found,
+        there & detected,
+        ~there & detected,
+        there & ~detected,
     )
     return np.stack([(weight * term).sum((1, 2)) for term in terms], axis=1)
+
+
+def examples(moments: np.ndarray) -> xr.Dataset:
+    """Scores of single tiles from their `moments`: `rms`, of the residual, `rms_over_noise`,
+    `mean_co`, observed, `mean_predicted`, and `squared_error_share`, of all test tiles together.
+    """
+    s = dict(zip(MOMENTS, moments.T, strict=True))
+    squares = np.maximum(s["pp"] - 2 * s["pt"] + s["tt"], 0)
+    unit = {"units": "K km/s"}
+    return xr.Dataset(
+        {
+            "rms": ("example", np.sqrt(squares / s["w"]), unit),
+            "rms_over_noise": ("example", np.sqrt(s["chi2"] / s["w"])),
+            "mean_co": ("example", s["t"] / s["w"], unit),
+            "mean_predicted": ("example", s["p"] / s["w"], unit),
+            "squared_error_share": ("example", squares / max(squares.sum(), 1e-30)),
+        }
+    )
 
 
 def _filled(maps: dict[str, np.ndarray], valid: np.ndarray) -> list[np.ndarray]:
@@ -121,23 +141,23 @@ def _image_quality(
 
 
 def records(
-    tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, about: dict
+    tiles: dict[str, np.ndarray], ranks: np.ndarray, counts: np.ndarray, context: dict
 ) -> list[dict]:
     """Records of one subset; bias and mass_ratio of a sample too, since draws can depart from the
     mean as a whole.
 
-    about : `blocks`, `subset`; the rest as in `scores`.
+    context : `blocks`, `subset`; the rest as in `scores`.
     """
-    found = [("model", *score) for score in scores(tiles, ranks, counts)]
+    rows = [("model", *score) for score in scores(tiles, ranks, counts)]
     if "sampled" in tiles:
         total, target = (counts @ tiles["moments"][:, MOMENTS.index(name)] for name in ("w", "t"))
         sampled = counts @ tiles["sampled"]
-        found.append(("sample", "bias", (sampled - target) / total, "zero", "K km/s"))
+        rows.append(("sample", "bias", (sampled - target) / total, "zero", "K km/s"))
         with np.errstate(divide="ignore", invalid="ignore"):
-            found.append(("sample", "mass_ratio", sampled / target, "one", ""))
+            rows.append(("sample", "mass_ratio", sampled / target, "one", ""))
     return [
-        metrics.record(name, values, better, of=of, unit=unit, **about)
-        for of, name, values, better, unit in found
+        record(name, values, better, of=of, unit=unit, **context)
+        for of, name, values, better, unit in rows
     ]
 
 
@@ -146,8 +166,8 @@ def scores(
 ) -> list[tuple[str, np.ndarray, str, str]]:
     """(name, draws, better, unit) of each score of a subset.
 
-    tiles : rows of `tables`; ranks : `rank_moments`; counts : `metrics.multiplicities` (1 + draws,
-        n).
+    tiles : rows of `tables`; ranks : `rank_moments`; counts : `bootstrap.multiplicities`
+        (1 + draws, n).
     rmse_over_noise = sqrt(<((prediction - target) / error)^2>), 1 where only the target's noise is
     left, and its square chi2_reduced; mass_ratio = sum(W predicted) / sum(W observed); auc and f1
     of W > 3 sigma as seen by the map, by predicted W / error. mae is what crps becomes for a model
@@ -170,8 +190,8 @@ def scores(
             ("mass_ratio", s["p"] / s["t"], "one", ""),
             ("auc", _area_under_roc(counts, tiles["roc"]), "higher", ""),
             ("f1", 2 * s["tp"] / (2 * s["tp"] + s["fp"] + s["fn"]), "higher", ""),
-            ("ssim", metrics.mean(tiles["ssim"], counts), "higher", ""),
-            ("psnr", metrics.mean(tiles["psnr"], counts), "higher", "dB"),
+            ("ssim", bootstrap.mean(tiles["ssim"], counts), "higher", ""),
+            ("psnr", bootstrap.mean(tiles["psnr"], counts), "higher", "dB"),
         ]
 
 
@@ -197,7 +217,7 @@ def against_latitude(
         rows = bins == k
         if not rows.any():
             continue
-        counts = metrics.multiplicities(blocks[rows], settings["draws"], settings["seed"])
+        counts = bootstrap.multiplicities(blocks[rows], settings["draws"], settings["seed"])
         s = dict(zip(MOMENTS, (counts @ moments[rows]).T, strict=True))
         squares = np.maximum(s["pp"] - 2 * s["pt"] + s["tt"], 0)
         values = (
@@ -205,7 +225,7 @@ def against_latitude(
             *(np.sqrt(q / s["w"]) for q in (squares, s["ee"], s["tt"])),
         )
         for name, value in zip(names, values, strict=True):
-            out[name][:, k] = metrics.bracket(value, blocks[rows])
+            out[name][:, k] = bootstrap.bracket(value, blocks[rows])
     return out
 
 

@@ -15,13 +15,14 @@ import xarray as xr
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
 
-from skyloom import metrics
 from skyloom.cli import BadInput
 from skyloom.co.data.maps import smooth_sphere
 from skyloom.co.data.tiles import sample, tile_vectors
-from skyloom.co.evaluate import MEASURED, pixels, read_fields, spectra, structure
+from skyloom.co.evaluate import pixels, power, spectra
+from skyloom.co.evaluate.evaluate import MEASURED, read_fields
 from skyloom.co.evaluate.subsets import subsets, tile_snr
 from skyloom.fits import HealpixTable, check_ordering, read_healpix, require_unit
+from skyloom.scores import bootstrap
 
 UNIT = "K_RJ km/s"
 # Beams [arcmin FWHM] of CO 1-0 and 2-1: Planck 2013 XIII (types 1 and 3), Dame, Hartmann & Thaddeus
@@ -182,7 +183,7 @@ def _rows(
     tiles, places, shared = {}, {}, {}
     for which, maps in targets.items():
         maps = {name: maps[name] for name in (*MEASURED, "prediction")}
-        tiles[which] = pixels.tables(maps, weight) | structure.tables(
+        tiles[which] = pixels.tables(maps, weight) | power.tables(
             maps, weight, taper, matrix, tile_deg
         )
         pairs = [(name, "target") for name in CROSSED.values()]
@@ -195,28 +196,29 @@ def _rows(
     )
     rows = []
     for subset, chosen in subsets(patches, snr, settings).items():
-        counts = metrics.multiplicities(blocks[chosen], settings["draws"], settings["seed"])
+        counts = bootstrap.multiplicities(blocks[chosen], settings["draws"], settings["seed"])
         drawn = {}
         for which, maps in targets.items():
             part = {name: values[chosen] for name, values in tiles[which].items()}
             ranked = {name: values[chosen] for name, values in places[which].items()}
             ranks = pixels.rank_moments(ranked, maps["target"][chosen], weight[chosen])
-            found = {
+            scores = {
                 ("model", name): (draws, unit)
                 for name, draws, _, unit in pixels.scores(part, ranks, counts)
             }
             for of, key in (
                 (("model", "rho_prediction"), ("dust", "rho_dust")) if in_beam.any() else ()
             ):
-                found[of, "rho_l_beam"] = metrics.median(part[key], counts)[:, in_beam].mean(1), ""
+                rho = bootstrap.median(part[key], counts)[:, in_beam].mean(1)
+                scores[of, "rho_l_beam"] = rho, ""
             drawn[which] = {
-                key: draws for key, draws in found.items() if key[1] in (*SCORES, "rho_l_beam")
+                key: draws for key, draws in scores.items() if key[1] in (*SCORES, "rho_l_beam")
             }
             for of, field in CROSSED.items():
-                power, first = (
+                cross, first = (
                     counts @ shared[name][field, "target"][chosen] for name in (which, "first")
                 )
-                ratio = np.divide(power, first, out=np.full_like(power, np.nan), where=first != 0)
+                ratio = np.divide(cross, first, out=np.full_like(cross, np.nan), where=first != 0)
                 drawn[which] |= {
                     (of, f"cross_ratio_l{ell[k]:.0f}"): (ratio[:, k], "")
                     for k in np.flatnonzero(in_beam)
@@ -235,7 +237,7 @@ def _rows(
                 ("second", against),
                 ("difference", against - first),
             ):
-                ends = (float(value) for value in metrics.bracket(draws, blocks[chosen]))
+                ends = (float(value) for value in bootstrap.bracket(draws, blocks[chosen]))
                 row |= dict(zip((which, f"{which}_lo", f"{which}_hi"), ends, strict=True))
             rows.append(
                 row

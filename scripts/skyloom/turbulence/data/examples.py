@@ -15,6 +15,10 @@ from skyloom.cli import BadInput
 from skyloom.patchset import SPLITS, PatchSet
 
 VARIANTS = ("standardised", "raw")
+# the coordinate that names where an example comes from: one seed is one velocity field
+SOURCE = "seed"
+# attributes of a set that keep their training value where a model is tested on another set
+TRAINED_ATTRIBUTES = ("classes",)
 
 
 @dataclass(frozen=True)

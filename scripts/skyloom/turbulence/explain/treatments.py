@@ -16,9 +16,8 @@ import xarray as xr
 from scipy.special import logit
 
 from skyloom import checkpoint as checkpoints
-from skyloom import metrics
+from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence.data.images import standardised
-from skyloom.turbulence.evaluate import ranking
 from skyloom.turbulence.explain import waves
 
 BATCH = 256
@@ -106,7 +105,7 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
     `band_high`; `..._lowpass (cut)` with `cut` [cycles a box]; `..._control (control)`. Attribute
     `chance`, the share of the commoner class.
     """
-    counts = metrics.multiplicities(tested.simulation, settings["draws"], settings["seed"])
+    counts = bootstrap.multiplicities(tested.simulation, settings["draws"], settings["seed"])
     before = score(tested.images)
 
     def scored(kind: str, dim: str, many: list[np.ndarray]) -> dict:
@@ -114,17 +113,17 @@ def treated(score: Callable, tested: Tested, train: np.ndarray, settings: dict) 
         scores = [score(standardised(images) if tested.standardised else images) for images in many]
         rows = {
             "accuracy": [
-                metrics.mean(((s > 0) == tested.steep).astype(float), counts) for s in scores
+                bootstrap.mean(((s > 0) == tested.steep).astype(float), counts) for s in scores
             ],
             "auc": [auc(s, tested.steep, counts) for s in scores],
-            "change": [metrics.mean(np.abs(s - before), counts) for s in scores],
+            "change": [bootstrap.mean(np.abs(s - before), counts) for s in scores],
         }
         return {
             f"{name}_{kind}{end}": (dim, values)
             for name, row in rows.items()
             for end, values in zip(
                 ("", "_lo", "_hi"),
-                metrics.bracket(np.stack(row, -1), tested.simulation),
+                bootstrap.bracket(np.stack(row, -1), tested.simulation),
                 strict=True,
             )
         }

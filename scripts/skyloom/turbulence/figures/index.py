@@ -8,8 +8,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from skyloom import plotting
-from skyloom.forecasts import NOMINAL
-from skyloom.metrics import names_beside
+from skyloom.scores.comparison import published_models
+from skyloom.scores.forecasts import NOMINAL
 from skyloom.turbulence.figures.scores import Scores, said
 
 COLUMNS = 3
@@ -75,7 +75,7 @@ def index(scores: Scores, predictions: dict[str, xr.Dataset], published: list[di
                 xlim=ends, ylim=ends, aspect="equal", xlabel="true index", ylabel="predicted index"
             )
             for entry in published:
-                if entry["metric"] == "mse" and model in names_beside(entry):
+                if entry["metric"] == "mse" and model in published_models(entry):
                     text = f"published MSE {entry['value']:g}\n{entry['source']},\n"
                     text += f"measured on {entry['measured_on']}"
                     ax.text(

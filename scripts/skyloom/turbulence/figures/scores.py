@@ -15,8 +15,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from skyloom import metrics, plotting
+from skyloom import plotting
 from skyloom.cli import BadInput
+from skyloom.scores import records as score_records
 
 ALL = "all"  # the subset of all families together
 COLUMNS = 4
@@ -26,7 +27,7 @@ COLUMNS = 4
 class Scores:
     """What the models of one set scored on all of its test images, in the order of the table.
 
-    curves : model -> curves.nc of its seeds; records : `metrics.read` of the same; highlight : of
+    curves : model -> curves.nc of its seeds; records : `records.read` of the same; highlight : of
         these models.
     """
 
@@ -99,7 +100,7 @@ def read(
             f"--curves: models of the sets {', '.join(sorted(sets))}; expected one set, whose "
             "images they share"
         )
-    table = metrics.read(records)
+    table = score_records.read(records)
     table = table[(table.subset == ALL) & table.model.isin(found)]
     if lost := found.keys() - set(table.model):
         raise BadInput(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from skyloom.forecasts import NOMINAL
-from skyloom.turbulence.calibration import best_threshold
+from skyloom.scores.forecasts import NOMINAL
+from skyloom.scores.thresholds import best_threshold
 
 LOG_SPREAD = (-4.0, 1.0)  # bounds of ln(spread), in deviations of the training indices
 CERTAIN = (

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from skyloom.cli import BadInput
-from skyloom.forecasts import NOMINAL
+from skyloom.scores.forecasts import NOMINAL
 
 COLUMNS = ("image", "set", "row")  # of the key
 

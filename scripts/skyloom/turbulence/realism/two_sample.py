@@ -13,10 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skyloom import metrics
 from skyloom.cli import BadInput
+from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence import statistics
-from skyloom.turbulence.evaluate import ranking
 
 SCALES, ANGLES = 3, 4  # octaves and directions of the wavelets, as of the baselines
 LEARNERS = {
@@ -76,10 +75,10 @@ def two_sample(table: np.ndarray, second: np.ndarray, block: np.ndarray, setting
     accuracy = balanced(score, second)
     drawn = multiplicities(second, block, settings["draws"], settings["seed"])
     recalls = [
-        metrics.mean((score[second == of] > 0) == of, drawn[:, second == of])
+        bootstrap.mean((score[second == of] > 0) == of, drawn[:, second == of])
         for of in (False, True)
     ]
-    values, lo, hi = metrics.bracket(
+    values, lo, hi = bootstrap.bracket(
         np.mean(recalls, axis=0), block[second == (counts[1] < counts[0])]
     )
     return {
@@ -140,12 +139,12 @@ def balanced(score: np.ndarray, second: np.ndarray) -> float:
 
 
 def multiplicities(second: np.ndarray, block: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """`metrics.multiplicities` of blocks: of both sets together where they share some, else of each
-    for itself.
+    """`bootstrap.multiplicities` of blocks: of both sets together where they share some, else of
+    each separately.
     """
     if np.intersect1d(block[second], block[~second]).size:
-        return metrics.multiplicities(block, draws, seed)
+        return bootstrap.multiplicities(block, draws, seed)
     counts = np.empty((1 + draws, len(block)))
     for of in (False, True):
-        counts[:, second == of] = metrics.multiplicities(block[second == of], draws, seed + of)
+        counts[:, second == of] = bootstrap.multiplicities(block[second == of], draws, seed + of)
     return counts

@@ -1,4 +1,4 @@
-"""How adversarial models fail: what the table of their ablations says beside scores."""
+"""Failures of adversarial models: turned contrast, collapse to an average, checkerboards."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def failures(
     beam: float,
     settings: dict,
 ) -> dict:
-    """The failures of adversarial models on tiles (example, y, x), medians over tiles.
+    """Measures of failure on tiles (example, y, x), medians over tiles.
 
     maps : `prediction`, `target` [K km/s], `dust`; weight : share of valid sky; beam : FWHM
         [arcmin];
@@ -54,9 +54,3 @@ def _std(field: np.ndarray, weight: np.ndarray) -> np.ndarray:
     field = np.where(weight > 0, field, 0).astype(np.float64)
     mean, square = (np.average(v, axis=(1, 2), weights=weight) for v in (field, field**2))
     return np.sqrt(square - mean**2)
-
-
-def headline(records: list[dict], names: list[str], subset: str) -> dict[str, float]:
-    """These metrics of the model itself on one subset of its test tiles."""
-    found = {r["name"]: r["value"] for r in records if r["of"] == "model" and r["subset"] == subset}
-    return {name: found.get(name, np.nan) for name in names}

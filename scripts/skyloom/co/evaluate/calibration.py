@@ -1,4 +1,4 @@
-"""Is the uncertainty that a model states the uncertainty that it has? Coverage, CRPS, pull.
+"""Calibration of the uncertainty that a model states: coverage, CRPS, pull.
 
 What is predicted is the observed pixel: the model's distribution of CO with the map's own error
 added. A model with `samples` is an ensemble, and noise of the map's error is drawn onto each
@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtr
 
-from skyloom import metrics
-from skyloom.forecasts import LEVELS, NOMINAL, gaussian_crps
+from skyloom.scores import bootstrap
+from skyloom.scores.forecasts import LEVELS, NOMINAL, gaussian_crps
+from skyloom.scores.records import record
 
 
 def tables(
@@ -57,24 +58,24 @@ def tables(
     }
 
 
-def records(tiles: dict, counts: np.ndarray, about: dict) -> tuple[list[dict], xr.Dataset]:
-    """coverage_68, crps [K km/s], pull (1 where the spread is honest); curve `coverage (level)`."""
+def records(tiles: dict, counts: np.ndarray, context: dict) -> tuple[list[dict], xr.Dataset]:
+    """coverage68, crps [K km/s], pull (1 where the spread is honest); curve `coverage (level)`."""
     if "inside" not in tiles:
         return [], xr.Dataset()
     total = counts @ tiles["total"]
     inside = counts @ tiles["inside"] / total[:, None]
-    found = [
-        metrics.record("coverage_68", inside[:, -1], "nominal", **about),
-        metrics.record("crps", counts @ tiles["crps"] / total, "lower", unit="K km/s", **about),
-        metrics.record("pull", np.sqrt(counts @ tiles["pull"] / total), "one", **about),
+    entries = [
+        record("coverage68", inside[:, -1], "nominal", **context),
+        record("crps", counts @ tiles["crps"] / total, "lower", unit="K km/s", **context),
+        record("pull", np.sqrt(counts @ tiles["pull"] / total), "one", **context),
     ]
-    value, lo, hi = metrics.bracket(inside[:, :-1], about["blocks"])
+    value, lo, hi = bootstrap.bracket(inside[:, :-1], context["blocks"])
     variables = {
         "coverage": ("level", value),
         "coverage_lo": ("level", lo),
         "coverage_hi": ("level", hi),
     }
-    return found, xr.Dataset(variables, {"level": LEVELS})
+    return entries, xr.Dataset(variables, {"level": LEVELS})
 
 
 def ensemble_crps(members: np.ndarray, observed: np.ndarray) -> np.ndarray:

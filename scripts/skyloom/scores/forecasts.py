@@ -1,10 +1,10 @@
-"""Scores of forecasts that state how sure they are (Gneiting & Raftery 2007, JASA 102, 359)."""
+"""Scores of probabilistic forecasts (Gneiting & Raftery 2007, JASA 102, 359)."""
 
 import numpy as np
 from scipy.special import ndtr
 
 NOMINAL = 0.6827  # share of a normal distribution within one standard deviation
-LEVELS = np.linspace(0.05, 0.95, 19)  # of the central intervals whose coverage is told
+LEVELS = np.linspace(0.05, 0.95, 19)  # of the central intervals of a coverage curve
 
 
 def gaussian_crps(mean: np.ndarray, sigma: np.ndarray, observed: np.ndarray) -> np.ndarray:

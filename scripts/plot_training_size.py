@@ -1,0 +1,43 @@
+"""Scores against the size of the training set, of models whose sets differ in nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+
+from skyloom import cli, plotting
+from skyloom.patchset import SPLITS, PatchSet
+from skyloom.scores import records, training_size
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='"lines": {model: its line}, "items" of the headline, "source", "label" of the x-axis',
+    )
+    parser.add_argument(
+        "--metrics", type=Path, nargs="+", required=True, help="metrics.json, scores.nc beside each"
+    )
+    parser.add_argument(
+        "--patches", type=Path, nargs="+", required=True, help="sets/<set>/patches.nc of their sets"
+    )
+    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    args = parser.parse_args()
+
+    config = args.config
+    sizes = {}
+    for path in args.patches:
+        coords = PatchSet(path).coords
+        train = coords["split"] == SPLITS["train"]
+        sizes[path.parent.name] = len(np.unique(coords[config["source"]][train]))
+    test = records.read(args.metrics, draws=True)
+    table = training_size.table(test, config["lines"], sizes, config["items"])
+    print(table.to_string(index=False))
+    figure = training_size.figure(table, config["items"], config["label"])
+    plotting.save(figure, args.output, test.data.iloc[0])
+
+
+if __name__ == "__main__":
+    cli.run(main)
