@@ -1,19 +1,23 @@
 """The evaluation of known predictions, and the entry point that makes and measures them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
 import yaml
 
 import compare_models
-import predict_test
+import evaluate_model
 import skyloom.checkpoint
 from skyloom.cli import BadInput
 from skyloom.co.evaluate import evaluate
+from skyloom.scores.pairs import difference
+from skyloom.scores.records import RECORD
 
 SETTINGS = {
     "beam_cut": 0.05,
@@ -119,7 +123,8 @@ def measured(prediction, patches, spread=None, samples=None):
         predictions["spread"] = (dims, spread)
     if samples is not None:
         predictions["samples"] = (("example", "sample", "y", "x"), samples)
-    records, curves = evaluate(patches, predictions, {}, SETTINGS)
+    records, curves, *_ = evaluate(patches, predictions, {}, SETTINGS)
+    records = [{key: record[key] for key in RECORD} for record in records]
     return {(r["name"], r["of"], r["subset"]): r for r in records}, curves
 
 
@@ -252,46 +257,48 @@ def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
     assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
 
 
-def test_each_band_within_the_beam_has_its_record_and_its_paired_difference_to_the_dust_map(tiles):
+def test_each_band_within_the_beam_has_its_record(tiles):
     patches, co = tiles
     records, curves = measured(co, patches)
     bright = curves.sel(subset="bright")
-    bands = [
-        key[0]
-        for key in records
-        if key[1:] == ("model", "bright") and key[0].startswith("rho_l_minus_dust_")
-    ]
-    assert bands == ["rho_l_minus_dust_398", "rho_l_minus_dust_632", "rho_l_minus_dust_866"]
     for k, ell in enumerate((398, 632, 866)):
         for of in ("model", "dust", "ceiling"):
             record = records[f"rho_l_{ell}", of, "bright"]
             assert record["value"] == bright.rho_l.sel(of=of).values[k]
-            assert record["ci68"] == [
-                bright[f"rho_l_{end}"].sel(of=of).values[k] for end in ("lo", "hi")
-            ]
-        model, dust, difference = (
-            records[name, of, "bright"]
-            for name, of in (
-                (f"rho_l_{ell}", "model"),
-                (f"rho_l_{ell}", "dust"),
-                (f"rho_l_minus_dust_{ell}", "model"),
-            )
-        )
-        assert difference["value"] == pytest.approx(model["value"] - dust["value"], rel=1e-12)
-        assert difference["ci68"][0] < difference["value"] < difference["ci68"][1]
-        assert (
-            records[f"cl_ratio_{ell}", "model", "bright"]["value"]
-            == bright.cl_ratio.sel(of="model").values[k]
-        )
-    assert ("cl_ratio_398", "dust", "bright") not in records and (
-        "rho_l_398",
-        "model",
-        "faint",
-    ) not in records
-    itself, _ = measured(
-        patches.dust.values, patches
-    )  # the same tiles on both sides: no scatter is left
-    assert np.abs(itself["rho_l_minus_dust_398", "model", "bright"]["ci68"]).max() < 1e-6
+            ends = [bright[f"rho_l_{end}"].sel(of=of).values[k] for end in ("lo", "hi")]
+            assert record["ci68"] == ends
+        ratio = records[f"cl_ratio_{ell}", "model", "bright"]["value"]
+        assert ratio == bright.cl_ratio.sel(of="model").values[k]
+    assert ("rho_l_1102", "model", "bright") not in records
+    assert ("cl_ratio_398", "dust", "bright") not in records
+    assert ("rho_l_398", "model", "faint") not in records
+
+
+def test_dust_map_as_a_model_differs_by_nothing_from_the_dust_map(tiles):
+    """The reference and a model share tiles and draws: no scatter is left."""
+    patches, _ = tiles
+    predictions = xr.Dataset({"prediction": patches.dust})
+    records = evaluate(patches, predictions, {}, SETTINGS).records
+    draws = {(r["name"], r["of"], r["subset"]): r["draws"] for r in records}
+    pair = ([draws["rho_l_398", of, "bright"]] for of in ("model", "dust"))
+    assert np.abs(difference(*pair, "higher")[:3]).max() < 1e-6
+
+
+def test_scores_of_single_tiles_add_up_to_those_of_the_subset(tiles):
+    patches, co = tiles
+    predictions = xr.Dataset({"prediction": (("example", "y", "x"), 1.2 * co)})
+    evaluation = evaluate(patches, predictions, {}, SETTINGS)
+    assert evaluation.group == "CO J=1-0"
+    scores = {(r["name"], r["of"], r["subset"]): r["value"] for r in evaluation.records}
+    bright = (patches["complex"].values == 0) & (patches.bright_fraction.values >= 0.5)
+    single = evaluation.examples.isel(example=bright)
+    pixels = (patches.weight.values > 0).sum((1, 2))[bright]
+    for name, score in (("rms", "rmse"), ("rms_over_noise", "rmse_over_noise")):
+        mean = np.sqrt(np.average(single[name] ** 2, weights=pixels))
+        assert mean == pytest.approx(scores[score, "model", "bright"], rel=1e-6)
+    bias = np.average(single.mean_predicted - single.mean_co, weights=pixels)
+    assert bias == pytest.approx(scores["bias", "model", "bright"], rel=1e-6)
+    assert evaluation.examples.squared_error_share.sum() == pytest.approx(1)
 
 
 def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
@@ -325,7 +332,7 @@ def test_tile_of_weight_three_counts_as_three_tiles_in_mixed_subsets(tiles):
     )
     mixed = [key for key in copied if key[2] in ("b_5_10", "block_1", "snr_4_8", "extrapolation")]
     drawn_at_random = (
-        "coverage_68",
+        "coverage68",
         "crps",
         "pull",
     )  # noise is drawn onto each copy; the halves of the ceiling too
@@ -407,10 +414,14 @@ def predict(task, batch): return {"prediction": task.factor * batch["dust"]}
 }
 
 
+OUTPUTS = {name: f"{name}.nc" for name in ("predictions", "curves", "scores")}
+OUTPUTS["metrics"] = "metrics.json"
+
+
 @pytest.fixture
 def toy(tmp_path, toy_study, monkeypatch):
     """A study `toy` with a one-weight network and the same as a baseline; returns the arguments of
-    predict_test.
+    evaluate_model.
     """
     for name, text in STUDY.items():
         file = tmp_path / "library" / "toy" / name
@@ -433,30 +444,28 @@ def toy(tmp_path, toy_study, monkeypatch):
         saved = {"kind": kind, "module": "scale", "set": "bright", "batch": 4, "widths": [8, 16]}
         torch.save(checkpoint | {"entry": saved, "state": state}, tmp_path / "best.ckpt")
         config = json.dumps({"entry": saved | entry, "evaluate": SETTINGS})
-        outputs = [
-            f"--{name}={tmp_path}/{name}.out" for name in ("predictions", "metrics", "curves")
-        ]
+        outputs = [f"--{name}={tmp_path / file}" for name, file in OUTPUTS.items()]
         inputs = [
             f"--data={tmp_path}/patches.nc",
             f"--checkpoint={tmp_path}/best.ckpt",
             f"--config={config}",
         ]
-        return ["predict_test", "--study=toy", f"--model={model}", "--seed=3", *inputs, *outputs]
+        return ["evaluate_model", "--study=toy", f"--model={model}", "--seed=3", *inputs, *outputs]
 
     def run(*args, **kwargs):
         monkeypatch.setattr("sys.argv", arguments(*args, **kwargs))
-        predict_test.main()
+        evaluate_model.main()
         return tmp_path
 
     return run
 
 
 @pytest.mark.parametrize("kind", ["network", "baseline"])
-def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
+def test_evaluate_model_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
     folder = toy(kind, {})
     with (
         xr.open_dataset(folder / "patches.nc") as patches,
-        xr.open_dataset(folder / "predictions.out") as found,
+        xr.open_dataset(folder / "predictions.nc") as found,
     ):
         rows = patches.split.values == 2
         np.testing.assert_allclose(found.prediction, 0.25 * patches.dust.values[rows], rtol=1e-6)
@@ -465,7 +474,7 @@ def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
             found.attrs["data_kind"] == "simulated"
             and found.prediction.attrs["units"] == "K km s-1"
         )
-    content = json.loads((folder / "metrics.out").read_text())
+    content = json.loads((folder / "metrics.json").read_text())
     assert {k: content[k] for k in ("study", "model", "kind", "seed", "set", "data", "n_test")} == {
         "study": "toy",
         "model": "toy_model",
@@ -498,7 +507,7 @@ def test_predict_test_writes_maps_metrics_and_curves_of_the_tiles(toy, kind):
         assert record["value"] == (
             None if np.isnan(reference["value"]) else pytest.approx(reference["value"], rel=1e-5)
         )
-    with xr.open_dataset(folder / "curves.out") as curves:
+    with xr.open_dataset(folder / "curves.nc") as curves:
         assert curves.attrs["model"] == "toy_model" and curves.attrs["data_kind"] == "simulated"
 
 
@@ -529,48 +538,46 @@ def test_file_that_is_no_checkpoint_is_refused(tmp_path):
 # --------------------------------------------------------------------------------------------------
 
 
-def test_comparison_of_models_is_written_with_its_verdict_first(toy, monkeypatch):
+def test_comparison_of_models_is_written_with_its_verdict_beside_it(toy, tmp_path, monkeypatch):
     folder = toy("network", {})
     headline = [
         {"name": "rho_l_beam", "subset": "bright", "label": "rho_l"},
         {"name": "rmse_over_noise", "subset": "bright"},
     ]
-    content = json.loads((folder / "metrics.out").read_text())
-    for entry in content["metrics"]:
-        if entry["name"] == "rho_l_beam" and entry["of"] == "model":
-            entry["value"] -= 0.1
-    (folder / "worse.json").write_text(json.dumps(content | {"model": "<worse>"}))
-    baseline = json.loads((folder / "metrics.out").read_text()) | {
-        "model": "linear",
-        "kind": "baseline",
-    }
-    (folder / "linear.json").write_text(json.dumps(baseline))
-    config = json.dumps({"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"})
-    files = [str(folder / name) for name in ("metrics.out", "worse.json", "linear.json")]
-    published = str(REPOSITORY / "config/co/published.yaml")
-    outputs = [
-        f"--output-{name}={folder}/table.{name}"
-        for name in ("metrics", "comparison", "html", "bands", "subsets")
-    ]
-    argv = [
-        "compare_models",
-        "--study=toy",
-        "--config",
-        config,
-        "--metrics",
-        *files,
-        "--published",
-        published,
-        *outputs,
-    ]
+    content = json.loads((folder / "metrics.json").read_text())
+    files = []
+    for model, kind, shift in (("toy_model", "network", 0), ("<worse>", "network", 0.1)) + (
+        ("linear", "baseline", 0),
+    ):
+        for entry in content["metrics"]:
+            if entry["name"] == "rho_l_beam" and entry["of"] == "model":
+                entry["value"] -= shift
+        place = tmp_path / model.strip("<>")
+        place.mkdir()
+        text = json.dumps(content | {"model": model, "kind": kind})
+        (place / "metrics.json").write_text(text)
+        shutil.copy(folder / "scores.nc", place)
+        files.append(str(place / "metrics.json"))
+    settings = {"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"}
+    settings |= {"by_subset": ["rmse_over_noise"], "blocks": "blocks of sky"}
+    outputs = {"metrics": "csv", "comparison": "csv", "columns": "csv", "verdict": "json"}
+    outputs |= {"html": "html", "subsets": "html"}
+    paths = {name: tmp_path / f"{name}.{end}" for name, end in outputs.items()}
+    argv = ["compare_models", "--study=toy", "--config", json.dumps(settings), "--metrics", *files]
+    argv += ["--published", str(REPOSITORY / "config/co/published.yaml")]
+    argv += [f"--output-{name}={path}" for name, path in paths.items()]
     monkeypatch.setattr("sys.argv", argv)
     compare_models.main()
-    first, header, *rows = (folder / "table.comparison").read_text().splitlines()
-    assert first.startswith(
-        "# toy_model, best of 2 networks by rmse_over_noise on validation ("
-    ) and header.startswith("model,kind,flag")
-    assert any(row.startswith("<worse>,network,rho_l below dust") for row in rows)
-    page = (folder / "table.html").read_text()
+    table = pd.read_csv(paths["comparison"])
+    assert table.model.tolist()[:3] == ["toy_model", "<worse>", "linear"]
+    assert table.flag[1] == "rho_l below dust" and table.group.dropna().unique() == ["CO J=1-0"]
+    assert pd.read_csv(paths["columns"]).column.tolist() == list(table)
+    assert {"test", "valid"} == set(pd.read_csv(paths["metrics"])["split"])
+    verdict = json.loads(paths["verdict"].read_text())
+    assert verdict["text"].startswith("toy model (chosen on validation, best of 2 networks; one")
+    # the same predictions as the baseline's
+    assert {clause["result"] for clause in verdict["sets"][0]["clauses"]} == {"level"}
+    page = paths["html"].read_text()
     assert "&lt;worse&gt;" in page and "<worse>" not in page and "real sky" in page
     monkeypatch.setattr("sys.argv", [a.replace("rho_l_beam", "roh_l_beam") for a in argv])
     with pytest.raises(

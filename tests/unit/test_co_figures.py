@@ -62,7 +62,7 @@ def files(tmp_path_factory):
         if model == "flow":
             noise = np.random.default_rng(1).normal(0, 1, (len(truth), 4, *truth.shape[1:]))
             predictions["samples"] = (("example", "sample", "y", "x"), truth[:, None] + noise)
-        _, curves = evaluate(tiles, predictions, {}, SETTINGS | {"draws": 20})
+        curves = evaluate(tiles, predictions, {}, SETTINGS | {"draws": 20}).curves
         curves.attrs |= about
         curves.to_netcdf(here / "curves.nc")
     return folder

@@ -11,8 +11,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from sklearn.metrics import f1_score, r2_score, roc_auc_score
 from test_co_evaluate import SETTINGS, fake_patches, measured, smooth_fields
 
-from skyloom import forecasts, metrics
-from skyloom.co.evaluate import distribution, morphology, pixels, spread
+from skyloom.co.evaluate import calibration, distribution, morphology, pixels
+from skyloom.scores import bootstrap, forecasts
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_masked_pixels_change_no_score():
 
 def covered(maps, level=-1):
     weight = np.ones(maps["target"].shape)
-    found = spread.tables(maps, weight, np.random.default_rng(5))
+    found = calibration.tables(maps, weight, np.random.default_rng(5))
     return found["inside"].sum(0)[level] / found["total"].sum(), found
 
 
@@ -217,12 +217,12 @@ def test_fair_crps_of_an_ensemble_is_that_of_the_distribution_it_is_drawn_from_f
     observed = rng.normal(0, 1, 40000)
     members = rng.normal(0.5, 2, (40000, count))
     expected = forecasts.gaussian_crps(0.5, 2.0, observed).mean()
-    assert spread.ensemble_crps(members, observed).mean() == pytest.approx(
+    assert calibration.ensemble_crps(members, observed).mean() == pytest.approx(
         expected, rel=0.03
     )  # 5 standard errors
     pairs = np.abs(members[:, :, None] - members[:, None]).sum((1, 2)) / (2 * count * (count - 1))
     direct = np.abs(members - observed[:, None]).mean(1) - pairs
-    np.testing.assert_allclose(spread.ensemble_crps(members, observed), direct, atol=1e-12)
+    np.testing.assert_allclose(calibration.ensemble_crps(members, observed), direct, atol=1e-12)
 
 
 # --- a stochastic model
@@ -267,7 +267,7 @@ def test_texture_is_scored_of_a_sample_and_amplitude_of_the_mean(tiles):
         ), name
     assert ("rmse", "sample", "bright") not in records
     assert "sample" in curves["of"].values and "sample" in curves["field"].values
-    assert records["coverage_68", "model", "bright"]["n"] == records["bias", "model", "bright"]["n"]
+    assert records["coverage68", "model", "bright"]["n"] == records["bias", "model", "bright"]["n"]
 
 
 def test_deterministic_model_has_no_coverage_and_dust_has_a_normalised_overlap_of_zero(
@@ -275,7 +275,7 @@ def test_deterministic_model_has_no_coverage_and_dust_has_a_normalised_overlap_o
 ):
     patches, _ = tiles
     records, curves = measured(patches.dust.values, patches)
-    assert ("coverage_68", "model", "bright") not in records and "coverage" not in curves
+    assert ("coverage68", "model", "bright") not in records and "coverage" not in curves
     assert records["mf_overlap_normalised", "model", "bright"]["value"] == pytest.approx(
         0, abs=1e-6
     )
@@ -298,7 +298,7 @@ def test_normalised_overlap_carries_the_scatter_of_its_ceiling():
     )
     real = real[blocks] + 0.02 * rng.standard_normal((48, 3, 13))
     tiles = {"mf_target": real, "mf_prediction": real, "mf_dust": np.full(real.shape, 99.0)}
-    counts = metrics.multiplicities(blocks, 400, 1)
+    counts = bootstrap.multiplicities(blocks, 400, 1)
     found, _ = morphology.records(
         tiles, counts, thresholds, 1, {"blocks": blocks, "subset": "bright"}
     )

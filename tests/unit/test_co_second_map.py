@@ -202,9 +202,7 @@ def compared(monkeypatch, folder, second, beam=15.0, **changes):
         "sys.argv", ["x", f"--config={config}", *inputs, *predictions, f"--output={folder}/out.csv"]
     )
     co_compare_second_map.main()
-    table = pd.read_csv(folder / "out.csv", comment="#").set_index(
-        ["model", "of", "subset", "name"]
-    )
+    table = pd.read_csv(folder / "out.csv").set_index(["model", "of", "subset", "name"])
     return table.xs("bright", level="subset").sort_index()
 
 

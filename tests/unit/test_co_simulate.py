@@ -15,7 +15,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from skyloom.cli import BadInput
-from skyloom.co import anchors
+from skyloom.co.evaluate import anchors
 from skyloom.co.simulate import DEFAULTS, emission, observe, simulate_sky
 from skyloom.co.simulate.fields import gaussian_field, smooth
 from skyloom.co.simulate.galaxy import SUN_RADIUS_KPC, disc_columns, spiral_arms

@@ -1,6 +1,4 @@
-"""Hidden codes, on pairs that cheat and pairs that do not; the table of ablations, on maps with
-known faults.
-"""
+"""Hidden codes, on pairs that cheat and pairs that do not; failures, on maps with known faults."""
 
 import json
 import subprocess
@@ -15,8 +13,8 @@ import xarray as xr
 import yaml
 from scipy.ndimage import gaussian_filter
 
-from skyloom import variants
-from skyloom.co import ablations, steganography
+from skyloom.co import steganography
+from skyloom.co.evaluate import failures as failure_measures
 
 SIDE, CODE = 32, 1e-3  # the code's amplitude
 AMPLITUDES = [1e-4, 1e-3, 1e-2]
@@ -100,16 +98,8 @@ def test_masked_pixels_have_no_part_in_the_score(batch):
     pd.testing.assert_frame_equal(*tables)
 
 
-# --- ablations
+# --- failures
 # --------------------------------------------------------------------------------------------------
-
-
-def test_changed_keys_are_told_with_both_values():
-    base = {"module": "cyclegan", "ema": 0.99, "paired": True, "identity": "paired_l1"}
-    assert variants.changes(base, base) == ""
-    assert variants.changes(base | {"ema": 0.0}, base) == "ema 0.99 -> 0.0"
-    unpaired = variants.changes(base | {"paired": False, "identity": "none"}, base)
-    assert unpaired == "identity paired_l1 -> none; paired true -> false"
 
 
 def test_each_ablation_of_the_workstation_departs_from_its_base_in_one_key():
@@ -135,7 +125,9 @@ def sky():
 
 def failures(sky, prediction):
     maps, weight = sky
-    return ablations.failures(maps | {"prediction": prediction}, weight, 180 / 64, 15.0, EVALUATE)
+    return failure_measures.failures(
+        maps | {"prediction": prediction}, weight, 180 / 64, 15.0, EVALUATE
+    )
 
 
 def test_failures_of_the_truth_itself_are_none(sky):
@@ -163,9 +155,7 @@ def test_turned_contrast_collapse_and_checkerboard_are_each_told_by_their_number
 
 @pytest.fixture
 def run(sky, tmp_path):
-    """Files of a base and one ablation, as the workflow lays them; (arguments of the script,
-    folder).
-    """
+    """Files of a CycleGAN and of one whose contrast is turned; (the script, its folder)."""
     maps, weight = sky
     n = len(weight)
     split = np.array([0, *[2] * (n - 1)], np.int8)
@@ -182,65 +172,49 @@ def run(sky, tmp_path):
     (tmp_path / "co10").mkdir()
     patches.to_netcdf(tmp_path / "co10" / "patches.nc")
     test = split == 2
-    entries = {"base": {"set": "co10", "paired": True}, "turned": {"set": "co10", "paired": False}}
+    files = {"predictions": [], "steganography": []}
     for model, sign in (("base", 1), ("turned", -1)):
         folder = tmp_path / model / "seed0"
         folder.mkdir(parents=True)
-        xr.Dataset(
-            {"prediction": (dims, sign * maps["target"][test])},
-            {"tile": ("example", np.flatnonzero(test))}
-            | {
-                "complex": ("example", np.zeros(n - 1)),
-                "bright_fraction": ("example", np.ones(n - 1)),
-            },
-        ).to_netcdf(folder / "predictions.nc")
-        record = {"name": "rho_l_beam", "of": "model", "subset": "bright", "value": 0.9 * sign}
-        (folder / "metrics.json").write_text(
-            json.dumps({"model": model, "seed": 0, "metrics": [record]})
-        )
-        account = {"model": model, "seed": 0, "steps": 320, "examples_seen": 5120}
-        (folder / "run.json").write_text(json.dumps(account))
-        pd.DataFrame({"amplitude": [0.01, 0.1], "score": [2.0, 3.0], "control": [1.0, 1.5]}).to_csv(
-            folder / "steganography.csv", index=False
-        )
-    config = {"base": "base", "entries": entries, "score_at": 0.01, "evaluate": EVALUATE}
+        coords = {
+            "tile": ("example", np.flatnonzero(test)),
+            "complex": ("example", np.zeros(n - 1)),
+            "bright_fraction": ("example", np.ones(n - 1)),
+        }
+        attrs = {"model": model, "seed": 0, "set": "co10"}
+        prediction = {"prediction": (dims, sign * maps["target"][test])}
+        xr.Dataset(prediction, coords, attrs).to_netcdf(folder / "predictions.nc")
+        table = pd.DataFrame({"amplitude": [0.01, 0.1], "score": [2.0, 3.0], "control": [1.0, 1.5]})
+        if model == "base":
+            table.to_csv(folder / "steganography.csv", index=False)
+            files["steganography"].append(folder / "steganography.csv")
+        files["predictions"].append(folder / "predictions.nc")
 
-    def tabulate(**changes):
-        command = [
-            sys.executable,
-            SCRIPTS / "co_tabulate_ablations.py",
-            "--config",
-            json.dumps(config | changes),
-        ]
-        command += [
-            "--patches",
-            tmp_path / "co10" / "patches.nc",
-            "--output",
-            tmp_path / "ablations.csv",
-            "--tests",
-        ]
-        command += [tmp_path / m / "seed0" / "metrics.json" for m in entries] + ["--runs"]
-        command += [tmp_path / m / "seed0" / "run.json" for m in entries] + ["--steganography"]
-        command += [tmp_path / m / "seed0" / "steganography.csv" for m in entries]
+    def measure(score_at=0.01):
+        config = json.dumps({"score_at": score_at, "evaluate": EVALUATE})
+        command = [sys.executable, SCRIPTS / "co_measure_failures.py", "--config", config]
+        command += ["--patches", tmp_path / "co10" / "patches.nc"]
+        command += ["--predictions", *files["predictions"]]
+        command += ["--steganography", *files["steganography"]]
+        command += ["--output", tmp_path / "failures.csv"]
         return subprocess.run(command, capture_output=True, text=True)
 
-    return tabulate, tmp_path
+    return measure, tmp_path
 
 
-def test_table_has_a_row_a_model_with_its_change_and_its_failures(run):
-    tabulate, folder = run
-    done = tabulate()
+def test_failures_have_a_row_a_model_and_the_hidden_code_of_a_cyclegan(run):
+    measure, folder = run
+    done = measure()
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(folder / "ablations.csv", keep_default_na=False).set_index("model")
-    assert table.changed.to_dict() == {"base": "", "turned": "paired true -> false"}
-    assert table.rho_l_beam.to_dict() == {"base": 0.9, "turned": -0.9}
-    assert table.steps.to_list() == [320, 320] and table.examples_seen.to_list() == [5120, 5120]
+    table = pd.read_csv(folder / "failures.csv").set_index("model")
+    assert table.seed.tolist() == [0, 0]
     assert table.rho_dust["base"] > 0.9 and table.rho_dust["turned"] < -0.9
     assert table.steganography["base"] == 2 and table.steganography_control["base"] == 1
+    assert np.isnan(table.steganography["turned"])
 
 
 def test_score_at_an_amplitude_that_was_not_tested_is_refused(run):
-    tabulate, _ = run
-    done = tabulate(score_at=0.02)
+    measure, _ = run
+    done = measure(score_at=0.02)
     assert done.returncode == 2
     assert "steganography.score_at is 0.02; expected one of the amplitudes 0.01, 0.1" in done.stderr

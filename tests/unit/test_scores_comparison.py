@@ -111,9 +111,7 @@ def test_every_column_has_a_line_that_says_what_it_means(models):
 
 
 def test_seeds_become_mean_scatter_and_pooled_interval(models):
-    paths = [
-        models("net", "network", rho, 1.2, seed=k) for k, rho in enumerate((0.8, 0.9, 1.0))
-    ]
+    paths = [models("net", "network", rho, 1.2, seed=k) for k, rho in enumerate((0.8, 0.9, 1.0))]
     table, result = tables([*paths, models("fit", "baseline", 0.6, 5.0)])
     row = table[table.model == "net"].iloc[0]
     assert row.seeds == 3 and row.rho_l_beam_bright == pytest.approx(0.9)

@@ -34,7 +34,7 @@ def test_model_compared_with_itself_is_level_with_a_difference_of_exactly_nothin
     assert several.difference == 0 and several.result == pairs.LEVEL
 
 
-def test_paired_interval_of_models_with_correlated_errors_holds_the_true_difference_19_times_of_20():
+def test_interval_of_models_with_correlated_errors_holds_their_difference_19_times_of_20():
     """Two models share an error of each block that is ten times that of their difference."""
     rng = np.random.default_rng(1)
     blocks = np.repeat(np.arange(40), 3)

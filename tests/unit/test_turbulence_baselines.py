@@ -13,7 +13,6 @@ from sklearn.metrics import roc_auc_score
 
 from skyloom.cli import BadInput
 from skyloom.turbulence import baselines
-from skyloom.turbulence.calibration import best_threshold
 
 SIDE, VIEWS = 24, 4
 BOUNDARY = 3.0
@@ -246,24 +245,6 @@ def test_platt_scaling_turns_scores_into_the_shares_that_they_state(classes):
     )
     right = np.mean(called == (index > BOUNDARY))
     assert right == pytest.approx(norm.cdf(distance / 2), abs=4 * (0.77 * 0.23 / 4000) ** 0.5)
-
-
-def test_threshold_of_balanced_is_where_balanced_accuracy_is_best():
-    random = np.random.default_rng(1)
-    steep = random.random(400) < 0.3
-    scores = (
-        random.normal(size=400) + 1.5 * steep + 0.7
-    )  # best at 0.7 + 0.75, between two equal Gaussians
-    threshold = best_threshold(scores, steep)
-
-    def balanced(cut):
-        return (np.mean(scores[steep] > cut) + np.mean(scores[~steep] <= cut)) / 2
-
-    assert balanced(threshold) == pytest.approx(max(balanced(cut) for cut in scores), abs=1e-12)
-    assert threshold == pytest.approx(1.45, abs=0.6)  # a broad maximum
-    assert best_threshold(np.array([-2.0, -1.0, 3.0]), np.array([False, False, True])) == 1.0
-    assert best_threshold(np.array([1.0, 2.0, 3.0]), np.array([False, True, True])) == 1.5
-    assert best_threshold(np.zeros(3), np.array([False, True, True])) == 0.0
 
 
 def test_balanced_is_the_prediction_moved_by_one_threshold(classes):

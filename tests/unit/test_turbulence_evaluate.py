@@ -5,19 +5,17 @@ quality.
 import numpy as np
 import pytest
 import xarray as xr
-from scipy import integrate
 from scipy.stats import norm
 from sklearn.metrics import (
     balanced_accuracy_score,
     confusion_matrix,
     log_loss,
     roc_auc_score,
-    roc_curve,
 )
 
-from skyloom import forecasts, metrics
 from skyloom.cli import BadInput
-from skyloom.turbulence.evaluate import evaluate, ranking, validate, validation_rows
+from skyloom.scores import forecasts
+from skyloom.turbulence.evaluate import evaluate, validate, validation_rows
 
 SETTINGS = {"draws": 400, "seed": 0, "index_edges": [3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5]}
 CLASSES = [11 / 3, 4.0]
@@ -94,28 +92,6 @@ def test_scores_of_the_class_are_those_of_sklearn(two):
         assert found[name]["value"] == pytest.approx(value, rel=1e-9), name
     assert {record["better"] for record in found.values()} == {"higher", "lower"}
     assert found["log_loss"]["better"] == "lower"
-
-
-def test_auc_and_roc_of_bootstrap_draws_are_those_of_sklearn_with_weights_and_ties():
-    random = np.random.default_rng(2)
-    steep = random.random(200) < 0.4
-    score = np.round(random.normal(size=200) + steep, 1)  # many ties
-    counts = metrics.multiplicities(np.arange(200) // 5, 20, 0)
-    found = ranking.auc(score, steep, counts)
-    grid = np.linspace(0, 1, 11)
-    curves = ranking.roc(score, steep, counts, grid)
-    for area, curve, weight in zip(found, curves, counts, strict=True):
-        assert area == pytest.approx(roc_auc_score(steep, score, sample_weight=weight), abs=1e-12)
-        false, true, _ = roc_curve(steep, score, sample_weight=weight, drop_intermediate=False)
-        np.testing.assert_allclose(curve, np.interp(grid, false, true), atol=1e-12)
-
-
-def test_ranking_of_one_class_is_not_a_number():
-    counts = np.ones((3, 5))
-    assert np.isnan(ranking.auc(np.arange(5.0), np.ones(5, bool), counts)).all()
-    assert np.isnan(
-        ranking.roc(np.arange(5.0), np.ones(5, bool), counts, np.linspace(0, 1, 3))
-    ).all()
 
 
 def test_interval_is_as_wide_as_the_number_of_simulations_says_and_not_that_of_images(two):
@@ -226,7 +202,7 @@ def test_scores_of_the_index_are_those_of_the_errors_that_were_drawn(continuous)
 def test_coverage_is_nominal_where_the_spread_is_the_error_and_less_where_it_is_too_small(
     continuous,
 ):
-    records, curves = evaluate(continuous, of_index(continuous), {}, SETTINGS)
+    records, curves, *_ = evaluate(continuous, of_index(continuous), {}, SETTINGS)
     scatter = (0.68 * 0.32 / 3600) ** 0.5
     assert scored(records)["coverage68"]["value"] == pytest.approx(
         forecasts.NOMINAL, abs=4 * scatter
@@ -234,17 +210,6 @@ def test_coverage_is_nominal_where_the_spread_is_the_error_and_less_where_it_is_
     np.testing.assert_allclose(curves.sel(subset="all").coverage, curves.level, atol=4 * scatter)
     small = scored(evaluate(continuous, of_index(continuous, spread=0.075), {}, SETTINGS)[0])
     assert small["coverage68"]["value"] == pytest.approx(2 * norm.cdf(0.5) - 1, abs=4 * scatter)
-
-
-def test_crps_is_the_integral_of_the_squared_difference_of_distributions():
-    off, spread = np.array([-0.3, 0.0, 0.1]), np.array([0.1, 0.2, 0.3])
-    expected = [
-        integrate.quad(
-            lambda x, o=o, s=s: (norm.cdf(x, o, s) - (x >= 0)) ** 2, -4, 4, points=[0, o], limit=200
-        )[0]
-        for o, s in zip(off, spread, strict=True)
-    ]
-    np.testing.assert_allclose(forecasts.gaussian_crps(off, spread, 0), expected, rtol=1e-6)
 
 
 def test_crps_is_least_for_the_spread_that_the_errors_have(continuous):
@@ -300,7 +265,7 @@ def test_index_beyond_the_edges_is_in_no_bin(continuous):
 def test_each_family_of_several_is_a_subset_and_one_alone_is_not(two):
     mixed = patches_of(np.resize(CLASSES, 30), views=12, family=np.repeat([0, 1], 15))
     predictions = of_class(mixed)
-    records, curves = evaluate(mixed, predictions, {}, SETTINGS)
+    records, curves, *_ = evaluate(mixed, predictions, {}, SETTINGS)
     assert list(curves.subset.values) == ["all", "nominal", "shifted"]
     parts = [scored(records, name)["accuracy"] for name in ("nominal", "shifted")]
     assert [part["n"] for part in parts] == [180, 180]
@@ -368,3 +333,26 @@ def test_simulation_with_two_indices_is_refused(two):
     broken = two.assign(target=two["target"].copy(data=np.resize(CLASSES, 360).astype(np.float32)))
     with pytest.raises(BadInput, match="views of simulation 0 differ in their index"):
         evaluate(broken, of_index(broken), {}, SETTINGS)
+
+
+def test_scores_of_single_images_average_to_those_of_the_set(two, continuous):
+    classes = evaluate(two, of_class(two), {}, SETTINGS)
+    mean = scored(classes.records)
+    assert classes.examples.correct.mean() == pytest.approx(mean["accuracy"]["value"])
+    loss = -np.log(classes.examples.truth_probability).mean()
+    assert loss == pytest.approx(mean["log_loss"]["value"], rel=1e-6)
+    index = evaluate(continuous, of_index(continuous), {}, SETTINGS)
+    mean = scored(index.records)
+    assert index.examples.squared_error.mean() == pytest.approx(mean["mse"]["value"])
+    assert index.examples.error.mean() == pytest.approx(mean["bias"]["value"])
+
+
+def test_predictions_of_the_class_and_of_the_index_share_blocks_and_draws(two):
+    """Any statistic of two models can then be compared draw by draw."""
+    first, second = (
+        {r["name"]: r for r in evaluate(two, predictions, {}, SETTINGS).records}
+        for predictions in (of_class(two, seed=1), of_class(two, seed=2))
+    )
+    for name, record in first.items():
+        assert record["digest"] == second[name]["digest"]
+        assert record["draws"].shape == (401,) and record["draws"][0] == np.float32(record["value"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 import xarray as xr
 
-import turbulence_test_transfer as script
+import evaluate_transfer
 from skyloom import patchset
 from skyloom.cli import BadInput
 from skyloom.predictions import rows_of
@@ -124,7 +124,8 @@ def test_transfer_refuses_a_seed_that_training_or_validation_has_seen(tmp_path):
     own = patchset.PatchSet(make_set(tmp_path / "own.nc"))
     other = make_set(tmp_path / "other.nc", split=np.roll(SPLIT, 3))
     with pytest.raises(
-        BadInput, match="other.nc: 3 seeds of its test split, 100 first, are in training or valid"
+        BadInput,
+        match="other.nc: 3 values of seed of its test split, 100 first, are in training or valid",
     ):
-        script.refuse_seen(other, rows_of(other, "test"), own)
-    script.refuse_seen(own.path, rows_of(own.path, "test"), own)
+        evaluate_transfer.refuse_seen(other, rows_of(other, "test"), own, "seed")
+    evaluate_transfer.refuse_seen(own.path, rows_of(own.path, "test"), own, "seed")

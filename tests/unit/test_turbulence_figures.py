@@ -1,6 +1,4 @@
-"""The turbulence study's figures show the numbers of their files; sweep and training sizes are what
-they say.
-"""
+"""The turbulence study's figures show the numbers of their files."""
 
 import json
 import subprocess
@@ -17,12 +15,10 @@ from matplotlib.patches import Rectangle
 from test_turbulence_images import SIMULATIONS, columns, cut
 
 import turbulence_plot_scores
-import turbulence_tabulate_sweep as tabulate
-import turbulence_tabulate_transfer
-from skyloom import metrics
 from skyloom.cli import BadInput
+from skyloom.scores.records import RECORD, write_json
 from skyloom.turbulence.evaluate import evaluate
-from skyloom.turbulence.figures import images, index, scheme, scores, training_size, transfer
+from skyloom.turbulence.figures import images, index, scheme, scores, transfer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLISHED = yaml.safe_load((REPOSITORY / "config/turbulence/published.yaml").read_text())
@@ -53,8 +49,9 @@ def write(
     predictions: xr.Dataset,
     **more,
 ) -> Path:
-    """curves.nc and metrics.json as predict_test writes them; the folder."""
-    records, curves = evaluate(rows, predictions, {}, SETTINGS)
+    """curves.nc and metrics.json as evaluate_model writes them; the folder."""
+    records, curves, *_ = evaluate(rows, predictions, {}, SETTINGS)
+    records = [{key: record[key] for key in RECORD} for record in records]
     about = {
         "study": "turbulence",
         "model": model,
@@ -68,9 +65,8 @@ def write(
         here / "curves.nc"
     )
     predictions.assign_attrs(**about).to_netcdf(here / "predictions.nc")
-    validation = [record | {"split": "valid"} for record in records]
-    content = about | {"data": "simulated", "metrics": records, "validation": validation}
-    metrics.write_json(content, here / "metrics.json")
+    content = about | {"data": "simulated", "metrics": records}
+    write_json(content, here / "metrics.json")
     return here
 
 
@@ -230,7 +226,7 @@ def test_continuum_shows_where_a_step_at_the_boundary_turns_and_marks_both_indic
         {name: ("example", step) for name in ("prediction", "balanced")}, rows.coords
     )
     settings = SETTINGS | {"index_edges": [3.0, 3.5, 23 / 6, 4.0, 4.5]}
-    _, curves = evaluate(rows, predictions, {}, settings)
+    curves = evaluate(rows, predictions, {}, settings).curves
     curves = curves.assign_attrs(**curves.attrs, set="continuous", trained_on="quarter").sel(
         subset="all"
     )
@@ -257,10 +253,9 @@ def transfers() -> pd.DataFrame:
         ("cnn", "small", "out", 0.6),
     ]
     rows += [("mix", "mixed", "mixed", 0.7), ("mix", "mixed", "zoomed", 0.66)]
-    table = pd.DataFrame(rows, columns=["model", "trained_on", "tested_on", "accuracy"])
-    return table.assign(
-        accuracy_lo=table.accuracy - 0.03, accuracy_hi=table.accuracy + 0.03, data="simulated"
-    )
+    table = pd.DataFrame(rows, columns=["model", "trained_on", "tested_on", "accuracy_all"])
+    accuracy = table.accuracy_all
+    return table.assign(accuracy_all_lo=accuracy - 0.03, accuracy_all_hi=accuracy + 0.03)
 
 
 def test_matrix_shows_each_accuracy_frames_own_sets_and_chance_is_neutral():
@@ -291,21 +286,6 @@ def test_accuracy_against_zoom_is_in_the_order_of_zoom_and_needs_two_points():
         [drawn.get_xdata(), drawn.get_ydata()], [[0.5, 1, 2], [0.6, 0.8, 0.5]]
     )
     assert not [found for found in ax.lines if str(found.get_label()).startswith("mix")]
-
-
-def test_words_of_a_transfer_go_by_balanced_accuracy():
-    table = transfers().assign(
-        balanced_accuracy=0.5, balanced_accuracy_lo=0.47, balanced_accuracy_hi=0.53
-    )
-    table.loc[1, ["balanced_accuracy", "balanced_accuracy_lo"]] = (
-        0.62,
-        0.59,
-    )  # accuracy there is 0.5
-    words = turbulence_tabulate_transfer.in_words(table)
-    assert words == (
-        "cnn, trained on small, is above chance on zoomed (0.62), not on out (0.50)."
-        " mix, trained on mixed, is nowhere above chance: zoomed (0.50)."
-    )
 
 
 # --- images
@@ -376,57 +356,6 @@ def test_more_training_simulations_than_there_are_is_refused():
         cut(columns(), train_simulations=99)
 
 
-def test_training_size_is_a_line_a_group_in_the_order_of_simulations():
-    sizes = {"few": 10, "many": 80}
-    about = {"kind": "network", "subset": "all", "lo": 0.6, "hi": 0.9, "name": "accuracy"}
-    rows = [
-        about | {"model": f"cnn_{s}", "set": s, "value": v}
-        for s, v in (("many", 0.8), ("few", 0.7))
-    ]
-    found = training_size.table(pd.DataFrame(rows), {"cnn_few": "cnn", "cnn_many": "cnn"}, sizes)
-    drawn = line(training_size.training_size(found).axes[0], "cnn")
-    np.testing.assert_array_equal([drawn.get_xdata(), drawn.get_ydata()], [[10, 80], [0.7, 0.8]])
-
-
-# --- sweep
-# --------------------------------------------------------------------------------------------------
-
-
-def test_sweep_tells_the_keys_that_differ_and_chooses_on_validation_alone(tmp_path):
-    rows = patches([11 / 3, 4.0] * 5)
-    base = {"module": "cnn", "width": 16, "dropout": 0.3}
-    entries = {
-        "cnn": base,
-        "cnn_wide": base | {"width": 32},
-        "cnn_dry": base | {"dropout": 0.0, "width": 8},
-    }
-    paths = []
-    for model, skill in zip(entries, (1.0, 1.6, 0.3), strict=True):
-        here = write(tmp_path, model, "network", 0, rows, class_predictions(rows, skill, 3))
-        content = json.loads((here / "metrics.json").read_text())
-        for record in content["metrics"]:  # what test says must not matter
-            record["value"] = 0.0 if model == "cnn_dry" else 9.0
-        metrics.write_json(content, here / "metrics.json")
-        paths.append(here / "metrics.json")
-    records = metrics.read(paths, "validation")
-    table, by = tabulate.sweep(records, "cnn", entries, ["log_loss", "mse"])
-    assert table.model.tolist() == list(entries) and by == "log_loss"
-    assert table.changed.tolist() == ["", "width 16 -> 32", "dropout 0.3 -> 0.0; width 16 -> 8"]
-    assert table.chosen.tolist() == [False, True, False]
-    wanted = records[(records.model == "cnn_wide") & (records["name"] == "accuracy")][
-        ["value", "lo", "hi"]
-    ].iloc[0]
-    row = table[table.chosen].iloc[0]
-    np.testing.assert_allclose(
-        row[["accuracy", "accuracy_lo", "accuracy_hi"]].astype(float), wanted
-    )
-    assert "cnn_wide (width 16 -> 32) is best on validation: log_loss" in tabulate.in_words(
-        table, by
-    )
-    with pytest.raises(BadInput, match="no validation scores of other"):
-        tabulate.sweep(records, "cnn", entries | {"other": base}, ["log_loss"])
-
-
 # --- scheme
 # --------------------------------------------------------------------------------------------------
 
@@ -477,7 +406,7 @@ def test_scheme_follows_shapes_and_parameters_of_a_network_with_a_branch():
 
 def test_figures_import_no_torch():
     program = "import sys; from skyloom.turbulence.figures import images, index, scheme, scores"
-    program += ", training_size, transfer"
+    program += ", transfer"
     program += "; sys.exit('torch' in sys.modules)"
     assert not subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY / "scripts"

@@ -20,10 +20,10 @@ from test_turbulence_statistics import power_law
 import turbulence_read_outputs
 import turbulence_score_panel
 from skyloom.cli import BadInput
+from skyloom.scores import ranking
 from skyloom.training import Plan
 from skyloom.turbulence import realism
 from skyloom.turbulence.data import images
-from skyloom.turbulence.evaluate import ranking
 from skyloom.turbulence.models import autoencoder, residual
 from skyloom.turbulence.read import maps
 from skyloom.turbulence.realism import panel, two_sample

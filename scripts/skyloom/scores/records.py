@@ -206,14 +206,15 @@ def pool_seeds(records: pd.DataFrame) -> pd.DataFrame:
     seed: its interval is their mean.
     """
     keys = [key for key in ("set", "group", "kind", "model", *KEY) if key in records]
+    common = ["study", "data", "unit", "better", "n", "blocks"]
     rows = []
     for key, group in records.groupby(keys, sort=False):
         row = dict(zip(keys, key, strict=True))
         first = group.iloc[0]
-        row |= {name: first[name] for name in ("study", "data", "unit", "better", "n", "blocks")}
+        row |= {name: first[name] for name in common}
         row |= {"seeds": group.seed.nunique(), "seed_scatter": group.value.std(ddof=1)}
         ends = group[list(ENDS)].mean(skipna=False)
         if len(group) > 1 and row["of"] in OUTPUTS:
             ends = pooled(list(group.draws))
         rows.append(row | dict(zip(ENDS, ends, strict=True)))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*keys, *common, "seeds", "seed_scatter", *ENDS])

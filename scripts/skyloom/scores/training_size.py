@@ -23,7 +23,8 @@ def table(
     """
     scores = pool_seeds(records[records["name"].isin([item["name"] for item in items])])
     rows = []
-    for model, group in scores.groupby("model", sort=False):
+    for model in dict.fromkeys(records.model):
+        group = scores[scores.model == model]
         present = [shown(group, item) for item in items if len(shown(group, item))]
         if not present:
             names = ", ".join(item["name"] for item in items)

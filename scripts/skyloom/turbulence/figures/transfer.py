@@ -10,6 +10,7 @@ from skyloom.cli import BadInput
 from skyloom.turbulence.figures.scores import said
 
 CHANCE = 0.5
+ACCURACY = ("accuracy_all", "accuracy_all_lo", "accuracy_all_hi")
 LABELS = {
     "zoom": "zoom",
     "blur_pixels": "sigma of the beam [pixels]",
@@ -18,15 +19,14 @@ LABELS = {
 
 
 def read(path) -> pd.DataFrame:
-    """The rows of transfer.csv that have an accuracy: of models that tell classes, or could."""
-    table = pd.read_csv(path, comment="#")
-    needed = {"model", "trained_on", "tested_on", "accuracy", "accuracy_lo", "accuracy_hi"}
+    """The rows of transfer.csv that have an accuracy: of models that predict classes."""
+    table = pd.read_csv(path)
+    needed = {"model", "trained_on", "tested_on", *ACCURACY}
     if lost := sorted(needed - set(table)):
         raise BadInput(
-            f"{path}: columns {', '.join(lost)} not found; expected what "
-            "turbulence_tabulate_transfer writes"
+            f"{path}: columns {', '.join(lost)} not found; expected what tabulate_transfer writes"
         )
-    return table[table.accuracy.notna()]
+    return table[table.accuracy_all.notna()]
 
 
 def matrix(table: pd.DataFrame) -> Figure:
@@ -42,7 +42,7 @@ def matrix(table: pd.DataFrame) -> Figure:
         size = (0.72 * len(sets) + 3.2, 0.5 * len(models) + 1.9)
         figure, ax = plt.subplots(figsize=size)
         image = ax.imshow(
-            table.pivot(index="model", columns="tested_on", values="accuracy")
+            table.pivot(index="model", columns="tested_on", values="accuracy_all")
             .reindex(models)[sets]
             .to_numpy(),
             cmap=plotting.DIVERGING,
@@ -53,15 +53,15 @@ def matrix(table: pd.DataFrame) -> Figure:
         for row in table.itertuples():
             x, y = sets.index(row.tested_on), models.index(row.model)
             interval = (
-                f"\n{row.accuracy_lo:.2f}\N{EN DASH}{row.accuracy_hi:.2f}"
-                if row.accuracy_lo > 0
+                f"\n{row.accuracy_all_lo:.2f}\N{EN DASH}{row.accuracy_all_hi:.2f}"
+                if row.accuracy_all_lo > 0
                 else ""
             )
-            colour = "white" if abs(row.accuracy - CHANCE) > 0.3 else "black"
+            colour = "white" if abs(row.accuracy_all - CHANCE) > 0.3 else "black"
             ax.text(
                 x,
                 y - 0.14,
-                f"{row.accuracy:.2f}",
+                f"{row.accuracy_all:.2f}",
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -99,12 +99,12 @@ def nuisances(table: pd.DataFrame, ladders: list[dict]) -> Figure:
                 rows = rows.assign(value=rows.tested_on.map(values)).sort_values("value")
                 if len(rows) < 2:
                     continue
-                bracket = rows[["accuracy", "accuracy_lo", "accuracy_hi"]].to_numpy().T
+                bracket = rows[list(ACCURACY)].to_numpy().T
                 look = look | {
                     "label": f"{said(model)} (trained on {said(rows.trained_on.iloc[0])})"
                 }
                 plotting.band(ax, rows.value, bracket, look)
-                ax.plot(rows.value, rows.accuracy, "o", markersize=3.5, color=look["color"])
+                ax.plot(rows.value, rows.accuracy_all, "o", markersize=3.5, color=look["color"])
             ax.axhline(CHANCE, color="0.3", linewidth=0.8, linestyle=":", label="chance", zorder=0)
             if ladder["key"] == "zoom":
                 ax.set_xscale("log", base=2)
