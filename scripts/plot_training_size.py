@@ -31,7 +31,8 @@ def main() -> None:
     for path in args.patches:
         coords = PatchSet(path).coords
         train = coords["split"] == SPLITS["train"]
-        sizes[path.parent.name] = len(np.unique(coords[config["source"]][train]))
+        source = coords[config["source"]][train] if config["source"] else np.flatnonzero(train)
+        sizes[path.parent.name] = len(np.unique(source))
     test = records.read(args.metrics, draws=True)
     table = training_size.table(test, config["lines"], sizes, config["items"])
     print(table.to_string(index=False))

@@ -2,7 +2,7 @@
 type next.
 """
 
-import csv
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,14 +36,11 @@ def reason(log: Path) -> str:
 
 
 def verdict(study: Path) -> list[str]:
-    """The comparison table of a finished study: its verdict line and its rows."""
-    table = study / "comparison.csv"
-    if not table.is_file():
-        return ["no comparison table yet"]
-    lines = table.read_text().splitlines()
-    said = [line.removeprefix("# ") for line in lines if line.startswith("#")]
-    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    return [*said, f"{len(rows)} rows in `{table}`"]
+    """The lines of a finished study's verdict."""
+    path = study / "verdict.json"
+    if not path.is_file():
+        return ["no verdict yet"]
+    return [*json.loads(path.read_text())["text"].splitlines(), f"table: `{study}/comparison.csv`"]
 
 
 def main() -> None:

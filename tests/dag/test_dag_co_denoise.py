@@ -41,7 +41,7 @@ def planned(tmp_path_factory):
 
 def test_map_of_each_line_that_runs_is_denoised_once_and_counted_without_any_model(planned):
     assert {key for rule, key in planned if rule == "co_denoise_sphere"} == {"10", "21"}
-    assert not {rule for rule, _ in planned} & {"train_model", "predict_test"}
+    assert not {rule for rule, _ in planned} & {"train_model", "evaluate_model"}
 
 
 @pytest.mark.parametrize(

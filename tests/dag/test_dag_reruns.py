@@ -83,7 +83,7 @@ def test_edit_of_one_network_retrains_what_is_built_on_it_only(done, edit, modul
 def test_edit_of_the_evaluation_tests_again_but_trains_nothing(done, edit):
     edit("skyloom/co/evaluate/spectra.py")
     rules = {rule for rule, _, _ in planned(done)}
-    assert "predict_test" in rules and "train_model" not in rules
+    assert "evaluate_model" in rules and "train_model" not in rules
 
 
 def test_revert_of_an_edit_reruns_nothing(done, edit):

@@ -41,7 +41,9 @@ def test_every_profile_plans_the_demo(demo, profile):
         yaml.safe_load((demo / f"config/{study}/demo.yaml").read_text()) for study in STUDIES
     ]
     models = [model for study in studies for model in study["run_models"]]
-    assert counts(done.stdout)["train_model"] == counts(done.stdout)["predict_test"] == len(models)
+    assert (
+        counts(done.stdout)["train_model"] == counts(done.stdout)["evaluate_model"] == len(models)
+    )
 
 
 @pytest.mark.parametrize("profile", ["local", "perlmutter-node"])
@@ -66,7 +68,7 @@ def test_survey_size_plans_every_job_in_less_than_half_a_minute(demo):
 def test_one_study_and_one_file_are_targets(demo):
     assert "co_check_sky" in dry_run(demo, "co")
     one = counts(dry_run(demo, "results/demo/co/models/constant/seed0/best.ckpt"))
-    assert one["train_model"] == 1 and "predict_test" not in one
+    assert one["train_model"] == 1 and "evaluate_model" not in one
 
 
 def test_rulegraph_names_the_path_from_raw_maps_to_figures(demo):
@@ -75,7 +77,7 @@ def test_rulegraph_names_the_path_from_raw_maps_to_figures(demo):
         "co_simulate_sky",
         "co_prepare_maps",
         "train_model",
-        "predict_test",
+        "evaluate_model",
         "compare_models",
     ):
         assert rule in done.stdout

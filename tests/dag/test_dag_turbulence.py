@@ -59,10 +59,10 @@ def expected(folder, size: str) -> dict[str, int]:
         "turbulence_project_columns": len(families),
         "turbulence_cut_images": len(sets),
         "train_model": sum(count[m] for m in trained),
-        "predict_test": sum(count[m] for m in runs),
+        "evaluate_model": sum(count[m] for m in runs),
         "turbulence_compare_realism": len(pairs),
         "turbulence_draw_panel": len(pairs),
-        "turbulence_test_transfer": sum(count[m] * len(names) for m, names in transfers.items()),
+        "evaluate_transfer": sum(count[m] * len(names) for m, names in transfers.items()),
     }
     return {rule: jobs for rule, jobs in found.items() if jobs}
 
@@ -119,7 +119,7 @@ STUDIED = {
     },
     "run_models": ["cnn", "cnn_wide", "cnn_few", "hog", "power_index"],
     "transfer": {"cnn": ["continuous", "zoomed"]},
-    "sweep": {"base": "cnn", "models": ["cnn_wide"]},
+    "variants": {"models": ["cnn_wide"]},
     "training_size": {"models": ["cnn", "cnn_few"]},
 }
 
@@ -129,7 +129,7 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
     planned = {
         rule: n
         for rule, n in counts(output).items()
-        if rule.startswith(("turbulence_plot", "turbulence_tab"))
+        if rule.startswith(("turbulence_plot", "tabulate_", "compare_pairs", "plot_training"))
     }
     assert planned == {
         "turbulence_plot_images": 1,
@@ -139,11 +139,13 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
         "turbulence_plot_index": 1,
         "turbulence_plot_continuum": 1,
         "turbulence_plot_transfer": 2,
-        "turbulence_plot_training_size": 1,
+        "plot_training_size": 1,
         # bands, saliency, controls and embedding of the network
         "turbulence_plot_explanation": 4,
-        "turbulence_tabulate_sweep": 1,
-        "turbulence_tabulate_transfer": 1,
+        "compare_pairs": 1,
+        "tabulate_training": 1,
+        "tabulate_transfer": 1,
+        "tabulate_variants": 1,
     }
     found = re.search(r"turbulence_plot_continuum.py --curves (.*?) --output", output)[1]
     assert re.findall(r"turbulence/(\w+/\w+)/", found) == ["transfer/cnn", "test/power_index"]
@@ -153,5 +155,6 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
     assert json.loads(highlighted) == {"highlight": ["cnn", "cnn_wide", "hog"]}
     ladders = json.loads(re.search(r"--figure nuisances --config '(.*?)'", output)[1])["ladders"]
     assert ladders == [{"key": "zoom", "values": {"quarter": 1, "zoomed": 2}}]
-    swept = json.loads(re.search(r"turbulence_tabulate_sweep.py --config '(.*?)'", output)[1])
-    assert swept["models"] == ["cnn", "cnn_wide"] and swept["entries"]["cnn_wide"]["width"] == 32
+    variants = json.loads(re.search(r"tabulate_variants.py --config '(.*?)'", output)[1])
+    assert [*variants["entries"]] == ["cnn", "cnn_wide"]
+    assert variants["entries"]["cnn_wide"]["width"] == 32 and variants["split"] == "validation"

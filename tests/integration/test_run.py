@@ -24,11 +24,15 @@ def mine(finished, tmp_path_factory):
     return folder
 
 
-def test_comparison_has_every_model_with_its_interval_and_the_verdict_first(finished):
-    text = (finished / RUN / "co/comparison.csv").read_text()
-    first, *rest = text.splitlines()
-    assert first.startswith("# ") and "network" in first and "simulated" in first
-    rows = {row["model"]: row for row in csv.DictReader(rest)}
+def test_comparison_has_every_model_with_its_interval_and_a_verdict_beside_it(finished):
+    verdict = json.loads((finished / RUN / "co/verdict.json").read_text())
+    assert "networks; one seed; simulated sky, " in verdict["text"]
+    assert {clause["score"] for clause in verdict["sets"][0]["clauses"]} == {
+        "rho_l_beam",
+        "rmse_over_noise",
+    }
+    with (finished / RUN / "co/comparison.csv").open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
     assert set(MODELS) <= rows.keys() and {"dust", "ceiling"} <= rows.keys()
     for model in MODELS:
         low, value, high = (
@@ -102,7 +106,9 @@ def test_second_run_does_nothing(finished):
 def test_summary_says_what_was_made_and_what_to_type_next(finished):
     summary = (finished / RUN / "summary.md").read_text()
     assert (
-        "# Run test: finished" in summary and "every baseline" in summary and "--report" in summary
+        "# Run test: finished" in summary
+        and "one seed; simulated" in summary
+        and "--report" in summary
     )
 
 
@@ -128,7 +134,7 @@ def test_checkpoint_from_another_config_is_refused_by_key(finished, tmp_path):
     config = json.dumps({"entry": entry | {"width": 8}, "evaluate": {}})
     command = [
         sys.executable,
-        "scripts/predict_test.py",
+        "scripts/evaluate_model.py",
         "--study",
         "co",
         "--model",
@@ -138,7 +144,7 @@ def test_checkpoint_from_another_config_is_refused_by_key(finished, tmp_path):
     ]
     command += ["--config", config, "--data", str(folder / "sets/co10/patches.nc")]
     command += ["--checkpoint", str(folder / "models/res_unet/seed0/best.ckpt")]
-    for name in ("predictions", "metrics", "curves"):
+    for name in ("predictions", "metrics", "curves", "scores"):
         command += [f"--{name}", str(tmp_path / name)]
     done = subprocess.run(command, cwd=finished, capture_output=True, text=True)
     assert done.returncode == 2

@@ -265,7 +265,7 @@ def test_every_job_names_account_partition_time_and_memory_of_its_rule(submitted
         "co_simulate_sky",
         "co_cut_patches",
         "train_model",
-        "predict_test",
+        "evaluate_model",
     }
     for rule, line in jobs:
         assert line.account == "skyloom_test"

@@ -24,16 +24,14 @@ class Plan(Study):
     # --- checks -----------------------------------------------------------------------------------
 
     def check(self) -> None:
-        split, ablations = self["split"], self["ablations"]
+        super().check()
+        split = self["split"]
         known = split["complexes"]
         refuse_unknown("co.split.held_out", "complex", split["held_out"], known)
         for model in self.models():
             entry = self.entry(model)
             if entry.get("target") == "denoised" and not self.denoised(entry["set"]):
                 refuse(f"co.models.{model}.target", "'denoised', but its set has no denoiser")
-        if ablations["models"]:
-            rows = [ablations["base"], *ablations["models"]]
-            refuse_unknown("co.ablations", "model", rows, self["models"])
         refuse_unknown("co.run_products", "product", self["run_products"], self["products"])
         refuse_names("co.products", self["products"])
         for name in self["products"]:
@@ -132,17 +130,8 @@ class Plan(Study):
     def cyclegans(self) -> list[str]:
         return [model for model in self.models() if self.entry(model)["module"] == "cyclegan"]
 
-    @cached_property
-    def ablations(self) -> list[str]:
-        """Rows of the table of ablations, the base first; none where no ablation runs."""
-        base, changed = self["ablations"]["base"], self["ablations"]["models"]
-        ran = [model for model in (base, *changed) if model in self.models()]
-        return ran if set(changed) & set(ran) else []
-
-    def ablated(self) -> dict[str, dict]:
-        """The entries of the rows, and of the base where it does not run."""
-        models = {self["ablations"]["base"], *self.ablations}
-        return {model: self.science(model) for model in models if model in self["models"]}
+    def variant_columns(self) -> list[str]:
+        return [self.path("failures.csv")]
 
     def product(self, name: str) -> str:
         return self.path("products", f"{name}.fits")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from . import estimate
 from .code import closure, module_file
-from .config import BASE
+from .config import BASE, refuse, refuse_unknown
 
 # Keys of a model that say where and how long it runs and how it is drawn: no reason to train again.
 NOT_SCIENCE = {"seeds", "gpus", "threads", "runtime", "mem_mb", "readers"}
@@ -56,6 +56,10 @@ class Files:
     def test(self, model: str, seed: int | str, file: str) -> str:
         return self.path("test", model, f"seed{seed}", file)
 
+    def transfer(self, model: str, seed: int | str, name: str, file: str) -> str:
+        """A test of a model on set `name`, which is not its own."""
+        return self.path("transfer", model, f"seed{seed}", name, file)
+
     def figures(self, name: str, subjects: Iterable[str]) -> list[str]:
         """A figure of each subject: a set, a model."""
         return [self.path("figures", f"{name}_{subject}.png") for subject in subjects]
@@ -74,7 +78,28 @@ class Study(Files):
         return self.settings[section]
 
     def check(self) -> None:
-        """Refuse what a schema cannot: of a `Plan`."""
+        """Refuse what a schema cannot; a `Plan` adds its own checks."""
+        models, sets = self["models"], self["sets"]
+        sizes, variants = self.section("training_size"), self.section("variants")
+        for model, names in self.section("transfer").items():
+            key = f"{self.name}.transfer.{model}"
+            refuse_unknown(key, "model", [model], models)
+            refuse_unknown(key, "set", names, sets)
+        for key, section in (("training_size", sizes), ("variants", variants)):
+            refuse_unknown(f"{self.name}.{key}.models", "model", section.get("models", []), models)
+        if variants.get("models"):
+            refuse_unknown(f"{self.name}.variants.base", "model", [variants["base"]], models)
+            names = {models[model]["set"] for model in self.variant_rows}
+            if variants["split"] == "validation" and len(names) > 1:
+                why = "models of several sets; expected one, whose validation chooses among them"
+                refuse(f"{self.name}.variants.models", why)
+        if not self.alike(sizes.get("key"), [models[m]["set"] for m in sizes.get("models", [])]):
+            why = f"their sets differ in more than {sizes['key']}"
+            refuse(f"{self.name}.training_size.models", why)
+
+    def section(self, name: str) -> dict:
+        """A section of the config that a study need not have."""
+        return self.settings.get(name) or {}
 
     # --- models and sets --------------------------------------------------------------------------
 
@@ -104,6 +129,11 @@ class Study(Files):
     def sets(self) -> list[str]:
         """The sets that the models of this run use."""
         return sorted({self.entry(model)["set"] for model in self["run_models"]})
+
+    def alike(self, key: str | None, names: list[str]) -> bool:
+        """Whether these sets differ in nothing but `key`."""
+        entries = [{k: v for k, v in self["sets"][name].items() if k != key} for name in names]
+        return all(entry == entries[0] for entry in entries)
 
     # --- files of several trainings ---------------------------------------------------------------
 
@@ -139,6 +169,91 @@ class Study(Files):
         start = self.entry(model).get("start")
         seeds = self.seeds(start) if start else []
         return [self.checkpoint(start, seed if seed in seeds else seeds[0])] if start else []
+
+    # --- tables and figures of scores -------------------------------------------------------------
+
+    def comparison(self, *keys: str) -> dict:
+        """Section `comparison`, or these keys of it, with the names of models for people."""
+        section = {k: v for k, v in self["comparison"].items() if k != "highlight"}
+        labels = {m: self.entry(m)["label"] for m in self.models() if self.entry(m).get("label")}
+        section["labels"] = section.get("labels", {}) | labels
+        return pick(section, *keys) if keys else section
+
+    @functools.cached_property
+    def paired_sets(self) -> list[str]:
+        """Sets in which a network can be compared with a baseline."""
+        return [s for s in self.sets if self.models(s, "network") and self.models(s, "baseline")]
+
+    @functools.cached_property
+    def transfers(self) -> dict[str, list[str]]:
+        """Model -> sets that it is tested on besides its own."""
+        return {m: names for m, names in self.section("transfer").items() if m in self.models()}
+
+    def transfer_tests(self, file: str) -> list[str]:
+        """Of each transfer, after those of the same training on the model's own set."""
+        return [
+            path
+            for model, seed in self.runs(self.transfers)
+            for path in (
+                self.test(model, seed, file),
+                *(self.transfer(model, seed, name, file) for name in self.transfers[model]),
+            )
+        ]
+
+    @property
+    def variant_rows(self) -> list[str]:
+        """Models of the table of variants that the config names, the base first."""
+        section = self.section("variants")
+        return [section["base"], *section["models"]] if section.get("models") else []
+
+    @functools.cached_property
+    def variants(self) -> list[str]:
+        """Those that run; none where no model runs that differs from the base."""
+        rows = [model for model in self.variant_rows if model in self.models()]
+        return rows if set(rows) - set(self.variant_rows[:1]) else []
+
+    def variant_config(self) -> dict:
+        """What tabulate_variants.py reads: entries of the rows and of the base."""
+        section = self.section("variants")
+        entries = {model: self.science(model) for model in self.variants}
+        section = pick(section, "split", "subset", "scores")
+        section |= {"base": self.science(self.variant_rows[0]), "entries": entries}
+        return section | {"chosen_by": self["comparison"]["chosen_by"]}
+
+    def variant_columns(self) -> list[str]:
+        """Tables by model and seed, whose columns are added to the table of variants."""
+        return []
+
+    @functools.cached_property
+    def sizes(self) -> list[str]:
+        """Models of the figure of training sizes."""
+        return [m for m in self.section("training_size").get("models", []) if m in self.models()]
+
+    def size_config(self) -> dict:
+        """What plot_training_size.py reads: a line a module."""
+        section, headline = self.section("training_size"), self["comparison"]["headline"]
+        items = {item["name"]: item for item in reversed(headline)}
+        return pick(section, "source", "label") | {
+            "items": [items[name] for name in section["scores"] if name in items],
+            "lines": {model: self.entry(model)["module"] for model in self.sizes},
+        }
+
+    def set_patches(self, models: Iterable[str]) -> list[str]:
+        """The patches of the sets of these models, each once."""
+        return [self.patches(s) for s in dict.fromkeys(self.entry(m)["set"] for m in models)]
+
+    @property
+    def results(self) -> list[str]:
+        """Tables and figures that every study has, where its models give them."""
+        figures = {"history": self.models(kind="network"), "training_size": self.sizes}
+        return [
+            self.path("comparison.csv"),
+            self.path("training.csv"),
+            *(self.path(f"figures/{name}.png") for name, models in figures.items() if models),
+            *(self.path(f"pairs_{name}.csv") for name in self.paired_sets),
+            *[self.path("transfer.csv")] * bool(self.transfers),
+            *[self.path("variants.csv")] * bool(self.variants),
+        ]
 
     # --- estimate ---------------------------------------------------------------------------------
 

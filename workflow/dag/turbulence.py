@@ -25,6 +25,7 @@ class Plan(Study):
     # --- checks -----------------------------------------------------------------------------------
 
     def check(self) -> None:
+        super().check()
         sets, models = self["sets"], self["models"]
         refuse_names("turbulence.families", self["families"])
         for name in sets:
@@ -33,12 +34,9 @@ class Plan(Study):
             for trained in self.learned(entry.get("start")) if entry["set"] in sets else ():
                 self.check_split(f"turbulence.models.{model}.start", entry["set"], trained)
         for model, names in self["transfer"].items():
-            key = f"turbulence.transfer.{model}"
-            refuse_unknown(key, "model", [model], models)
-            refuse_unknown(key, "set", names, sets)
             for name in names:
                 for trained in self.learned(model):
-                    self.check_split(key, name, trained)
+                    self.check_split(f"turbulence.transfer.{model}", name, trained)
         for number, pair in enumerate(self["realism"]["pairs"]):
             self.check_pair(f"turbulence.realism.pairs.{number}", pair)
         for model in self.models():
@@ -82,19 +80,11 @@ class Plan(Study):
             refuse(f"{key}.autoencoder", why)
 
     def check_figures(self) -> None:
-        """Refuse figures and tables of unknown models and sets, or of sets that do not compare."""
-        models, sizes, sweep = self["models"], self["training_size"]["models"], self.sweep_rows
+        """Refuse figures of unknown models and sets."""
         shown = {"explain.models": self["explain"]["models"], "schemes": self["schemes"] or []}
-        shown |= {"training_size.models": sizes, "sweep": sweep}
         for key, names in shown.items():
-            refuse_unknown(f"turbulence.{key}", "model", names, models)
+            refuse_unknown(f"turbulence.{key}", "model", names, self["models"])
         refuse_unknown("turbulence.images.sets", "set", self["images"]["sets"] or [], self["sets"])
-        if not self.alike("train_simulations", [models[m]["set"] for m in sizes]):
-            why = "their sets differ in more than train_simulations"
-            refuse("turbulence.training_size.models", why)
-        if len({models[m]["set"] for m in sweep}) > 1:
-            why = "models of several sets; expected one, whose validation judges them"
-            refuse("turbulence.sweep", why)
 
     # --- families of simulations ------------------------------------------------------------------
 
@@ -165,7 +155,7 @@ class Plan(Study):
         """The column maps of the families of set `name`."""
         return [self.family(family, "columns.nc") for family in self["sets"][name]["families"]]
 
-    # --- sets and transfer ------------------------------------------------------------------------
+    # --- sets -------------------------------------------------------------------------------------
 
     def learned(self, model: str | None) -> list[str]:
         """The sets that a model has learned from, by itself and by the models it starts from."""
@@ -179,35 +169,6 @@ class Plan(Study):
     def learning(self, name: str, learns: str) -> list[str]:
         """The models of set `name` that learn the `class`, or the `index`."""
         return [model for model in self.models(name) if self.entry(model)["learns"] == learns]
-
-    def alike(self, key: str, names: list[str]) -> bool:
-        """Whether these sets differ in nothing but `key`."""
-        entries = [{k: v for k, v in self["sets"][name].items() if k != key} for name in names]
-        return all(entry == entries[0] for entry in entries)
-
-    @cached_property
-    def paired_sets(self) -> list[str]:
-        """Sets in which a network can be compared with a baseline."""
-        return [s for s in self.sets if self.models(s, "network") and self.models(s, "baseline")]
-
-    @cached_property
-    def transfers(self) -> dict[str, list[str]]:
-        """Model -> sets that it is tested on besides its own."""
-        return {m: names for m, names in self["transfer"].items() if m in self.models()}
-
-    def transfer(self, model: str, seed: int | str, name: str, file: str) -> str:
-        return self.path("transfer", model, f"seed{seed}", name, file)
-
-    def transfer_metrics(self) -> list[str]:
-        """Of each transfer, after those of the same training on the model's own set."""
-        return [
-            file
-            for model, seed in self.runs(self.transfers)
-            for file in (
-                self.test(model, seed, "metrics.json"),
-                *(self.transfer(model, seed, s, "metrics.json") for s in self.transfers[model]),
-            )
-        ]
 
     @cached_property
     def ladders(self) -> list[dict]:
@@ -289,22 +250,6 @@ class Plan(Study):
     @property
     def continua(self) -> list[str]:
         return [s for s in self["sets"] if self.continuous(s) and self.continuum(s)]
-
-    @cached_property
-    def sizes(self) -> list[str]:
-        """Models of the figure of training sizes."""
-        return [model for model in self["training_size"]["models"] if model in self.models()]
-
-    @property
-    def sweep_rows(self) -> list[str]:
-        models = self["sweep"]["models"]
-        return [self["sweep"]["base"], *models] if models else []
-
-    @cached_property
-    def sweep(self) -> list[str]:
-        """Rows of the table of hyper-parameters, the base first; none where it stands alone."""
-        rows = [model for model in self.sweep_rows if model in self.models()]
-        return rows if rows[:1] == self.sweep_rows[:1] and len(rows) > 1 else []
 
     # --- explanations and realism -----------------------------------------------------------------
 

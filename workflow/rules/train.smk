@@ -1,4 +1,4 @@
-# Train, test, compare: one rule each for every study and every model, networks and baselines alike.
+# Train and test: one rule each for every study and every model, networks and baselines alike.
 
 
 rule train_model:
@@ -42,20 +42,21 @@ rule train_model:
         " --threads {threads} > {log} 2>&1"
 
 
-rule predict_test:
+rule evaluate_model:
     """Predict the test set with a trained model and score it against the raw data."""
     input:
-        code=lambda w: study(w).code("predict_test.py", w.model, "evaluate"),
+        code=lambda w: study(w).code("evaluate_model.py", w.model, "evaluate"),
         data=lambda w: study(w).training_set(w.model),
         checkpoint=shared.checkpoint("{model}", "{seed}"),
     output:
         predictions=shared.test("{model}", "{seed}", "predictions.nc"),
         metrics=shared.test("{model}", "{seed}", "metrics.json"),
         curves=shared.test("{model}", "{seed}", "curves.nc"),
+        scores=shared.test("{model}", "{seed}", "scores.nc"),
     log:
-        shared.log("predict_test", "{model}_seed{seed}"),
+        shared.log("evaluate_model", "{model}_seed{seed}"),
     benchmark:
-        shared.benchmark("predict_test", "{model}_seed{seed}")
+        shared.benchmark("evaluate_model", "{model}_seed{seed}")
     conda:
         ENV
     threads: 2
@@ -72,106 +73,4 @@ rule predict_test:
         " --seed {wildcards.seed}"
         " --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
         " --predictions {output.predictions} --metrics {output.metrics}"
-        " --curves {output.curves} > {log} 2>&1"
-
-
-rule compare_models:
-    """One table of all models of a study, baselines and published numbers beside them."""
-    input:
-        code=code("compare_models.py"),
-        metrics=lambda w: study(w).tests("metrics.json"),
-        published=f"{CONFIG}/{{study}}/published.yaml",
-    output:
-        metrics=shared.path("metrics.csv"),
-        comparison=shared.path("comparison.csv"),
-        html=report(
-            shared.path("comparison.html"),
-            category="{study}",
-            labels={"result": "comparison of models"},
-            caption="../report/comparison.rst",
-        ),
-        bands=report(
-            shared.path("bands.csv"),
-            category="{study}",
-            labels={"result": "comparison band by band"},
-            caption="../report/bands.rst",
-        ),
-        subsets=report(
-            shared.path("subsets.html"),
-            category="{study}",
-            labels={"result": "scores by subset"},
-            caption="../report/subsets.rst",
-        ),
-    log:
-        shared.log("compare_models"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(10),
-        mem_mb=growing(2000),
-    params:
-        config=lambda w: as_json(**study(w)["comparison"]),
-    message:
-        "{wildcards.study}: comparing the models"
-    shell:
-        f"{PYTHON} "
-        "{input.code[0]} --study {wildcards.study} --config {params.config:q}"
-        " --metrics {input.metrics}"
-        " --published {input.published} --output-metrics {output.metrics}"
-        " --output-comparison {output.comparison}"
-        " --output-html {output.html} --output-bands {output.bands}"
-        " --output-subsets {output.subsets} > {log} 2>&1"
-
-
-rule plot_history:
-    """Training and validation scores of every network against the step."""
-    input:
-        code=code("plot_history.py"),
-        history=lambda w: study(w).trainings("history.csv", study(w).models(kind="network")),
-        data=lambda w: study(w).patches(study(w).sets[0]),
-    output:
-        png=report(
-            shared.path("figures/history.png"),
-            category="{study}",
-            labels={"result": "loss curves"},
-            caption="../report/history.rst",
-        ),
-        pdf=shared.path("figures/history.pdf"),
-    log:
-        shared.log("plot_history"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(10),
-        mem_mb=growing(2000),
-    message:
-        "{wildcards.study}: plotting the loss curves"
-    shell:
-        f"{PYTHON} "
-        "{input.code[0]} --history {input.history} --data-kind {input.data}"
-        " --output {output.png} > {log} 2>&1"
-
-
-rule tabulate_training:
-    """What each training cost, in wall time and device hours."""
-    input:
-        code=code("tabulate_training.py"),
-        runs=lambda w: study(w).trainings("run.json"),
-    output:
-        report(
-            shared.path("training.csv"),
-            category="{study}",
-            labels={"result": "cost of training"},
-            caption="../report/training.rst",
-        ),
-    log:
-        shared.log("tabulate_training"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(10),
-        mem_mb=growing(2000),
-    message:
-        "{wildcards.study}: tabulating what training cost"
-    shell:
-        f"{PYTHON} " "{input.code[0]} --runs {input.runs} --output {output} > {log} 2>&1"
+        " --curves {output.curves} --scores {output.scores} > {log} 2>&1"

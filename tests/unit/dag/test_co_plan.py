@@ -21,8 +21,8 @@ DENOISED = {"module": "cyclegan", "set": "co10", "target": "denoised", "r1": 5.0
             "co.split.held_out: unknown complex 'orionn'; did you mean 'orion'?",
         ),
         (
-            {"models": {"cyclegan_r1": DENOISED}, "ablations": {"models": ["cyclegan_rl"]}},
-            "co.ablations: unknown model 'cyclegan_rl'; did you mean 'cyclegan_r1'?",
+            {"models": {"cyclegan_r1": DENOISED}, "variants": {"models": ["cyclegan_rl"]}},
+            "co.variants.models: unknown model 'cyclegan_rl'; did you mean 'cyclegan_r1'?",
         ),
         (
             {"products": {"x": {"lines": {"10": "resunet"}}}},
@@ -105,14 +105,18 @@ def test_second_map_is_compared_with_sets_of_its_line():
     assert plan("co", second_map=second | {"line": "21"}).second_sets == []
 
 
-def test_table_of_ablations_shows_those_that_run_below_their_base():
+def test_table_of_variants_shows_those_that_run_below_their_base():
     models = {"cyclegan_r1": DENOISED, "cyclegan_hinge": DENOISED | {"gan_loss": "hinge"}}
-    settings = {"models": models, "ablations": {"models": [*models]}}
+    settings = {"models": models, "variants": {"models": [*models]}}
     co = plan("co", run_models=["cyclegan_r1", "constant", "cyclegan"], **settings)
-    assert co.ablations == ["cyclegan", "cyclegan_r1"]
+    assert co.variants == ["cyclegan", "cyclegan_r1"] and f"{R}/variants.csv" in co.results
     assert co.cyclegans == ["cyclegan_r1", "cyclegan"]
-    assert plan("co", run_models=["cyclegan_r1"], **settings).ablated().keys() == {*co.ablations}
-    assert plan("co", run_models=["cyclegan", "constant"], **settings).ablations == []
+    # a base that does not run is what the others differ from
+    config = plan("co", run_models=["cyclegan_r1"], **settings).variant_config()
+    assert [*config["entries"]] == ["cyclegan_r1"] and config["base"] == co.science("cyclegan")
+    assert config["scores"][0] == "rho_l_beam" and config["subset"] == "bright"
+    alone = plan("co", run_models=["cyclegan", "constant"], **settings)
+    assert alone.variants == [] and f"{R}/variants.csv" not in alone.results
 
 
 def test_product_is_predicted_with_every_seed_of_the_model_of_each_line():

@@ -118,3 +118,75 @@ def test_container_that_is_asked_for_but_not_named_is_refused():
     with pytest.raises(WorkflowError, match="config: container: not set, but --sdm apptainer is"):
         require_container(None)
     require_container("skyloom.sif")
+
+
+# --- tables and figures of scores -----------------------------------------------------------------
+
+
+@pytest.fixture
+def scored(study):
+    """The study with a table or figure of each kind."""
+    headline = [{"name": "mse", "subset": "all"}, {"name": "bias", "subset": "all"}]
+    settings = study.settings | {
+        "comparison": {"headline": headline, "chosen_by": "mse", "highlight": ["a"], "labels": {}},
+        "transfer": {"a": ["two"], "unused": ["two"]},
+        "variants": {"base": "a", "models": ["c", "unused"], "split": "test"}
+        | {"subset": "all", "scores": ["mse"]},
+        "training_size": {"models": ["a", "c"], "key": "x", "source": "tile", "label": "tiles"}
+        | {"scores": ["bias", "mse"]},
+    }
+    settings["sets"] = {name: {"x": 1} for name in ("one", "two", "three")}
+    return Study("toy", settings, RUN)
+
+
+def test_study_without_sections_has_a_comparison_and_nothing_more(study):
+    names = ["comparison.csv", "training.csv", "figures/history.png", "pairs_one.csv"]
+    assert study.results == [study.path(name) for name in names]
+
+
+def test_sections_of_the_config_switch_tables_and_figures_on(scored):
+    names = ["pairs_one.csv", "transfer.csv", "variants.csv", "figures/training_size.png"]
+    assert {scored.path(name) for name in names} < {*scored.results}
+    assert scored.transfers == {"a": ["two"]} and scored.variants == ["a", "c"]
+    assert scored.transfer_tests("scores.nc")[:2] == [
+        scored.test("a", 1, "scores.nc"),
+        scored.transfer("a", 1, "two", "scores.nc"),
+    ]
+
+
+def test_label_of_a_model_is_no_science_but_reaches_the_tables(scored):
+    scored["models"]["a"]["label"] = "Network A"
+    assert scored.comparison("labels") == {"labels": {"a": "Network A"}}
+    assert "highlight" not in scored.comparison()
+
+
+def test_training_size_draws_a_line_a_module_and_the_items_of_its_scores(scored):
+    config = scored.size_config()
+    assert config["lines"] == {"a": "net", "c": "net"} and config["source"] == "tile"
+    assert [item["name"] for item in config["items"]] == ["bias", "mse"]
+    assert scored.set_patches(["a", "c"]) == [scored.patches("one")]
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("transfer", {"aa": ["two"]}, "toy.transfer.aa: unknown model 'aa'; did you mean 'a'?"),
+        ("transfer", {"a": ["tow"]}, "toy.transfer.a: unknown set 'tow'; did you mean 'two'?"),
+        ("variants", {"base": "a", "models": ["x"]}, "toy.variants.models: unknown model 'x'"),
+        ("variants", {"base": "x", "models": ["a"]}, "toy.variants.base: unknown model 'x'"),
+        ("training_size", {"models": ["x"]}, "toy.training_size.models: unknown model 'x'"),
+        (
+            "training_size",
+            {"models": ["a", "b"], "key": "y"},
+            "toy.training_size.models: their sets differ in more than y",
+        ),
+    ],
+)
+def test_table_of_unknown_models_and_sets_is_refused_by_key(scored, section, value, message):
+    settings = scored.settings | {section: {"split": "test"} | value}
+    if section == "transfer":
+        settings[section] = value
+    settings["sets"] = scored["sets"] | {"two": {"x": 2}}
+    with pytest.raises(WorkflowError) as refused:
+        Study("toy", settings, RUN)
+    assert str(refused.value).startswith(f"config: {message}")

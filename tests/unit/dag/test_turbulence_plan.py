@@ -13,8 +13,16 @@ R = "results/demo/turbulence"
     ("settings", "message"),
     [
         (
-            {"sweep": {"base": "cnn", "models": ["cnn_wid"]}},
-            "turbulence.sweep: unknown model 'cnn_wid'",
+            {"variants": {"base": "cnn", "models": ["cnn_wid"]}},
+            "turbulence.variants.models: unknown model 'cnn_wid'",
+        ),
+        (
+            {
+                "models": {"other": {"module": "cnn", "set": "blurred"}},
+                "sets": {"blurred": {"families": ["clouds"], "blur_pixels": 1}},
+                "variants": {"models": ["other"]},
+            },
+            "turbulence.variants.models: models of several sets; expected one, whose validation",
         ),
         (
             {"training_size": {"models": ["cn"]}},
@@ -151,7 +159,7 @@ STUDIED = {
     },
     "run_models": ["cnn", "cnn_wide", "cnn_few", "hog", "power_index"],
     "transfer": {"cnn": ["continuous", "zoomed"]},
-    "sweep": {"base": "cnn", "models": ["cnn_wide"]},
+    "variants": {"models": ["cnn_wide"]},
     "training_size": {"models": ["cnn", "cnn_few"]},
 }
 
@@ -167,7 +175,7 @@ def test_each_figure_shows_the_models_and_sets_that_the_config_names():
         for path in ("transfer/cnn/seed0/continuous", "test/power_index/seed0")
     ]
     assert turbulence.ladders == [{"key": "zoom", "values": {"quarter": 1, "zoomed": 2}}]
-    assert turbulence.sweep == ["cnn", "cnn_wide"]
+    assert turbulence.variants == ["cnn", "cnn_wide"]
     quarter = turbulence.learning("quarter", "class")
     assert turbulence.highlight(quarter) == ["cnn", "cnn_wide", "hog"]
     assert turbulence.paired_sets == ["quarter"]
@@ -176,16 +184,24 @@ def test_each_figure_shows_the_models_and_sets_that_the_config_names():
 def test_nothing_is_shown_of_what_does_not_run():
     turbulence = plan("turbulence", **STUDIED | {"run_models": ["hog"]})
     assert turbulence.shown == turbulence.classified == ["quarter"]
-    for nothing in ("drawn", "regressed", "continua", "sizes", "ladders", "sweep", "paired_sets"):
+    for nothing in (
+        "drawn",
+        "regressed",
+        "continua",
+        "sizes",
+        "ladders",
+        "variants",
+        "paired_sets",
+    ):
         assert getattr(turbulence, nothing) == [], nothing
-    assert turbulence.transfers == {} and turbulence.transfer_metrics() == []
+    assert turbulence.transfers == {} and turbulence.transfer_tests("scores.nc") == []
     assert turbulence.explained() == [] and turbulence.embedded_sets == []
 
 
 def test_transfer_is_listed_after_the_test_of_the_same_training_on_its_own_set():
     settings = {"models": {"cnn": {"seeds": [3, 4]}}, "transfer": {"cnn": ["zoomed"]}}
     zoomed = {"zoomed": {"families": ["clouds"], "zoom": 2}}
-    assert plan("turbulence", sets=zoomed, **settings).transfer_metrics() == [
+    assert plan("turbulence", sets=zoomed, **settings).transfer_tests("metrics.json") == [
         f"{R}/{path}/metrics.json"
         for seed in (3, 4)
         for path in (f"test/cnn/seed{seed}", f"transfer/cnn/seed{seed}/zoomed")

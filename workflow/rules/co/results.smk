@@ -243,43 +243,61 @@ rule co_plot_steganography:
         " --output {output.png} > {log} 2>&1"
 
 
-rule co_tabulate_ablations:
-    """What each choice of the adversarial models is worth: a row a named model and seed."""
+rule co_measure_failures:
+    """Failures of adversarial models, columns of the table of variants."""
     input:
-        code=code("co_tabulate_ablations.py"),
-        patches=sorted({co.patches(co.entry(model)["set"]) for model in co.ablations}),
-        metrics=co.tests("metrics.json", co.ablations),
-        predictions=co.tests("predictions.nc", co.ablations),
-        runs=co.trainings("run.json", co.ablations),
-        hidden=co.tests("steganography.csv", [m for m in co.ablations if m in co.cyclegans]),
+        code=code("co_measure_failures.py"),
+        patches=co.set_patches(co.variants),
+        predictions=co.tests("predictions.nc", co.variants),
+        hidden=co.tests("steganography.csv", [m for m in co.variants if m in co.cyclegans]),
     output:
-        report(
-            co.path("ablations.csv"),
-            category="co",
-            labels={"result": "ablations"},
-            caption="../../report/co/ablations.rst",
-        ),
+        co.path("failures.csv"),
     log:
-        co.log("co_tabulate_ablations"),
+        co.log("co_measure_failures"),
     conda:
         ENV
     resources:
         runtime=growing(15),
         mem_mb=growing(8000),
     params:
-        config=as_json(
-            base=co["ablations"]["base"],
-            entries=co.ablated(),
-            score_at=co["steganography"]["score_at"],
-            evaluate=co["evaluate"],
-        ),
+        config=as_json(score_at=co["steganography"]["score_at"], evaluate=co["evaluate"]),
     message:
-        "co: tabulating the ablations"
+        "co: measuring the failures of adversarial models"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --tests {input.metrics}"
-        " --runs {input.runs} --steganography {input.hidden} --output {output} > {log} 2>&1"
+        " --predictions {input.predictions} --steganography {input.hidden}"
+        " --output {output} > {log} 2>&1"
+
+
+rule co_tabulate_bands:
+    """Correlation and power of every model in each band within the beam."""
+    input:
+        code=code("co_tabulate_bands.py"),
+        metrics=co.tests("metrics.json"),
+        scores=co.tests("scores.nc"),
+    output:
+        report(
+            co.path("bands.csv"),
+            category="co",
+            labels={"result": "comparison band by band"},
+            caption="../../report/co/bands.rst",
+        ),
+    log:
+        co.log("co_tabulate_bands"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        config=as_json(**co.comparison("reference", "chosen_by")),
+    message:
+        "co: tabulating the bands"
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
+        " --output {output} > {log} 2>&1"
 
 
 rule co_plot_saturation:

@@ -9,9 +9,8 @@ localrules:
 rule co:
     """Everything of the CO study: tables, figures, products."""
     input:
-        co.path("comparison.csv"),
-        co.path("training.csv"),
-        [co.path("figures/history.png")] * bool(co.models(kind="network")),
+        co.results,
+        co.path("bands.csv"),
         [co.path("raw/anchors.csv")] * (not co.surveyed),
         co.figures("selection", co.sets),
         [co.path("patch_counts.csv"), co.path("figures/denoisers.png")] * bool(co.denoised_lines),
@@ -21,7 +20,6 @@ rule co:
         [co.path("figures/saturation.png")] * ({*co["saturation"].values()} <= {*co.models()}),
         co.figures("latent", [model for model in co["latent"] if model in co.models()]),
         [co.path("figures/steganography.png")] * bool(co.cyclegans),
-        [co.path("ablations.csv")] * bool(co.ablations),
         [
             path
             for name in co["run_products"]

@@ -1,39 +1,6 @@
 # How well the models predict the class or the index: figures and tables.
 
 
-rule turbulence_compare_pairs:
-    """Each network against each baseline of a set, image by image."""
-    input:
-        code=code("turbulence_compare_pairs.py"),
-        patches=turbulence.patches("{set}"),
-        predictions=lambda w: turbulence.tests("predictions.nc", turbulence.models(w.set)),
-    output:
-        report(
-            turbulence.path("pairs_{set}.csv"),
-            category="turbulence",
-            labels={"result": "networks against baselines", "set": "{set}"},
-            caption="../../report/turbulence/pairs.rst",
-        ),
-    log:
-        turbulence.log("turbulence_compare_pairs", "{set}"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(15),
-        mem_mb=growing(4000),
-    params:
-        config=as_json(
-            highlight=turbulence["comparison"]["highlight"], evaluate=turbulence["evaluate"]
-        ),
-    message:
-        "turbulence: comparing networks with baselines on set {wildcards.set}"
-    shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --predictions {input.predictions}"
-        " --output {output} > {log} 2>&1"
-
-
 rule turbulence_plot_scheme:
     """The layers of a network and their shapes."""
     input:
@@ -172,72 +139,34 @@ rule turbulence_plot_continuum:
         f"{PYTHON} " "{input.code[0]} --curves {input.curves} --output {output.png} > {log} 2>&1"
 
 
-rule turbulence_tabulate_sweep:
-    """The hyper-parameters of a network and what each is worth, judged on validation only."""
+rule turbulence_plot_transfer:
+    """What is left of accuracies on other sets: as a matrix, and against single nuisances."""
     input:
-        code=code("turbulence_tabulate_sweep.py"),
-        metrics=turbulence.tests("metrics.json", turbulence.sweep),
-    output:
-        report(
-            turbulence.path("sweep.csv"),
-            category="turbulence",
-            labels={"result": "hyper-parameters"},
-            caption="../../report/turbulence/sweep.rst",
-        ),
-    log:
-        turbulence.log("turbulence_tabulate_sweep"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(10),
-        mem_mb=growing(2000),
-    params:
-        config=as_json(
-            base=turbulence["sweep"]["base"],
-            entries={model: turbulence.science(model) for model in turbulence.sweep},
-            models=turbulence.sweep,
-            chosen_by=turbulence["comparison"]["chosen_by"],
-        ),
-    message:
-        "turbulence: tabulating the hyper-parameters"
-    shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --output {output} > {log} 2>&1"
-
-
-rule turbulence_plot_training_size:
-    """Scores against the number of training simulations."""
-    input:
-        code=code("turbulence_plot_training_size.py"),
-        metrics=turbulence.tests("metrics.json", turbulence.sizes),
-        patches=[
-            turbulence.patches(name)
-            for name in dict.fromkeys(turbulence.entry(m)["set"] for m in turbulence.sizes)
-        ],
+        code=code("turbulence_plot_transfer.py"),
+        table=turbulence.path("transfer.csv"),
     output:
         png=report(
-            turbulence.path("figures/training_size.png"),
+            turbulence.path("figures/transfer_{figure}.png"),
             category="turbulence",
-            labels={"result": "accuracy against training simulations"},
-            caption="../../report/turbulence/training_size.rst",
+            labels={"result": "transfer: {figure}"},
+            caption="../../report/turbulence/transfer_figure.rst",
         ),
-        pdf=turbulence.path("figures/training_size.pdf"),
+        pdf=turbulence.path("figures/transfer_{figure}.pdf"),
     log:
-        turbulence.log("turbulence_plot_training_size"),
+        turbulence.log("turbulence_plot_transfer", "{figure}"),
+    wildcard_constraints:
+        figure="matrix|nuisances",
     conda:
         ENV
     resources:
         runtime=growing(15),
         mem_mb=growing(2000),
     params:
-        config=as_json(
-            groups={model: turbulence.entry(model)["module"] for model in turbulence.sizes}
-        ),
+        config=as_json(ladders=turbulence.ladders),
     message:
-        "turbulence: plotting scores against training size"
+        "turbulence: plotting the transfer, {wildcards.figure}"
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --patches {input.patches}"
+        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
+        " --table {input.table}"
         " --output {output.png} > {log} 2>&1"

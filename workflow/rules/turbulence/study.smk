@@ -9,10 +9,7 @@ localrules:
 rule turbulence:
     """Everything of the turbulence study: tables and figures."""
     input:
-        turbulence.path("comparison.csv"),
-        turbulence.path("training.csv"),
-        [turbulence.path("figures/history.png")] * bool(turbulence.models(kind="network")),
-        [turbulence.path(f"pairs_{name}.csv") for name in turbulence.paired_sets],
+        turbulence.results,
         turbulence.figures("images", turbulence.shown),
         turbulence.figures("scheme", turbulence.drawn),
         [
@@ -21,11 +18,8 @@ rule turbulence:
         ],
         turbulence.figures("index", turbulence.regressed),
         turbulence.figures("continuum", turbulence.continua),
-        [turbulence.path("transfer.csv")] * bool(turbulence.transfers),
         turbulence.figures("transfer", ["matrix"] * bool(turbulence.transfers)),
         turbulence.figures("transfer", ["nuisances"] * bool(turbulence.ladders)),
-        [turbulence.path("sweep.csv")] * bool(turbulence.sweep),
-        [turbulence.path("figures/training_size.png")] * bool(turbulence.sizes),
         turbulence.figures("bands", turbulence.explained()),
         turbulence.figures("saliency", turbulence.explained(kind="network")),
         turbulence.figures("controls", [s for s in turbulence.sets if turbulence.explained(s)]),
@@ -36,6 +30,5 @@ rule turbulence:
 
 include: "images.smk"
 include: "results.smk"
-include: "transfer.smk"
 include: "explain.smk"
 include: "realism.smk"
