@@ -22,7 +22,7 @@ studies = {name: make(name, config) for name in config["studies"]}
 RUN = f"{config['paths']['results']}/{config['run']}"
 RESOURCES = config["paths"]["resources"]
 CONFIG = os.path.relpath(BASE / "config")
-ENV = "../../envs/skyloom.yaml"
+ENV = str(BASE / "envs" / "skyloom.yaml")
 # The interpreter that runs Snakemake runs the scripts, unless `--sdm` brings its own.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 shared = Files(f"{RUN}/{{study}}")  # file names of the rules that all studies share
