@@ -19,7 +19,7 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='"entries" by model, the base first; "base", "split", "subset", "scores", "chosen_by"',
+        help='"entries" by model, "base" (an entry), "split", "subset", "scores", "chosen_by"',
     )
     parser.add_argument(
         "--metrics", type=Path, nargs="+", required=True, help="metrics.json, scores.nc beside each"

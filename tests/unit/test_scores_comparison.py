@@ -9,7 +9,7 @@ from score_files import write_model
 
 from skyloom.cli import BadInput
 from skyloom.scores import comparison, pairs, records
-from skyloom.scores.verdict import INTERVALS, decimals, verdict
+from skyloom.scores.verdict import INTERVALS, decimals, sentence, verdict
 
 HEADLINE = [
     {"name": "rho_l_beam", "subset": "bright", "label": "correlation"},
@@ -380,6 +380,19 @@ def test_verdict_is_strict_json(models, tmp_path):
 )
 def test_half_width_of_an_interval_is_given_two_significant_digits(lo, hi, expected):
     assert decimals(lo, hi) == expected
+
+
+def test_end_of_a_difference_that_is_not_zero_is_not_shown_as_zero(models):
+    # 40 +- 20 apart, times 1.96: one end is at 0.8, which two significant digits round to 1
+    paths = [
+        models("net", "network", 0.9, 100.0, scatter=20 / 2**0.5),
+        models("fit", "baseline", 0.8, 60.6, scatter=20 / 2**0.5),
+    ]
+    part = tables(paths)[1]["sets"][0]
+    clause = part["clauses"][1]
+    assert 0 < clause["difference_lo"] < 5 and clause["result"] == "worse"
+    text = sentence(clause | {"difference_lo": 0.3})
+    assert "difference +39.4 [+0.3, +" in text
 
 
 def test_comparison_csv_reads_back_without_options(models, tmp_path):

@@ -99,6 +99,17 @@ def test_difference_within_the_scatter_of_training_seeds_is_level():
     assert together.lo <= -0.01 and together.hi >= 0.03
 
 
+def test_end_of_an_interval_at_zero_is_level_whatever_the_last_digit_of_float32():
+    """Shares of 48 images: a third of the draws has no difference at all."""
+    rng = np.random.default_rng(5)
+    network = rng.integers(24, 32, DRAWS + 1) / 48
+    baseline = (network * 48 + rng.integers(0, 3, DRAWS + 1)).round() / 48
+    network[0], baseline[0] = 28 / 48, 29 / 48
+    draws = [[side.astype(np.float32)] for side in (network, baseline)]
+    found = pairs.difference(*draws, "higher")
+    assert found.hi == 0 and found.lo < 0 and found.result == pairs.LEVEL
+
+
 def test_difference_without_an_interval_is_level_and_one_without_a_value_is_worse():
     empty = np.append(0.9, np.full(DRAWS, np.nan))
     other = np.append(0.8, np.full(DRAWS, np.nan))

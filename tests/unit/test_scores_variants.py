@@ -52,7 +52,7 @@ def tabulate(tmp_path, monkeypatch, **changes):
             runs.append(path.with_name("run.json"))
     columns = pd.DataFrame({"model": ["cnn", "cnn"], "seed": [0, 1], "failure": [1.0, 3.0]})
     columns.to_csv(tmp_path / "columns.csv", index=False)
-    config = {"base": "cnn", "entries": ENTRIES, "split": "validation", "subset": "bright"}
+    config = {"base": BASE, "entries": ENTRIES, "split": "validation", "subset": "bright"}
     config |= {"scores": ["log_loss", "accuracy", "mse"], "chosen_by": ["log_loss", "mse"]}
     argv = ["tabulate_variants", "--config", json.dumps(config | changes)]
     argv += ["--metrics", *map(str, paths), "--runs", *map(str, runs)]

@@ -16,6 +16,8 @@ from skyloom.scores.bootstrap import INTERVAL_95, pooled
 from skyloom.scores.records import LOSS
 
 BETTER, LEVEL, WORSE = "better", "level", "worse"
+# of a score: draws are float32, and an end of an interval that is smaller than this is 0
+RESOLUTION = 1e-6
 COLUMNS = ("network", "baseline", "seeds_network", "seeds_baseline", "score", "subset", "unit")
 COLUMNS += ("better", "network_value", "baseline_value", "difference", "lo", "hi", "result")
 COLUMNS += ("wins", "n", "blocks")
@@ -51,8 +53,9 @@ def difference(
     )
     with np.errstate(invalid="ignore"):
         each = [a - b for a in ours for b in theirs]
-    _, lo, hi = pooled(each, INTERVAL_95)
     value, rival = (float(np.mean([draws[0] for draws in seeds])) for seeds in (ours, theirs))
+    zero = RESOLUTION * max(abs(value), abs(rival))
+    lo, hi = (0.0 if abs(end) <= zero else end for end in pooled(each, INTERVAL_95)[1:])
     gains = sign * np.concatenate([draws[1:] for draws in each])
     gains = gains[np.isfinite(gains)]
     wins = float(np.mean((gains > 0) + (gains == 0) / 2)) if len(gains) else np.nan

@@ -30,11 +30,12 @@ def table(
     settings: dict,
     columns: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """A row a model, in the order of `entries`, the base first.
+    """A row a model, in the order of `entries`.
 
     records : `records.read` with draws, of the split that is shown; validation : of validation.
     entries : model -> its section of the config.
-    settings : `base`; `subset` and `scores` that are shown (those that a model has); `chosen_by`.
+    settings : `base`, the entry of the base; `subset` and `scores` that are shown (those that a
+        model has); `chosen_by`.
     columns : more columns by `model` and `seed`, of which the means over seeds are shown.
 
     Columns: `model`, `changed`, `seeds`, `chosen` (best on validation in its set), `n` and
@@ -54,7 +55,7 @@ def table(
     for model, entry in entries.items():
         scores = pooled[pooled.model == model].set_index("name")
         first = scores.iloc[0]
-        line = {"model": model, "changed": changes(entry, entries[settings["base"]])}
+        line = {"model": model, "changed": changes(entry, settings["base"])}
         line |= {"seeds": first.seeds, "chosen": "chosen" if model in best else ""}
         line |= {"n": first.n, "blocks": first.blocks}
         if columns is not None:

@@ -150,12 +150,13 @@ def _sentences(part: dict, settings: dict) -> str:
         first = part["clauses"][0]
         subset = "" if first["subset"] == "all" else f"{first['subset'].replace('_', ' ')} "
         head += f", {first['n']} {subset}test {settings.get('examples', 'examples')}"
-    clauses = [_clause(clause) for clause in part["clauses"]]
+    clauses = [sentence(clause) for clause in part["clauses"]]
     text = f"{head}): {'; '.join(clauses) or 'no score to compare'}."
     return " ".join([text, *part["remarks"]])
 
 
-def _clause(clause: dict) -> str:
+def sentence(clause: dict) -> str:
+    """A clause in words: result, rival, score, values and their difference."""
     digits = decimals(clause["lo"], clause["hi"])
     value, rival = (number(clause[key], digits) for key in ("value", "rival_value"))
     interval = ""
@@ -175,6 +176,9 @@ def _clause(clause: dict) -> str:
 def _difference(clause: dict) -> str:
     ends = clause["difference_lo"], clause["difference_hi"]
     digits = decimals(*ends)
+    # an end that is not 0 is not shown as 0
+    while digits is not None and any(end and not round(end, digits) for end in ends):
+        digits += 1
     text = f"difference {number(clause['difference'], digits, '+')}"
     if not all(map(math.isfinite, ends)):
         return f"{text}, no interval from {clause['blocks']} blocks"

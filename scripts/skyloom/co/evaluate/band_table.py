@@ -94,6 +94,7 @@ def sentences(table: pd.DataFrame, score: str, reference: str) -> list[str]:
             ("above_baselines", "every baseline"),
         ):
             bands = ", ".join(f"{ell:.0f}" for ell in rows.l[rows[column] == "yes"])
-            parts.append(f"exceeds that of {rival} at l = {bands or 'none'}")
+            place = f"at l = {bands}" if bands else "in no band"
+            parts.append(f"exceeds that of {rival} {place}")
         lines.append(f"{name}: {score} of {model} {' and '.join(parts)}.")
     return lines
