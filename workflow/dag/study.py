@@ -258,7 +258,10 @@ class Study(Files):
     # --- estimate ---------------------------------------------------------------------------------
 
     def training_examples(self, model: str) -> int | None:
-        """Examples that an epoch of a model sees, as far as the config tells."""
+        """Examples that an epoch of a model sees, where the config says."""
+
+    def image_pixels(self, model: str) -> int | None:
+        """Pixels along a side of the images of a model, where the config says."""
 
     def estimate(self) -> list[str]:
         """What the run still costs, in lines for people."""

@@ -312,6 +312,11 @@ class Plan(Study):
 
     # --- estimate ---------------------------------------------------------------------------------
 
+    def image_pixels(self, model: str) -> int:
+        used = self["sets"][self.entry(model)["set"]]
+        family = self["families"][used["families"][0]]
+        return (family["pixels"] or family["grid"]) // used["parts"]
+
     def training_examples(self, model: str) -> int:
         """The parts of three views of each simulation."""
         used = self["sets"][self.entry(model)["set"]]

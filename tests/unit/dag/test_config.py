@@ -5,9 +5,10 @@ import json
 import pytest
 import yaml
 from conftest import REPOSITORY
-from dag.config import complete_run, complete_study, overlay, read_yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
+
+from dag.config import complete_run, complete_study, overlay, read_yaml
 
 
 def completed(**config) -> dict:
