@@ -1,5 +1,5 @@
-# The studies of this run, and what their rule files share. The logic is plain Python in workflow/dag.
-# No scientific library: each Slurm job parses this again.
+# The studies of this run, and what their rule files share. The logic is Python in workflow/dag. No
+# scientific library: each Slurm job parses this again.
 import os
 import shlex
 import sys
