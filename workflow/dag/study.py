@@ -5,7 +5,6 @@ A study with needs of its own states them in `workflow/dag/<study>.py`, as `clas
 
 import functools
 import importlib
-import importlib.util
 import json
 from collections.abc import Iterable
 
