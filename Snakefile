@@ -35,7 +35,8 @@ rule all:
         [getattr(rules, name).input for name in studies],
 
 
-show_in_runs_only(workflow)
+show_messages_in_runs(workflow)
+group_shards(workflow)
 
 # What a run of survey size costs is said before anything is submitted.
 if config["size"] == "survey" and workflow.is_main_process:

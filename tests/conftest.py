@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -85,6 +86,14 @@ def snakemake(
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+STUDIES = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())["studies"]
+
+
+def sizes(size: str) -> list[str]:
+    """The studies that have a size; a study need not have all."""
+    return [name for name in STUDIES if (REPOSITORY / f"config/{name}/{size}.yaml").exists()]
 
 
 def plan(study: str, size: str = "demo", run: str = "demo", **settings):

@@ -6,7 +6,7 @@ from conftest import REPOSITORY, snakemake
 
 PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
 SUBMITTING = ["slurm", "leonardo", "perlmutter"]
-SITE = {"jobs", "default-resources", "resources", "set-resources", "groups", "group-components"}
+SITE = {"jobs", "default-resources", "resources", "set-resources", "group-components"}
 
 
 def read(profile):

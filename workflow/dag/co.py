@@ -156,6 +156,9 @@ class Plan(Study):
 
     # --- estimate ---------------------------------------------------------------------------------
 
+    def image_pixels(self, model: str) -> int:
+        return self["tiles"]["pixels"]
+
     def training_examples(self, model: str) -> int:
         """Counted where the tiles of the model's set are chosen, else those of the presentation."""
         name = self.entry(model)["set"]

@@ -79,12 +79,13 @@ def read_yaml(path: Path | str) -> dict:
 
 
 def overlay(under: Mapping, over: Mapping) -> dict:
-    """`over` laid over `under`: tables key by key, anything else replaced."""
+    """`over` laid over `under`: tables key by key, anything else replaced. Keys become text."""
     merged = dict(under)
     for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = overlay(below, value) if both else value
+        if isinstance(value, Mapping):
+            below = merged.get(str(key))
+            value = overlay(below if isinstance(below, Mapping) else {}, value)
+        merged[str(key)] = value
     return merged
 
 
@@ -193,13 +194,13 @@ def complete_run(config: dict, files: Iterable[Path | str] = ()) -> None:
     for study in config["studies"]:
         config[study] = complete_study(study, config["size"], config.get(study) or {})
     manifests = [BASE / "config" / study / "data.yaml" for study in config["studies"]]
-    files = [name for path in manifests if path.exists() for name in read_yaml(path)["files"]]
+    known = [name for path in manifests if path.exists() for name in read_yaml(path)["files"]]
     for name in config["raw"]["local"]:
-        refuse_unknown(f"raw.local.{name}", "file", [name], files)
+        refuse_unknown(f"raw.local.{name}", "file", [name], known)
 
 
 def expand_path(key: str, path: str) -> str:
-    """`path` with `~` and environment variables put in."""
+    """`path` with `~` and environment variables expanded."""
     expanded = os.path.expanduser(os.path.expandvars(path))
     if unset := re.search(r"\$\{?\w+\}?", expanded):
         refuse(key, f"'{path}': the environment variable {unset[0]} is not set")

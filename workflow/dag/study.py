@@ -5,7 +5,6 @@ A study with needs of its own states them in `workflow/dag/<study>.py`, as `clas
 
 import functools
 import importlib
-import importlib.util
 import json
 from collections.abc import Iterable
 
@@ -258,7 +257,10 @@ class Study(Files):
     # --- estimate ---------------------------------------------------------------------------------
 
     def training_examples(self, model: str) -> int | None:
-        """Examples that an epoch of a model sees, as far as the config tells."""
+        """Examples that an epoch of a model sees, where the config says."""
+
+    def image_pixels(self, model: str) -> int | None:
+        """Pixels along a side of the images of a model, where the config says."""
 
     def estimate(self) -> list[str]:
         """What the run still costs, in lines for people."""

@@ -1,5 +1,5 @@
-# The studies of this run, and what their rule files share. The logic is plain Python in workflow/dag.
-# No scientific library: each Slurm job parses this again.
+# The studies of this run, and what their rule files share. The logic is Python in workflow/dag. No
+# scientific library: each Slurm job parses this again.
 import os
 import shlex
 import sys
@@ -12,7 +12,7 @@ sys.path.insert(0, str(BASE / "workflow"))
 
 from dag.code import code
 from dag.config import NAME, complete_run
-from dag.messages import show_in_runs_only
+from dag.jobs import group_shards, show_messages_in_runs
 from dag.resources import gres, growing, require_account, require_container
 from dag.study import Files, as_json, make, pick
 

@@ -24,6 +24,7 @@ rule train_model:
         nodes=1,
         gres=lambda w: gres(study(w).entry(w.model)["gpus"]),
         gpu_slots=lambda w: study(w).entry(w.model)["gpus"],
+        readers=lambda w: study(w).entry(w.model).get("readers", 0),
         runtime=lambda w: study(w).entry(w.model)["runtime"],
         mem_mb=lambda w, attempt: study(w).entry(w.model)["mem_mb"] * attempt,
     params:
@@ -39,7 +40,7 @@ rule train_model:
         f" --state {RUN}/state/{{wildcards.study}}/{{wildcards.model}}/seed{{wildcards.seed}}"
         " --checkpoint {output.checkpoint} --history {output.history} --run-json {output.run}"
         " --gpus {resources.gpu_slots} --runtime {resources.runtime}"
-        " --threads {threads} > {log} 2>&1"
+        " --threads {threads} --readers {resources.readers} > {log} 2>&1"
 
 
 rule evaluate_model:

@@ -2,8 +2,9 @@
 
 import pytest
 from conftest import REPOSITORY, plan
-from dag.config import read_yaml
 from snakemake.exceptions import WorkflowError
+
+from dag.config import read_yaml
 
 R = "results/demo/co"
 DENOISED = {"module": "cyclegan", "set": "co10", "target": "denoised", "r1": 5.0}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, plan
+
 from dag.code import SCRIPTS, closure, code
 
 

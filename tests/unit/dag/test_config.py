@@ -5,9 +5,10 @@ import json
 import pytest
 import yaml
 from conftest import REPOSITORY
-from dag.config import complete_run, complete_study, overlay, read_yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
+
+from dag.config import complete_run, complete_study, overlay, read_yaml
 
 
 def completed(**config) -> dict:
@@ -100,6 +101,18 @@ def test_key_that_a_merge_brings_may_be_stated_again(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n")
     assert read_yaml(mine)["c"] == {"x": 3, "y": 4} == yaml.safe_load(mine.read_text())["c"]
+
+
+def test_number_as_key_is_the_text_that_it_stands_for():
+    products = {"sky": {"lines": {10: "res_unet"}}}
+    assert completed(co={"products": products})["co"]["products"]["sky"]["lines"]["10"]
+
+
+def test_tables_that_an_alias_repeats_are_completed_apart(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("a: &a {module: excess, set: co10}\nb: *a\n")
+    models = completed(co={"models": read_yaml(mine)})["co"]["models"]
+    assert models["a"] == models["b"] and models["a"] is not models["b"]
 
 
 def test_paths_are_expanded_as_a_shell_would(monkeypatch):

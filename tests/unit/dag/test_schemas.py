@@ -3,6 +3,7 @@
 import jsonschema
 import pytest
 from conftest import REPOSITORY
+
 from dag.config import included, read_schema
 
 FILES = sorted((REPOSITORY / "workflow/schemas").glob("*.schema.yaml"))
@@ -51,8 +52,9 @@ def test_every_number_has_its_bounds():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "1e-3", -1e12])
 def test_no_number_may_be_what_none_can_mean(value):
     """Each number of each schema refuses these, as complete() sees them."""
-    from dag.config import check
     from snakemake.exceptions import WorkflowError
+
+    from dag.config import check
 
     for path, node in ALL.items():
         if types(node) & {"number", "integer"} and not types(node) & {"string"}:

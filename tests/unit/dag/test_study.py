@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from snakemake.exceptions import WorkflowError
+
 from dag.resources import gres, growing, require_account, require_container
 from dag.study import Files, Study, as_json, make, pick
-from snakemake.exceptions import WorkflowError
 
 RUN = {"paths": {"results": "out", "resources": "in"}, "run": "mine"}
 

@@ -25,7 +25,7 @@ rule turbulence_explain_model:
     params:
         config=lambda w: as_json(
             entry=turbulence.science(w.model),
-            explain=turbulence.explaining(),
+            explain=pick(turbulence["explain"], "images", "steps", "bands", "tested", "seed"),
             draws=turbulence["evaluate"]["draws"],
             grid=turbulence.grid(turbulence.entry(w.model)["set"]),
         ),

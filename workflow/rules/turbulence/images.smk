@@ -16,7 +16,7 @@ rule turbulence_simulate_clouds:
     benchmark:
         turbulence.benchmark("turbulence_simulate_clouds", "{family}_{shard}")
     wildcard_constraints:
-        family=turbulence.families(*turbulence.own),
+        family=turbulence.families("simulated", "early"),
     conda:
         ENV
     threads: lambda w: turbulence["families"][w.family]["threads"]
@@ -51,7 +51,7 @@ rule turbulence_project_columns:
     benchmark:
         turbulence.benchmark("turbulence_project_columns", "{family}")
     wildcard_constraints:
-        family=turbulence.families(*turbulence.own),
+        family=turbulence.families("simulated", "early"),
     conda:
         ENV
     resources:
