@@ -9,7 +9,7 @@ import xarray as xr
 
 from skyloom import cli
 from skyloom.co.evaluate import second_map
-from skyloom.fits import HealpixTable
+from skyloom.healpix import HealpixTable
 from skyloom.patchset import PatchSet
 from skyloom.predictions import rows_of
 from skyloom.scores.records import write_csv

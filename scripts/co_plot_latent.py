@@ -1,9 +1,7 @@
-"""The latent space of a network: its bottleneck features a tile, coloured by physical quantities,
-and what they tell.
+"""The latent space of a network: its bottleneck features of tiles, coloured by physical quantities.
 
 Each point is a tile of the test split; the axes are the first two principal components of its
-features. The table says how well each quantity can be read off the features, beside what the tile's
-mean dust and N(HI) alone would tell.
+features. The table has R2 of each quantity from the features, and from mean dust and N(HI) alone.
 """
 
 from pathlib import Path
@@ -17,33 +15,28 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skyloom import checkpoint, cli, plotting
-from skyloom.co import latent
 from skyloom.co.data import examples
+from skyloom.co.explain import latent
 from skyloom.patchset import flag_names
 
 COLOURED = {
     "dust": "ln of mean dust [MJy/sr]",
     "hi": r"ln of mean N(HI) [10$^{20}$ cm$^{-2}$]",
     "co": "asinh of mean W(CO) / noise",
+    "glat": r"$|b|$ [deg]",
 }
-COLOURED |= {"glat": r"$|b|$ [deg]"}
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='{"entry": {...}}, the model\'s'
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="patches.nc, and denoised.nc if trained on",
-    )
+    help = '{"entry": {...}}, the model\'s'
+    parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
+    help = "patches.nc, and denoised.nc if trained on"
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help=help)
     parser.add_argument("--checkpoint", type=Path, required=True, help="best.ckpt")
     parser.add_argument("--output-table", type=Path, required=True, help=".csv")
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    help = ".png; the .pdf is written next to it"
+    parser.add_argument("--output", type=Path, required=True, help=help)
     args = parser.parse_args()
 
     data = examples.load(args.data, args.config["entry"])
@@ -51,19 +44,15 @@ def main() -> None:
     patches, rows = data.test.patches, data.test.rows
     features = latent.bottleneck_features(trained, data.test)
     quantities = latent.physical_quantities(patches, rows)
-    table = latent.read_off(
-        features, quantities, patches.coords["glon"][rows], patches.coords["glat"][rows]
-    )
+    glon, glat = patches.coords["glon"][rows], patches.coords["glat"][rows]
+    table = latent.regress(features, quantities, glon, glat)
     with cli.atomic(args.output_table) as part:
         table.to_csv(part, index=False, float_format="%.4g")
     with xr.open_dataset(patches.path, decode_cf=False) as file:
         names = flag_names(file["complex"])
     complexes = np.array([names[value] for value in patches.coords["complex"][rows]])
-    plotting.save(
-        figure(features, quantities, complexes, table, trained["model"]),
-        args.output,
-        patches.attrs["data_kind"],
-    )
+    sheet = figure(features, quantities, complexes, table, trained["model"])
+    plotting.save(sheet, args.output, patches.attrs["data_kind"])
 
 
 def figure(
@@ -73,9 +62,7 @@ def figure(
     table: pd.DataFrame,
     model: str,
 ) -> Figure:
-    """Five views of the same plane: four quantities by colour, the complexes by sign; R2 in the
-    titles.
-    """
+    """Five views of one plane: four quantities by colour, complexes by marker; R2 in the titles."""
     pca = PCA(2).fit(StandardScaler().fit_transform(features))
     x, y = pca.transform(StandardScaler().fit_transform(features)).T
     share = pca.explained_variance_ratio_

@@ -1,7 +1,6 @@
-"""Test what a trained CycleGAN hides in its CO, by noise on the way back
-(skyloom/co/steganography.py).
+"""Test a trained CycleGAN for hidden texture in its CO, by noise on the way back.
 
-On test tiles: a diagnosis by which nothing is chosen.
+On test tiles: a diagnosis by which nothing is chosen (skyloom/co/explain/steganography.py).
 """
 
 from pathlib import Path
@@ -9,23 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from skyloom import checkpoint, cli
-from skyloom.co import steganography
 from skyloom.co.data import examples
+from skyloom.co.explain import steganography
+from skyloom.networks.devices import to_device
 
 BATCH = 64
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--config",
-        type=cli.json_argument,
-        required=True,
-        help='{"entry": {...}, "amplitudes", "tiles", "seed"}',
-    )
-    parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, help="patches.nc, and denoised.nc where used"
-    )
+    help = '{"entry": {...}, "amplitudes", "tiles", "seed"}'
+    parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
+    help = "patches.nc, and denoised.nc where used"
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help=help)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
@@ -38,7 +33,7 @@ def main() -> None:
     device = next(task.parameters()).device
     tiles = np.unique(np.linspace(0, len(data.test) - 1, args.config["tiles"]).round().astype(int))
     batches = (
-        {name: values.to(device) for name, values in data.test[index].items()}
+        {name: to_device(values, device) for name, values in data.test[index].items()}
         for index in np.array_split(tiles, -(-len(tiles) // BATCH))
     )
     table = steganography.scores(

@@ -25,7 +25,6 @@ from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence import realism
 from skyloom.turbulence.data import examples
 from skyloom.turbulence.realism import figure, two_sample
-from skyloom.turbulence.statistics import power_spectrum
 
 COLUMNS = ("quantity", "features", "value", "lo", "hi", "null95", "p")
 COLUMNS += ("n_first", "n_second", "blocks_first", "blocks_second", "by")

@@ -1,7 +1,6 @@
-"""Which pixels, waves, phases and amplitudes a trained model answers by
-(skyloom/turbulence/explain).
+"""Which pixels, waves, phases and amplitudes the predictions of a trained model depend on.
 
-On test images: a diagnosis by which nothing is chosen.
+On test images: a diagnosis by which nothing is chosen (skyloom/turbulence/explain).
 """
 
 from pathlib import Path
@@ -11,19 +10,16 @@ import xarray as xr
 
 from skyloom import checkpoint, cli
 from skyloom.turbulence.data import examples
-from skyloom.turbulence.explain import gradients, treatments
+from skyloom.turbulence.explain import gradients, perturbations
+from skyloom.turbulence.explain.perturbations import spread_out
 
-KNOWN = ("simulation", "seed", "axis", "part", "target")  # of an image that is shown
+COORDINATES = ("simulation", "seed", "axis", "part", "target")  # of an image in the figures
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--config",
-        type=cli.json_argument,
-        required=True,
-        help='{"entry": {...}, "explain": {...}, "draws", "grid"}',
-    )
+    help = '{"entry": {...}, "explain": {...}, "draws", "grid"}'
+    parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     parser.add_argument("--model", required=True)
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc of the model's set")
     parser.add_argument("--checkpoint", type=Path, required=True)
@@ -37,55 +33,50 @@ def main() -> None:
     patches = data.test.patches
     grid = args.config["grid"] or round(patches.attrs["box_pc"] / patches.attrs["pixel_pc"])
 
-    tested = treatments.tested_of(
-        data.test, treatments.spread_out(len(data.test), settings["tested"]), data.meta
-    )
-    train = data.train[treatments.spread_out(len(data.train), settings["tested"])]["input"][
-        :, 0
-    ].numpy()
-    found = treatments.treated(
-        treatments.scorer(trained), tested, train, settings | {"draws": args.config["draws"]}
-    )
+    rows = spread_out(len(data.test), settings["tested"])
+    images = perturbations.read(data.test, rows, data.meta)
+    rows = spread_out(len(data.train), settings["tested"])
+    train = data.train[rows]["input"][:, 0].numpy()
+    score = perturbations.scorer(trained)
+    draws = {"draws": args.config["draws"]}
+    explanation = perturbations.perturbed(score, images, train, settings | draws)
     if trained["kind"] == "network":
-        rows = shown(
-            patches.coords["target"][data.test.rows] > data.meta["boundary"], settings["images"]
-        )
-        found = found.merge(of_network(trained, data.test, rows, settings))
-    about = {
+        steep = patches.coords["target"][data.test.rows] > data.meta["boundary"]
+        rows = illustrated(steep, settings["images"])
+        explanation = explanation.merge(attributions(trained, data.test, rows, settings))
+    explanation.attrs |= {
         "model": args.model,
         "kind": trained["kind"],
         "learns": entry["learns"],
         "set": entry["set"],
+        "data_kind": patches.attrs["data_kind"],
+        **perturbations.converged(grid),
     }
-    found.attrs |= about | {"data_kind": patches.attrs["data_kind"]} | treatments.converged(grid)
     with cli.atomic(args.output) as part:
-        found.to_netcdf(part)
-    told = found.sel(control="phases only"), found.sel(control="amplitudes only")
+        explanation.to_netcdf(part)
+    accuracy = explanation.accuracy_control
+    phases, amplitudes = accuracy.sel(control=["phases only", "amplitudes only"]).values
     print(
-        f"{args.model}: accuracy {float(found.accuracy_control[0]):.3f}; of phases alone"
-        f" {float(told[0].accuracy_control):.3f}, of amplitudes alone "
-        f"{float(told[1].accuracy_control):.3f}"
+        f"{args.model}: accuracy {float(accuracy[0]):.3f}; of phases alone {phases:.3f}, of"
+        f" amplitudes alone {amplitudes:.3f}"
     )
 
 
-def shown(steep: np.ndarray, count: int) -> np.ndarray:
-    """Rows of the images to show, by a rule and not by their looks: spread evenly over each class,
-    shallow first.
-    """
+def illustrated(steep: np.ndarray, count: int) -> np.ndarray:
+    """Rows of the images in the figures, evenly spread over each class, shallow first."""
     rows = np.argsort(steep, kind="stable")
     count = min(count, len(rows))
     return rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]
 
 
-def of_network(trained: dict, split, rows: np.ndarray, settings: dict) -> xr.Dataset:
-    """`gradients.explained` of the rows of a split, and what is known of them."""
+def attributions(trained: dict, split, rows: np.ndarray, settings: dict) -> xr.Dataset:
+    """`gradients.explained` of the rows of a split, with their coordinates."""
     _, task = checkpoint.network(trained)
     images = split[rows]["input"][:, 0].numpy()
-    found = gradients.explained(task, images, settings["steps"], settings["seed"])
-    known = split.patches.coords
-    return found.assign_coords(
-        {name: ("shown", known[name][split.rows[rows]]) for name in KNOWN if name in known}
-    )
+    maps = gradients.explained(task, images, settings["steps"], settings["seed"])
+    own = split.patches.coords
+    coordinates = {name: own[name][split.rows[rows]] for name in COORDINATES if name in own}
+    return maps.assign_coords({name: ("shown", values) for name, values in coordinates.items()})
 
 
 if __name__ == "__main__":

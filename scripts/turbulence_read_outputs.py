@@ -1,64 +1,50 @@
-"""Read outputs of RAMSES or cubes of density and project them, or read maps, to one file of column
-density.
-"""
+"""Project outputs of RAMSES or cubes of density, or cut maps, to one file of column density."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from skyloom import patchset
-from skyloom.cli import BadInput, json_argument, parser, run
-from skyloom.turbulence.columns import column_maps
-from skyloom.turbulence.read import Simulation, maps, read
-from skyloom.turbulence.read.simulation import FACTS
+from skyloom import cli, patchset
+from skyloom.turbulence.project.columns import column_maps
+from skyloom.turbulence.read import maps
+from skyloom.turbulence.read.simulation import FACTS, Simulation
+from skyloom.turbulence.read.sources import read
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument(
-        "--config",
-        type=json_argument,
-        required=True,
-        help="source, pixels, refine, simulations (what is known of each output), and the "
-        "settings of the reader",
-    )
-    arguments.add_argument(
-        "--inputs", nargs="+", required=True, help="folders output_NNNNN, or files"
-    )
-    arguments.add_argument("--output", required=True)
-    args = arguments.parse_args()
+    parser = cli.parser(__doc__)
+    help = "source, pixels, refine, simulations (facts of each output), settings of the reader"
+    parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
+    help = "folders output_NNNNN, or files"
+    parser.add_argument("--inputs", nargs="+", required=True, help=help)
+    parser.add_argument("--output", required=True)
+    args = parser.parse_args()
 
     if args.config["source"] == "maps":
-        columns, what = maps.column_maps(args.inputs, args.config), "cut-outs"
+        columns, what = maps.sky_columns(args.inputs, args.config), "cut-outs"
     else:
         gas = simulations(args.inputs, args.config)
-        columns, what = (
-            column_maps(gas, args.config["pixels"], args.config["refine"]),
-            "simulations",
-        )
+        columns = column_maps(gas, args.config["pixels"], args.config["refine"])
+        what = "simulations"
     patchset.write(columns, args.output)
-    print(
-        f"{columns.sizes['simulation']} {what}, {columns.sizes['x']} x {columns.sizes['x']} pixels"
-    )
+    side = columns.sizes["x"]
+    print(f"{columns.sizes['simulation']} {what}, {side} x {side} pixels")
 
 
 def simulations(paths: list[str], config: dict) -> Iterator[Simulation]:
-    """The outputs in their order, with what the config states of each (index, seed, mach) in place
-    of what was read.
-    """
-    known = config["simulations"] or [{}] * len(paths)
-    if len(known) != len(paths):
-        raise BadInput(
-            f"config simulations: {len(known)} entries; expected {len(paths)}, one for each input"
+    """The outputs in their order; facts in the config (index, seed, mach) replace those read."""
+    rows = config["simulations"] or [{}] * len(paths)
+    if len(rows) != len(paths):
+        raise cli.BadInput(
+            f"config simulations: {len(rows)} entries; expected {len(paths)}, one for each input"
         )
-    for path, facts in zip(paths, known, strict=True):
-        if facts.keys() - FACTS.keys():
-            raise BadInput(
-                f"config simulations: unknown {sorted(facts.keys() - FACTS.keys())}; expected "
-                f"{list(FACTS)}"
-            )
+    for path, facts in zip(paths, rows, strict=True):
+        unknown = sorted(facts.keys() - FACTS.keys())
+        if unknown:
+            message = f"unknown {unknown}; expected {list(FACTS)}"
+            raise cli.BadInput(f"config simulations: {message}")
         for simulation in read(config["source"], path, config):
             yield replace(simulation, facts={**simulation.facts, **facts})
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

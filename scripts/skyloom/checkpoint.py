@@ -1,9 +1,7 @@
-"""Trained models: `best.ckpt` read and checked, and its predictions; for networks and baselines
-alike.
-"""
+"""Trained models, networks and baselines alike: `best.ckpt` read, checked, and its predictions."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,64 +10,62 @@ import torch
 from torch import Tensor
 
 from skyloom.cli import BadInput
+from skyloom.networks.devices import to_device
 
-BATCH = 64
+BATCH = 64  # examples predicted at a time, at most
+# Numbers in the largest array of a batch, times realisations. With eight realisations of 128 x 128
+# pixels that is 8 examples, and 1.4 GB within the flow of the CO study.
+BATCH_VALUES = 1 << 21
 
 
 def load(path: Path, expected: dict) -> dict:
-    """The checkpoint at `path`, refused where its study, model or entry is not the config's, or its
-    `meta` not that of the training set.
+    """The checkpoint at `path`.
+
+    Raises BadInput for another study, model or entry than the config's, or another `meta` than that
+    of the training set: those of their keys that are in `expected` are compared.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:
-        raise BadInput(
-            f"{path}: not a checkpoint that train_model wrote ({str(error).splitlines()[0]})"
-        ) from None
-    for key, wanted in expected.items():
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{path}: not a checkpoint that train_model wrote ({reason})") from None
+    for key, value in expected.items():
         if key not in checkpoint:
             raise BadInput(
                 f"{path}: key {key} not found; expected a checkpoint that train_model wrote"
             )
-        refuse_differences(
-            path,
-            checkpoint[key],
-            wanted,
-            key,
-            "the training set" if key == "meta" else "the config",
-        )
+        source = "the training set" if key == "meta" else "the config"
+        refuse_differences(path, checkpoint[key], value, key, source)
     return checkpoint
 
 
-def refuse_differences(path: Path, found, wanted, where: str, source: str) -> None:
-    """Refuse a checkpoint that was made from another config, or from a set with another
-    normalisation.
-    """
-    for key, old, new in differences(found, wanted, where):
+def refuse_differences(path: Path, value, expected, key: str, source: str) -> None:
+    """Refuse a checkpoint made from another config, or from a set with another normalisation."""
+    for name, old, new in differences(value, expected, key):
         raise BadInput(
-            f"{path}: {key} is {old!r}, expected {new!r} from {source}; train the model anew"
+            f"{path}: {name} is {old!r}, expected {new!r} from {source}; train the model anew"
         )
 
 
-def differences(found, wanted, where: str):
-    """(key path, found, wanted) of each value in which two nested settings differ."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in sorted(found.keys() | wanted.keys()):
-            yield from differences(
-                found.get(key, "nothing"), wanted.get(key, "nothing"), f"{where}.{key}"
-            )
-    elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
-        if list(found) != list(wanted):
-            yield where, list(found), list(wanted)
-    elif found != wanted:
-        yield where, found, wanted
+def differences(first, second, key: str) -> Iterator[tuple]:
+    """(key path, first, second) of each value in which two nested settings differ."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for name in sorted(first.keys() | second.keys()):
+            pair = first.get(name, "nothing"), second.get(name, "nothing")
+            yield from differences(*pair, f"{key}.{name}")
+    elif isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        if list(first) != list(second):
+            yield key, list(first), list(second)
+    elif first != second:
+        yield key, first, second
 
 
 def predictor(checkpoint: dict) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """A function from a batch of examples to maps in physical units; a network runs on the GPU
-    where there is one.
+    """A function from a batch of examples to predictions in physical units.
+
+    A network runs on the GPU where there is one.
     """
     if checkpoint["kind"] == "baseline":
         baselines = importlib.import_module(f"skyloom.{checkpoint['study']}.baselines")
@@ -77,42 +73,37 @@ def predictor(checkpoint: dict) -> Callable[[dict[str, Tensor]], dict[str, Tenso
     module, task = network(checkpoint)
     device = _device()
     return lambda batch: module.predict(
-        task, {name: values.to(device) for name, values in batch.items()}
+        task, {name: to_device(values, device) for name, values in batch.items()}
     )
 
 
-def noise_arcmin(checkpoint: dict) -> float | None:
-    """Beam FWHM [arcmin] of the Gaussian field that a stochastic network starts from; None for any
-    other model.
-    """
-    if checkpoint["kind"] == "baseline":
-        return None
-    module, task = network(checkpoint)
-    return float(module.noise_arcmin(task)) if hasattr(module, "noise_arcmin") else None
-
-
 def network(checkpoint: dict) -> tuple[ModuleType, torch.nn.Module]:
-    """The module of a network and its trained task, in evaluation mode, on the GPU where there is
-    one.
-    """
+    """The module of a network and its trained task, to predict with, on the GPU if there is one."""
     module = importlib.import_module(f"skyloom.{checkpoint['study']}.models.{checkpoint['module']}")
     task = module.make_task(checkpoint["entry"], checkpoint["meta"])
     task.load_state_dict(checkpoint["state"])
     return module, task.to(_device()).eval()
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @torch.no_grad()
 def predict(checkpoint: dict, examples, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The model's maps of `examples`, or of these `rows` of them, in physical units, (example, ...)
-    each.
-    """
+    """Predictions of `examples`, or of these `rows` of them, (example, ...) in physical units."""
     apply = predictor(checkpoint)
     rows = np.arange(len(examples)) if rows is None else rows
-    parts = [apply(examples[index]) for index in np.array_split(rows, -(-len(rows) // BATCH))]
-    return {
-        name: torch.cat([part[name].float().cpu() for part in parts]).numpy() for name in parts[0]
-    }
+    size = batch_size(checkpoint, examples[rows[:1]])
+    parts = []
+    for index in np.array_split(rows, -(-len(rows) // size)):
+        predicted = apply(examples[index])
+        parts.append({name: values.float().cpu() for name, values in predicted.items()})
+    return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+
+
+def batch_size(checkpoint: dict, example: dict[str, Tensor]) -> int:
+    """Number of examples that are predicted at a time; `example` is a batch of one."""
+    values = max(array.numel() for array in example.values())
+    values *= checkpoint["entry"].get("samples", 1)
+    return max(1, min(BATCH, BATCH_VALUES // values))
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""What every entry point shares: one-line errors for bad input, config as JSON, atomic outputs."""
+"""Shared by all entry points: one-line errors for bad input, config as JSON, atomic outputs."""
 
 import argparse
 import contextlib
@@ -8,19 +8,27 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-LEAST_FREE = (
-    1 << 20
-)  # bytes; a failed write on a device with less than this failed for want of space
+# bytes; a write that fails on a device with less free space has failed for want of space
+LEAST_FREE = 1 << 20
 
 
 class BadInput(ValueError):
-    """Input that a person can mend; the message names file, column or key, what was found and what
-    was expected.
+    """Input that a person can mend; the message names file, key, value and expected value."""
+
+
+def require(present: Iterable[str], expected: Iterable[str], path: str | Path, what: str) -> None:
+    """Refuse a file that lacks one of the names `expected`, and list those that are `present`.
+
+    what : the kind of name in the singular, as "column"
     """
+    missing = [name for name in expected if name not in present]
+    if missing:
+        names = ", ".join(present) or "none"
+        raise BadInput(f"{path}: {what} {', '.join(missing)} not found ({what}s: {names})")
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
@@ -33,8 +41,9 @@ def parser(doc: str) -> argparse.ArgumentParser:
 def run(main: Callable[[], None], gpus: bool = False) -> None:
     """Call `main`; bad input and a full disk end in one line on stderr and exit code 2.
 
-    A SIGTERM (`scancel`, a cluster's time limit) ends it as an exception does: no half-written file
-    is left behind. gpus : whether `main` claims GPUs (`skyloom.gpus`); another script sees none.
+    gpus : whether `main` claims GPUs (`skyloom.gpus`); any other script has none
+    A SIGTERM (`scancel`, a cluster's time limit) ends it as an exception does, so that no
+    half-written file stays.
     """
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -46,12 +55,8 @@ def run(main: Callable[[], None], gpus: bool = False) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        sys.exit(
-            _fail(
-                f"{error.filename or 'output'}: no space left on the device; what was finished "
-                "before is kept"
-            )
-        )
+        full = "no space left on the device; finished outputs are kept"
+        sys.exit(_fail(f"{error.filename or 'output'}: {full}"))
 
 
 def _fail(message: str) -> int:
@@ -60,9 +65,7 @@ def _fail(message: str) -> int:
 
 
 def json_argument(text: str) -> dict:
-    """A `--config` value: JSON text, as the rules pass it (Snakemake's `-p` prints the command to
-    run by hand).
-    """
+    """The JSON text of `--config`; Snakemake's `-p` prints the command to run by hand."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -71,8 +74,9 @@ def json_argument(text: str) -> dict:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it into place,
-    else remove it.
+    """Yield a temporary path in the folder of `path`.
+
+    On success it is flushed to disk and renamed to `path`, else removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +87,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(part, path)
     except Exception as error:
-        # HDF5 and astropy say in words of their own, or not at all, that the disk is full
+        # HDF5 and astropy report a full disk in other words, or not at all
         full = shutil.disk_usage(path.parent).free < LEAST_FREE or "space on disk" in str(error)
         if full and not isinstance(error, BadInput):
             raise OSError(errno.ENOSPC, "no space left on the device", str(path)) from error

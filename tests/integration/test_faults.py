@@ -154,7 +154,7 @@ def test_full_disk_is_said_in_one_line_and_keeps_what_was_finished(prepared, tmp
         done = snakemake(prepared, "co", *TEST_RUN, "--configfile", "mine.yaml")
         assert done.returncode != 0
         assert re.search(
-            r"error: \S+\.fits: no space left on the device; what was finished before is kept",
+            r"error: \S+\.fits: no space left on the device; finished outputs are kept",
             done.stdout,
         )
         assert "no space left" in (small / "test/summary.md").read_text()

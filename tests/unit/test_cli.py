@@ -5,6 +5,10 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
+from skyloom import cli
+
 JOB = """
 import sys, time
 from skyloom import cli
@@ -28,3 +32,12 @@ def test_a_terminated_job_leaves_no_half_written_file(tmp_path, repository):
     job.send_signal(signal.SIGTERM)
     assert job.wait(30) == 128 + signal.SIGTERM
     assert not list(tmp_path.iterdir())
+
+
+def test_missing_names_are_refused_with_those_that_are_there():
+    cli.require({"seed": 1, "index": 2}, ["index"], "a.csv", "column")
+    message = r"a\.csv: column mach, time not found \(columns: seed, index\)"
+    with pytest.raises(cli.BadInput, match=message):
+        cli.require(["seed", "index"], ["mach", "index", "time"], "a.csv", "column")
+    with pytest.raises(cli.BadInput, match=r"cube density not found \(cubes: none\)"):
+        cli.require([], ["density"], "a.fits", "cube")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skyloom.cli import BadInput
-from skyloom.co import latent
+from skyloom.co.explain import latent
 from skyloom.co.models import res_unet
 
 ENTRY = {
@@ -78,7 +78,7 @@ def test_a_quantity_is_read_off_features_that_hold_it_and_off_no_others():
         [table["co"] + 0.1 * random.normal(size=n), random.normal(size=(n, 5))]
     )
     glon, glat = random.uniform(0, 360, n), np.degrees(np.arcsin(random.uniform(-1, 1, n)))
-    r2 = latent.read_off(features, table, glon, glat).set_index("quantity")
+    r2 = latent.regress(features, table, glon, glat).set_index("quantity")
     assert r2.loc["asinh W(CO)", "r2_features"] == pytest.approx(
         1 - 0.01 / 1.01, abs=0.005
     )  # noise over variance

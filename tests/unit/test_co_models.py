@@ -1,4 +1,4 @@
-"""The CO networks: symmetries, likelihood, masks, gradient flow, checkpoints."""
+"""The CO networks: likelihood, masks, gradient flow, checkpoints."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from skyloom.cli import BadInput
 from skyloom.co.data import examples
-from skyloom.co.models import blocks, cyclegan, pix2pix, res_unet
+from skyloom.co.models import cyclegan, pix2pix, res_unet
+from skyloom.networks import symmetries
 from skyloom.training import Plan
 
 SIDE, NOISE = 32, 0.3
@@ -110,35 +111,6 @@ def train(task, batch, steps):
             schedules[name].step()
 
 
-# --- symmetries
-# --------------------------------------------------------------------------------------------------
-
-
-def test_eight_symmetries_are_those_of_the_square():
-    tile = np.arange(9.0).reshape(3, 3)
-    expected = {np.rot90(t, k).tobytes() for t in (tile, tile[:, ::-1]) for k in range(4)}
-    found = blocks.symmetry({"x": torch.tensor(tile).expand(8, 1, 3, 3)}, torch.arange(8))["x"]
-    assert {np.ascontiguousarray(t).tobytes() for t in found[:, 0].numpy()} == expected
-
-
-def test_inverse_symmetry_brings_a_tile_back():
-    x = torch.arange(9.0).reshape(1, 1, 3, 3)
-    for element in range(8):
-        turned = blocks.symmetry({"x": x}, torch.tensor([element]))
-        assert torch.equal(blocks.symmetry(turned, torch.tensor([blocks.inverse(element)]))["x"], x)
-
-
-def test_random_symmetry_moves_all_planes_alike_and_draws_every_element(data):
-    torch.manual_seed(0)
-    x = torch.randn(1, 2, 5, 5).expand(200, 2, 5, 5)
-    turned = blocks.random_symmetry({"x": x, "y": 3 * x[:, :1], "weight": torch.arange(200)})
-    assert torch.equal(turned["y"], 3 * turned["x"][:, :1])
-    assert torch.equal(turned["weight"], torch.arange(200))
-    assert (
-        len(turned["x"].flatten(1).unique(dim=0)) == 8
-    )  # 200 draws miss one of eight with probability 2e-11
-
-
 # --- likelihood
 # --------------------------------------------------------------------------------------------------
 
@@ -228,9 +200,9 @@ def test_prediction_turns_with_the_tile(data):
         task.net.head[-1].weight *= 30
     element = torch.full((4,), 5)
     turned = res_unet.predict(
-        task, {"input": blocks.symmetry({"x": data[0]["input"]}, element)["x"]}
+        task, {"input": symmetries.apply({"x": data[0]["input"]}, element)["x"]}
     )
-    expected = blocks.symmetry(res_unet.predict(task, data[0]), element)
+    expected = symmetries.apply(res_unet.predict(task, data[0]), element)
     for name, value in turned.items():  # sums of eight terms in another order
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-2)
 

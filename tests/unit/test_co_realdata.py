@@ -16,7 +16,7 @@ from skyloom.cli import BadInput
 from skyloom.co.data import maps
 from skyloom.co.physics import excess_co, fit_emissivity, fit_threshold
 from skyloom.co.read import read_cube, read_extinction
-from skyloom.fits import HealpixTable, check_ordering, read_healpix
+from skyloom.healpix import HealpixTable, check_ordering, read_healpix
 
 MJY_SR_PER_UK_RJ = 24886e-6  # at 900 GHz: 2 k nu^2 / c^2
 

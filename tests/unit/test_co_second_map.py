@@ -17,7 +17,7 @@ from skyloom import patchset
 from skyloom.cli import BadInput
 from skyloom.co.data.patches import cut_patches
 from skyloom.co.evaluate import second_map
-from skyloom.fits import HealpixTable
+from skyloom.healpix import HealpixTable
 
 NSIDE, PIXELS = 256, 32
 SETTING = {

@@ -13,13 +13,13 @@ import xarray as xr
 import yaml
 from scipy.ndimage import gaussian_filter
 
-from skyloom.co import steganography
 from skyloom.co.evaluate import failures as failure_measures
+from skyloom.co.explain import steganography
 
 SIDE, CODE = 32, 1e-3  # the code's amplitude
 AMPLITUDES = [1e-4, 1e-3, 1e-2]
 EVALUATE = {"beam_cut": 0.05, "taper_deg": 0.5, "l_first": 398, "l_width": 234, "l_count": 8}
-SCRIPTS = Path(steganography.__file__).parents[2]
+SCRIPTS = Path(steganography.__file__).parents[3]
 
 
 def smooth(seed, n=6, channels=1, side=SIDE):

@@ -11,8 +11,8 @@ from torch import nn
 from skyloom import patchset
 from skyloom.turbulence.data import examples
 from skyloom.turbulence.data.images import standardised
-from skyloom.turbulence.explain import embedding, gradients, treatments, waves
-from skyloom.turbulence.statistics import power_spectrum
+from skyloom.turbulence.explain import embedding, fourier_bands, gradients, perturbations
+from skyloom.turbulence.image_statistics import power_spectrum
 
 SIDE, VIEWS, SIMULATIONS = 32, 4, 60
 SIGNAL = (4.0, 8.0)  # the band in which the classes of `fields` differ [cycles an image]
@@ -28,7 +28,7 @@ class Probe(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def seen(self, x: torch.Tensor) -> torch.Tensor:
+    def outputs(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.encoder(x))[None]
 
 
@@ -57,7 +57,7 @@ def fields(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     steep = np.repeat(np.arange(SIMULATIONS) % 2 == 1, VIEWS)
     noise = np.random.default_rng(seed).normal(size=(len(steep), SIDE, SIDE))
-    k = waves.wave_numbers(SIDE)
+    k = fourier_bands.wave_numbers(SIDE)
     gain = np.where((k > SIGNAL[0] * 1.1) & (k < SIGNAL[1] / 1.1), np.sqrt(2), 1)
     modes = np.fft.fft2(noise) * np.where(steep[:, None, None], gain, 1)
     return standardised(np.fft.ifft2(modes).real), steep, np.repeat(np.arange(SIMULATIONS), VIEWS)
@@ -75,10 +75,10 @@ def by_power(images: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def told():
     images, steep, simulation = fields(0)
-    tested = treatments.Tested(
+    tested = perturbations.Images(
         images, steep, simulation, standardised=True, periodic=True, cycles=2.0
     )
-    return treatments.treated(by_power, tested, fields(1)[0], SETTINGS)
+    return perturbations.perturbed(by_power, tested, fields(1)[0], SETTINGS)
 
 
 def test_saliency_of_a_linear_network_is_the_modulus_of_its_weights():
@@ -135,9 +135,9 @@ def test_layers_are_drawn_anew_from_the_head_down_until_none_is_left():
 @pytest.mark.parametrize("periodic", [True, False])
 def test_bands_add_up_to_the_image(periodic):
     images = fields(0)[0][:3] + 0.5
-    edges = np.r_[0, waves.band_edges(1, 16, 2)[1:-1], np.inf]
+    edges = np.r_[0, fourier_bands.band_edges(1, 16, 2)[1:-1], np.inf]
     removed = [
-        images - waves.without_band(images, *band, periodic)
+        images - fourier_bands.without_band(images, *band, periodic)
         for band in zip(edges[:-1], edges[1:], strict=True)
     ]
     assert np.allclose(sum(removed) + images.mean((1, 2), keepdims=True), images, atol=1e-12)
@@ -149,39 +149,40 @@ def test_a_wave_is_removed_by_the_band_that_it_lies_in_and_kept_by_the_others(pe
         np.pi * 6 * 2 * (np.arange(SIDE) + 0.5) / SIDE
     )  # six cycles; even at its edges, so a mirrored one
     image = np.broadcast_to(wave, (1, SIDE, SIDE))
-    assert np.abs(waves.without_band(image, 4, 8, periodic)).max() < 1e-12
-    assert np.allclose(waves.without_band(image, 8, np.inf, periodic), image)
-    assert np.allclose(waves.lowpassed(image, 8, periodic), image)
-    assert np.abs(waves.lowpassed(image, 4, periodic)).max() < 1e-12
+    assert np.abs(fourier_bands.without_band(image, 4, 8, periodic)).max() < 1e-12
+    assert np.allclose(fourier_bands.without_band(image, 8, np.inf, periodic), image)
+    assert np.allclose(fourier_bands.lowpassed(image, 8, periodic), image)
+    assert np.abs(fourier_bands.lowpassed(image, 4, periodic)).max() < 1e-12
 
 
 def test_periodic_part_has_the_laplacian_of_the_image_and_no_jump_at_its_edges():
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     image = (3 * x + y**2)[None]  # rises from edge to edge
-    part = waves.periodic_part(image)
+    part = fourier_bands.periodic_part(image)
 
     def jump(field: np.ndarray) -> float:
         return float(np.abs(field[:, :, 0] - field[:, :, -1]).mean())
 
     assert jump(part) < 0.15 * jump(image)
     whole = fields(0)[0][:2]
-    moved = np.abs(waves.periodic_part(whole) - whole).std()
+    moved = np.abs(fourier_bands.periodic_part(whole) - whole).std()
     assert np.allclose(
-        waves.periodic_part(waves.periodic_part(whole)).mean((1, 2)), whole.mean((1, 2))
+        fourier_bands.periodic_part(fourier_bands.periodic_part(whole)).mean((1, 2)),
+        whole.mean((1, 2)),
     )
     assert moved < 0.5 * whole.std()
 
 
 def test_phases_only_has_the_amplitudes_that_were_given_and_amplitudes_only_keeps_its_own():
     images = fields(0)[0][:5]
-    amplitude = waves.mean_amplitude(fields(1)[0], periodic=True)
+    amplitude = fourier_bands.mean_amplitude(fields(1)[0], periodic=True)
     assert np.allclose(
-        np.abs(np.fft.fft2(waves.phases_only(images, amplitude))), amplitude, atol=1e-9
+        np.abs(np.fft.fft2(fourier_bands.phases_only(images, amplitude))), amplitude, atol=1e-9
     )
-    drawn = waves.amplitudes_only(images, 7)  # another seed than that of `fields`
+    drawn = fourier_bands.amplitudes_only(images, 7)  # another seed than that of `fields`
     assert np.allclose(np.abs(np.fft.fft2(drawn)), np.abs(np.fft.fft2(images)), atol=1e-9)
     assert np.abs(np.corrcoef(drawn.ravel(), images.ravel())[0, 1]) < 0.1
-    assert np.array_equal(drawn, waves.amplitudes_only(images, 7))
+    assert np.array_equal(drawn, fourier_bands.amplitudes_only(images, 7))
 
 
 def test_accuracy_is_chance_without_the_band_of_the_signal_and_unchanged_without_another(told):
@@ -199,7 +200,7 @@ def test_accuracy_is_chance_without_the_band_of_the_signal_and_unchanged_without
 
 def test_accuracy_comes_back_with_the_low_pass_that_lets_the_signal_through():
     images, steep, simulation = fields(0)
-    tested = treatments.Tested(
+    tested = perturbations.Images(
         images, steep, simulation, standardised=True, periodic=True, cycles=2.0
     )
 
@@ -209,7 +210,7 @@ def test_accuracy_comes_back_with_the_low_pass_that_lets_the_signal_through():
             log_power[:, (k > 4) & (k < 8)].mean(1) - log_power[:, k < 4].mean(1) - np.log10(2) / 2
         )
 
-    found = treatments.treated(against_large, tested, fields(1)[0], SETTINGS)
+    found = perturbations.perturbed(against_large, tested, fields(1)[0], SETTINGS)
     assert abs(float(found.auc_lowpass.sel(cut=2 * SIGNAL[0])) - 0.5) < 4 * 0.037
     unchanged = float(found.accuracy_control.sel(control="unchanged"))
     assert unchanged > 0.8  # nine large waves in a ring have a power of their own
@@ -232,10 +233,10 @@ def test_intervals_are_those_of_whole_simulations():
     """
     images, steep, simulation = fields(0)
     wrong = (np.random.default_rng(5).random(SIMULATIONS) < 0.25)[simulation]
-    tested = treatments.Tested(
+    tested = perturbations.Images(
         images, steep, simulation, standardised=True, periodic=True, cycles=2.0
     )
-    found = treatments.treated(
+    found = perturbations.perturbed(
         lambda _: np.where(steep ^ wrong, 1.0, -1.0), tested, fields(1)[0], SETTINGS
     )
     assert found.attrs["chance"] == 0.5
@@ -257,7 +258,7 @@ def test_wave_numbers_of_drawn_zooms_are_those_at_their_mean(tmp_path):
         rows = np.arange(0, len(loaded.test), 2)
         drawn = loaded.test.patches.coords.get("zoom")
         mean = mean or np.mean(drawn[loaded.test.rows[rows]])
-        found = treatments.tested_of(loaded.test, rows, loaded.meta)
+        found = perturbations.read(loaded.test, rows, loaded.meta)
         assert found.cycles == pytest.approx(2 * mean)  # images of half a box
         assert found.highest == pytest.approx(8 * mean)  # and of 8 pixels
         assert not found.periodic

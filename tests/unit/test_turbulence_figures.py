@@ -18,7 +18,7 @@ import turbulence_plot_scores
 from skyloom.cli import BadInput
 from skyloom.scores.records import RECORD, write_json
 from skyloom.turbulence.evaluate import evaluate
-from skyloom.turbulence.figures import images, index, scheme, scores, transfer
+from skyloom.turbulence.figures import images, index, scores, transfer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLISHED = yaml.safe_load((REPOSITORY / "config/turbulence/published.yaml").read_text())
@@ -356,56 +356,8 @@ def test_more_training_simulations_than_there_are_is_refused():
         cut(columns(), train_simulations=99)
 
 
-# --- scheme
-# --------------------------------------------------------------------------------------------------
-
-
-def test_scheme_follows_shapes_and_parameters_of_a_network_with_a_branch():
-    torch = pytest.importorskip("torch")
-    describe = pytest.importorskip("turbulence_plot_scheme").describe
-    nn = torch.nn
-
-    class Encoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.image = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-            self.short = nn.Conv2d(1, 4, 1)
-
-        def forward(self, x):
-            return torch.cat([self.image(x).mean((-2, -1)), self.short(x).mean((-2, -1))], 1)
-
-    class Toy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.encoder, self.head = Encoder(), nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 2))
-
-    found = describe(Toy(), 16)
-    assert [(layer["text"], layer["shape"], layer["parameters"]) for layer in found["layers"]] == [
-        ("image", [1, 16, 16], 0),
-        ("convolution 3 \N{MULTIPLICATION SIGN} 3, ReLU", [4, 16, 16], 40),
-        ("max pooling 2 \N{MULTIPLICATION SIGN} 2", [4, 8, 8], 0),
-        ("mean over the image", [4], 0),
-        ("convolution 1 \N{MULTIPLICATION SIGN} 1", [4, 16, 16], 8),
-        ("mean over the image", [4], 0),
-        ("joined, dropout 0.3", [8], 0),
-        ("dense", [2], 18),
-    ]
-    assert found["trained"] == 66
-    at = scheme.places(found["layers"])
-    columns_of = [at[layer["name"]][1] for layer in found["layers"]]
-    assert columns_of == [0, 0, 0, 0, 1, 1, 0, 0]
-    rows = [at[layer["name"]][0] for layer in found["layers"]]
-    assert rows == [0, 1, 2, 3, 1, 2, 4, 5]
-    texts = [text.get_text() for text in scheme.scheme(found | {"model": "toy"}).axes[0].texts]
-    assert (
-        "8" in texts
-        and "2 (18 parameters)" in texts
-        and "4 \N{MULTIPLICATION SIGN} 8 \N{MULTIPLICATION SIGN} 8" in texts
-    )
-
-
 def test_figures_import_no_torch():
-    program = "import sys; from skyloom.turbulence.figures import images, index, scheme, scores"
+    program = "import sys; from skyloom.turbulence.figures import images, index, scores"
     program += ", transfer"
     program += "; sys.exit('torch' in sys.modules)"
     assert not subprocess.run(

@@ -278,9 +278,9 @@ def test_early_source_makes_the_analytic_density_a_shard_like_any_other(tmp_path
     """The analytic column density (two-dimensional transforms, another path) is what the shard's
     projection gives.
     """
-    from skyloom.turbulence.columns import column_maps
     from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
-    from skyloom.turbulence.read import read
+    from skyloom.turbulence.project.columns import column_maps
+    from skyloom.turbulence.read.sources import read
     from skyloom.turbulence.simulate.early import early_columns
     from skyloom.turbulence.simulate.plan import simulations
     from skyloom.turbulence.simulate.snapshots import write_snapshots

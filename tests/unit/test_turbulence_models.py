@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from test_turbulence_statistics import power_law
+from test_turbulence_image_statistics import power_law
 
 from skyloom.cli import BadInput
+from skyloom.networks import symmetries
 from skyloom.training import Plan
-from skyloom.turbulence import statistics
-from skyloom.turbulence.models import answers, blocks, cnn, hybrid, residual
+from skyloom.turbulence import image_statistics
+from skyloom.turbulence.models import cnn, hybrid, likelihoods, residual
+from skyloom.turbulence.models.task import random_view
 
 SIDE, N, HELD_OUT = 32, 96, 32
 COMMON = {
@@ -105,10 +107,10 @@ def test_eight_views_are_the_symmetries_of_the_square_and_random_ones_are_among_
     expected = {np.rot90(t, k).tobytes() for t in (image, image[:, ::-1]) for k in range(4)}
     x = torch.tensor(image)[None, None]
     assert {
-        np.ascontiguousarray(view[0, 0].numpy()).tobytes() for view in blocks.views(x)
+        np.ascontiguousarray(view[0, 0].numpy()).tobytes() for view in symmetries.views(x)
     } == expected
     torch.manual_seed(0)
-    drawn = blocks.random_view(
+    drawn = random_view(
         x.expand(200, 1, 3, 3)
     ).numpy()  # 200 draws miss one of eight with probability 2e-11
     assert {np.ascontiguousarray(view).tobytes() for view in drawn[:, 0]} == expected
@@ -159,7 +161,7 @@ def test_balanced_probability_of_one_half_is_the_best_threshold_of_all():
         torch.randn(8, 400, 1, generator=generator) * 0.1 + 1.5 * label[:, None] - 3.0
     )  # mostly below one half
     logit += torch.randn(400, 1, generator=generator)
-    answer = answers.ClassAnswer(META)
+    answer = likelihoods.ClassLikelihood(META)
     assert balanced_accuracy(answer.predict(logit)["prediction"][:, 0] > 0.5, label) < 0.6
     answer.calibrate(logit, {"label": label.float()})
     found = answer.predict(logit)
@@ -172,7 +174,7 @@ def test_balanced_probability_of_one_half_is_the_best_threshold_of_all():
 
 
 def test_threshold_of_certain_and_of_single_class_answers_is_finite():
-    answer = answers.ClassAnswer(META)
+    answer = likelihoods.ClassLikelihood(META)
     certain = torch.tensor([-200.0, 200.0]).expand(8, 2)[..., None]
     for label in ([0.0, 1.0], [1.0, 1.0]):
         answer.calibrate(certain, {"label": torch.tensor(label)})
@@ -183,7 +185,7 @@ def test_calibrated_spread_covers_68_percent_of_the_errors_it_was_calibrated_on(
     generator = torch.Generator().manual_seed(0)
     n = 1000
     index = 3 + torch.rand(n, generator=generator)
-    answer = answers.IndexAnswer(META)
+    answer = likelihoods.IndexLikelihood(META)
     outputs = torch.zeros(8, n, 2)
     outputs[..., 0] = (
         index - META["index_mean"] + 0.3 * torch.randn(n, generator=generator)
@@ -214,19 +216,19 @@ def test_task_calibrates_on_all_batches_as_on_one(learns, fields):
     with torch.no_grad():
         tasks[0].calibrate([fields])
         tasks[1].calibrate(some(fields, rows) for rows in torch.arange(N).split(20))
-    ((name, one), (_, other)) = (next(task.answer.named_buffers()) for task in tasks)
+    ((name, one), (_, other)) = (next(task.likelihood.named_buffers()) for task in tasks)
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert one.item() not in (0.0, 1.0), name
 
 
 def test_spread_of_views_that_disagree_is_that_of_their_mixture():
     mean = torch.tensor([-1.0, 1.0] * 4)[:, None]
-    low, high = answers.LOG_SPREAD
+    low, high = likelihoods.LOG_SPREAD
     raw = torch.logit(
         torch.tensor((math.log(0.5) - low) / (high - low))
     )  # each view states half a deviation
     outputs = torch.stack([mean, raw.expand(8, 1)], -1)
-    found = answers.IndexAnswer(META).predict(outputs)
+    found = likelihoods.IndexLikelihood(META).predict(outputs)
     assert found["prediction"].item() == pytest.approx(META["index_mean"])
     assert found["spread"].item() == pytest.approx(
         META["index_std"] * math.sqrt(1 + 0.25), rel=1e-5
@@ -236,7 +238,7 @@ def test_spread_of_views_that_disagree_is_that_of_their_mixture():
 def test_likelihood_is_the_normal_one():
     output = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     index = 3 + torch.rand(50, generator=torch.Generator().manual_seed(1))
-    answer = answers.IndexAnswer(META)
+    answer = likelihoods.IndexLikelihood(META)
     mean, log_spread = answer.normal(output)
     normal = torch.distributions.Normal(
         META["index_mean"] + META["index_std"] * mean, META["index_std"] * log_spread.exp()
@@ -249,14 +251,6 @@ def test_likelihood_is_the_normal_one():
 
 # --- adversary
 # --------------------------------------------------------------------------------------------------
-
-
-def test_reversed_gradient_is_the_gradient_times_minus_the_weight():
-    x = torch.tensor([1.0, 2.0], requires_grad=True)
-    y = blocks.reverse_gradient(x, 0.3)
-    assert torch.equal(y, x)
-    y.square().sum().backward()
-    torch.testing.assert_close(x.grad, -0.3 * 2 * x.detach())
 
 
 def test_adversary_learns_the_family_while_the_encoder_learns_to_hide_it(fields):
@@ -273,7 +267,7 @@ def test_adversary_learns_the_family_while_the_encoder_learns_to_hide_it(fields)
     for parameters, sign in ((task.adversary.parameters(), 1), (task.encoder.parameters(), -1)):
         parameters = list(parameters)
         ((_, loss),) = task.losses(batch, step)
-        without = task.answer.loss(task(batch["input"]), batch).mean()
+        without = task.likelihood.loss(task(batch["input"]), batch).mean()
         steps = torch.autograd.grad(loss - without, parameters)
         plain = torch.autograd.grad(family_loss(), parameters)
         cosine = sum((a * b).sum() for a, b in zip(steps, plain, strict=True)) / math.sqrt(
@@ -300,7 +294,7 @@ def test_adversary_without_a_second_family_is_refused():
 def test_statistics_in_the_network_are_those_computed_without_one(fields):
     # all are logarithms of values that span some decades, in single precision
     def scattering(images):
-        return statistics.scattering(images, hybrid.SCALES, hybrid.ANGLES)
+        return image_statistics.scattering(images, hybrid.SCALES, hybrid.ANGLES)
 
     network = hybrid.Scattering(SIDE)
     first, second = network.coefficients(fields["input"])
@@ -309,7 +303,7 @@ def test_statistics_in_the_network_are_those_computed_without_one(fields):
     np.testing.assert_allclose(found, scattering(fields["input"][:, 0].numpy()), rtol=0, atol=1e-3)
 
     averaged = np.mean(
-        [scattering(view[:, 0].numpy()) for view in blocks.views(fields["input"])], 0
+        [scattering(view[:, 0].numpy()) for view in symmetries.views(fields["input"])], 0
     )
     found = network(fields["input"])
     assert found.shape == (N, network.features)
@@ -319,7 +313,9 @@ def test_statistics_in_the_network_are_those_computed_without_one(fields):
     assert differences.min(1).max() < 1e-3 and differences.min(0).max() < 1e-3
 
     power = hybrid.Power(SIDE)
-    _, expected = statistics.power_spectrum(fields["input"][:, 0].double().numpy(), periodic=False)
+    _, expected = image_statistics.power_spectrum(
+        fields["input"][:, 0].double().numpy(), periodic=False
+    )
     np.testing.assert_allclose(power(fields["input"]), expected, rtol=0, atol=1e-3)
     assert expected.shape[1] == power.features
 
@@ -340,7 +336,7 @@ def test_features_reach_the_head_in_normal_measure_and_in_single_precision_under
 def test_hybrid_begins_at_the_linear_discriminant_of_its_statistics(fields):
     task = make("all").eval()
     task.prepare(Rows(fields))
-    columns = task.encoder.known(fields["input"]).double().numpy()
+    columns = task.encoder.measured(fields["input"]).double().numpy()
     columns = (columns - columns.mean(0)) / columns.std(0, ddof=1)
     linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(
         columns, fields["label"]
@@ -356,8 +352,8 @@ def test_hybrid_begins_at_the_linear_discriminant_of_its_statistics(fields):
 def test_hybrid_begins_at_the_linear_regression_of_its_statistics(fields):
     task = make("power", "index").eval()
     task.prepare(Rows(fields))
-    mean, log_spread = task.answer.normal(task(fields["input"]))
-    error = (fields["index"] - task.answer.mean) / task.answer.std - mean
+    mean, log_spread = task.likelihood.normal(task(fields["input"]))
+    error = (fields["index"] - task.likelihood.mean) / task.likelihood.std - mean
     assert error.square().mean() < 0.25
     torch.testing.assert_close(log_spread.exp().mean(), error.std(correction=0), rtol=0.05, atol=0)
 

@@ -13,8 +13,9 @@ from ramses_files import octree, uniform_grid, write_output
 
 import turbulence_project_columns
 from skyloom.cli import BadInput
-from skyloom.turbulence.project import AXES, ROW_COLUMN, deposit, overlap, project, resample
-from skyloom.turbulence.read import Cells, Cube, read
+from skyloom.turbulence.project.deposit import ROW_COLUMN, deposit, overlap, project, resample
+from skyloom.turbulence.read.simulation import AXES, Cells, Cube
+from skyloom.turbulence.read.sources import read
 
 N = 16
 PC_CM, MSUN_G = 3.0856775814913674e18, 1.988409870698051e33  # IAU 2015; solar mass of CODATA 2018
@@ -325,4 +326,4 @@ def test_the_mimic_of_refinement_leaves_mass_and_centroid(tmp_path, monkeypatch)
     assert 0 < maps.column.std() < 0.9 * plain.column.std()
     np.testing.assert_allclose(maps.column.mean(dim=("y", "x")), 0, atol=1e-7)
     np.testing.assert_array_equal(maps.centroid, plain.centroid)
-    assert "not coarsened" in maps.centroid.attrs["long_name"] and AXES == "".join(maps.axis.values)
+    assert "not coarsened" in maps.centroid.attrs["long_name"] and tuple(maps.axis.values) == AXES

@@ -17,8 +17,9 @@ from ramses_files import leaf_count, octree, uniform_grid, write_output
 
 import turbulence_read_outputs
 from skyloom.cli import BadInput
-from skyloom.turbulence.project import project
-from skyloom.turbulence.read import ramses, read
+from skyloom.turbulence.project.deposit import project
+from skyloom.turbulence.read import ramses
+from skyloom.turbulence.read.sources import read
 
 SETTINGS = {"mu": 2.33}
 

@@ -12,7 +12,7 @@ from astropy.io import fits
 import turbulence_read_outputs
 from skyloom.cli import BadInput
 from skyloom.turbulence.physics import sound_speed_kms, temperature_k
-from skyloom.turbulence.read import read
+from skyloom.turbulence.read.sources import read
 
 N = 8
 DENSITY = np.random.default_rng(0).uniform(0.5, 2.0, (N, N, N)) * 6.77e-22  # z, y, x

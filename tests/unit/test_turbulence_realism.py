@@ -14,8 +14,8 @@ import torch
 import xarray as xr
 from astropy.io import fits
 from scipy.stats import binom
+from test_turbulence_image_statistics import power_law
 from test_turbulence_models import train
-from test_turbulence_statistics import power_law
 
 import turbulence_read_outputs
 import turbulence_score_panel
@@ -78,7 +78,7 @@ def write_map(path, values=MAP, **cards):
 
 def test_cut_outs_are_side_by_side_around_the_middle_and_share_the_seed_of_their_map(tmp_path):
     other = write_map(tmp_path / "b.fits", MAP[:20, :30])
-    data = maps.column_maps([write_map(tmp_path / "a.fits"), other], MAPS)
+    data = maps.sky_columns([write_map(tmp_path / "a.fits"), other], MAPS)
     assert data["column"].dims == ("simulation", "axis", "y", "x") and data["column"].shape == (
         5,
         1,
@@ -108,20 +108,20 @@ def test_cut_outs_are_side_by_side_around_the_middle_and_share_the_seed_of_their
     ],
 )
 def test_units_of_column_density_and_extinction_become_grams(tmp_path, unit, factor):
-    data = maps.column_maps([write_map(tmp_path / "a.fits", MAP[:16, :16], BUNIT=unit)], MAPS)
+    data = maps.sky_columns([write_map(tmp_path / "a.fits", MAP[:16, :16], BUNIT=unit)], MAPS)
     np.testing.assert_allclose(data["mean_column"].values, MAP[:16, :16].mean() * factor, rtol=1e-3)
 
 
 def test_pixel_at_a_distance_has_a_size(tmp_path):
     frame = {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CDELT1": -0.01, "CDELT2": 0.01}
-    data = maps.column_maps([write_map(tmp_path / "a.fits", **frame)], MAPS | {"distance_pc": 300})
+    data = maps.sky_columns([write_map(tmp_path / "a.fits", **frame)], MAPS | {"distance_pc": 300})
     assert data.attrs["box_pc"] == pytest.approx(16 * 300 * np.pi / 180 * 0.01, rel=1e-9)
 
 
 def test_cut_out_with_a_hole_is_left_out_by_name_and_the_rest_is_kept(tmp_path, capsys):
     hole, dark = MAP.copy(), MAP.copy()
     hole[5, 5], dark[30, 5] = np.nan, -0.1
-    data = maps.column_maps(
+    data = maps.sky_columns(
         [write_map(tmp_path / "a.fits", hole), write_map(tmp_path / "b.fits", dark)], MAPS
     )
     assert data["seed"].values.tolist() == [0, 0, 0, 2, 2, 2]
@@ -145,14 +145,14 @@ def test_cut_out_with_a_hole_is_left_out_by_name_and_the_rest_is_kept(tmp_path, 
             MAP[None].repeat(3, 0),
             {},
             {},
-            r"a.fits: \(3, 40, 40\) found; expected an image of two dimensions",
+            r"a.fits: image of shape \(3, 40, 40\); expected an image of 2 axes",
         ),
         (MAP, {}, {"simulations": [{}, {}]}, "expected 1 entries"),
     ],
 )
 def test_maps_that_cannot_be_used_are_refused_by_name(tmp_path, values, cards, settings, found):
     with pytest.raises(BadInput, match=found):
-        maps.column_maps([write_map(tmp_path / "a.fits", values, **cards)], MAPS | settings)
+        maps.sky_columns([write_map(tmp_path / "a.fits", values, **cards)], MAPS | settings)
 
 
 def test_map_that_is_cut_short_is_refused(tmp_path):
@@ -160,11 +160,11 @@ def test_map_that_is_cut_short_is_refused(tmp_path):
     write_map(path)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(BadInput, match="a.fits: not a readable FITS file"):
-        maps.column_maps([str(path)], MAPS)
+        maps.sky_columns([str(path)], MAPS)
 
 
 def test_images_of_maps_are_cut_without_an_index_and_nothing_wraps_around(tmp_path):
-    data = maps.column_maps([write_map(tmp_path / "a.fits")], MAPS)
+    data = maps.sky_columns([write_map(tmp_path / "a.fits")], MAPS)
     cut = images.cut_images({"cloud": data}, CUT)
     assert (
         cut.sizes == {"example": 16, "y": 8, "x": 8}
@@ -185,7 +185,7 @@ def test_model_of_the_index_is_given_no_maps_and_an_autoencoder_is(tmp_path):
     from skyloom import patchset
     from skyloom.turbulence.data import examples
 
-    data = maps.column_maps([write_map(tmp_path / "a.fits")], MAPS)
+    data = maps.sky_columns([write_map(tmp_path / "a.fits")], MAPS)
     patchset.write(images.cut_images({"cloud": data}, CUT), tmp_path / "patches.nc")
     assert len(examples.load([tmp_path / "patches.nc"], {"module": "autoencoder"}).test) == 16
     with pytest.raises(BadInput, match="the index of its images is not known"):
@@ -224,10 +224,10 @@ def test_genuine_maps_of_perseus_and_of_simulated_dust(realdata, tmp_path, monke
         rms = np.log10(1 + data["column"].values).std((2, 3))
         assert 0.1 < np.median(rms) < 0.25
     dust = [str(folder / f"mhd_dust_maps/I_{k}.fits") for k in (1, 2)]
-    data = maps.column_maps(dust, MAPS | {"pixels": 128, "assume": {"column": "relative"}})
+    data = maps.sky_columns(dust, MAPS | {"pixels": 128, "assume": {"column": "relative"}})
     assert data.sizes["simulation"] == 32 and np.isnan(data["mean_column"]).all()
     with pytest.raises(BadInput, match="filaments_updatedhdr.fits: the map is in 'K'"):
-        maps.column_maps([str(folder / "mhd_dust_maps/filaments_updatedhdr.fits")], MAPS)
+        maps.sky_columns([str(folder / "mhd_dust_maps/filaments_updatedhdr.fits")], MAPS)
 
 
 # --- two-sample test

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skyloom.cli import BadInput
-from skyloom.turbulence.read import Cube
-from skyloom.turbulence.refine import average, coarsenings, mimic
+from skyloom.turbulence.project.refine import average, coarsenings, mimic
+from skyloom.turbulence.read.simulation import Cube
 
 N = 16
 

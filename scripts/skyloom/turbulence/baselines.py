@@ -1,36 +1,41 @@
-"""What a careful person would do without a network: a few statistics of each image, and a learner
-from a textbook.
+"""The turbulence index without a network: statistics of each image, and a textbook learner.
 
-| `module` | statistics of an image | keys | |---|---|---| | `deviation` | ln of its standard
-deviation: on standardised images this knows nothing | | | `slope` | exponent of its power spectrum
-| `low`, `high` [cycles an image] | | `power` | log power in rings of unit width | `low`, `high` | |
-`moments` | skewness and excess kurtosis of its pixels | | | `gradients` | histograms of oriented
-gradients by place, not normalised | `cells`, `orientations`, `symmetries` | | `structure` |
-structure functions of differences of order one to four | | | `scattering` | wavelet scattering,
-orders one and two | `scales`, `angles`, `symmetries` | | `joined` | those of `structure`,
-`scattering` and `power` together: what `hybrid` is told | theirs | | `hog` | histograms of oriented
-gradients by place, normalised | `pixels` or `cells`, `orientations`, `symmetries` | | `pooled_hog`
-| the same without a place | `pixels` or `cells`, `orientations` |
+| `module` | statistics of an image | keys |
+|---|---|---|
+| `deviation` | ln of its standard deviation: constant on standardised images | |
+| `slope` | exponent of its power spectrum | `low`, `high` [cycles an image] |
+| `power` | log power in rings of unit width | `low`, `high` |
+| `moments` | skewness and excess kurtosis of its pixels | |
+| `gradients` | HOG by place, not normalised | `cells`, `orientations`, `symmetries` |
+| `structure` | structure functions of differences of order one to four | |
+| `scattering` | wavelet scattering, orders one and two | `scales`, `angles`, `symmetries` |
+| `joined` | `structure`, `scattering` and `power` together, as in `hybrid` | those of the three |
+| `hog` | HOG by place | `pixels` or `cells`, `orientations`, `symmetries` |
+| `pooled_hog` | HOG without a place | `pixels` or `cells`, `orientations` |
 
-With `symmetries`, statistics that know a direction are averaged over the eight symmetries of the
-square. Networks see all eight in training and in prediction, and a baseline that is refused them is
-beaten by that alone.
+HOG is histograms of oriented gradients (Dalal & Triggs 2005).
 
-| `learner` | `learns` | hyper-parameters, each a list in the entry | |---|---|---| | `logistic` |
-`class` | `C` | | `lda` | `class` | (Ledoit-Wolf shrinkage) | | `svm` | `class` | `C`, `gamma`;
-Gaussian kernel | | `ridge` | `index` | `alpha` | | `svr` | `index` | `C`, `gamma`, `epsilon`;
-Gaussian kernel |
+With `symmetries`, statistics that depend on direction are averaged over the eight symmetries of the
+square. Networks use all eight in training and in prediction; a baseline without them loses by that
+alone.
+
+| `learner` | `learns` | hyper-parameters, each a list in the entry |
+|---|---|---|
+| `logistic` | `class` | `C` |
+| `lda` | `class` | (Ledoit-Wolf shrinkage) |
+| `svm` | `class` | `C`, `gamma`; Gaussian kernel |
+| `ridge` | `index` | `alpha` |
+| `svr` | `index` | `C`, `gamma`, `epsilon`; Gaussian kernel |
 
 All are fitted to the training split. Validation chooses hyper-parameters, turns scores into
-probabilities (Platt 1999), sets the threshold of `balanced` and the width of `spread`; nothing sees
-the test split.
+probabilities (Platt 1999), and sets the threshold of `balanced` and the width of `spread`. The test
+split is not used.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import skops.io
 import torch
 from scipy.special import expit, logit
 from scipy.stats import kurtosis, skew
@@ -46,119 +51,102 @@ from sklearn.svm import SVC, SVR
 from torch import Tensor
 
 from skyloom.cli import BadInput
+from skyloom.estimators import packed, unpacked
 from skyloom.scores.forecasts import NOMINAL
 from skyloom.scores.thresholds import best_threshold
-from skyloom.turbulence import statistics
+from skyloom.turbulence import image_statistics
 
 CHUNK = 256  # images whose statistics are computed at once
 TRUSTED = ["sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"]
-SURE = 1e-6  # from 0 and from 1: the closest that a probability comes
-DECIMALS = 6  # of ln(deviation): what stands behind them is the rounding of float32
+LEAST_PROBABILITY = 1e-6  # of either class, so that logits are finite
+DECIMALS = 6  # of ln(deviation); further ones are the rounding of float32
 
 
 def fit(entry: dict, examples, seed: int) -> dict:
-    """The fitted state, tensors and plain Python, of the baseline `entry["module"]` with
-    `entry["learner"]`.
+    """The fitted state, tensors and plain Python, of a module and a learner.
 
-    Parameters ----------
-    entry : `module`, `learner`, `learns`, and their keys from the tables above; every
-        hyper-parameter is a list, of
-        which the value with the least loss on validation (cross entropy, or squared error) is taken
+    entry : `module`, `learner`, `learns`, and their keys from the tables above; the value of a
+        hyper-parameter with the least loss on validation (cross entropy, or squared error) is used
     examples : of `skyloom.turbulence.data.examples`
-    seed : unused: nothing here is drawn
+    seed : unused, as nothing is drawn
 
-    Returns ------- the learner as `skops`, its hyper-parameters `chosen`, the `threshold` [logit]
-    of `balanced` or the `spread`
-
-    Raises ------
-    BadInput : an unknown module, a learner that does not learn this, a key that does not fit the
-        images, training or
-        validation with one class only
+    Returns the learner as `skops`, its hyper-parameters `chosen`, and the `threshold` [logit] of
+    `balanced` or the `spread`. Raises BadInput for an unknown module, a learner of something else,
+    a key that does not fit the images, and for training or validation with one class only.
     """
     check(entry)
-    learn = LEARNERS[entry["learner"]]
-    kept = {
-        key: entry[key]
-        for key in (*MODULES[entry["module"]].keys, "module", "learns")
-        if key in entry
-    }
-    columns, truth = table(kept, examples.train)
-    seen, known = table(kept, examples.valid)
-    best, chosen, loss = None, {}, np.inf
-    for settings in ParameterGrid({name: entry[name] for name in learn.grid}):
-        model = make_pipeline(StandardScaler(), learn.make(columns.shape[1], **settings)).fit(
-            columns, truth
-        )
+    keys = *MODULES[entry["module"]].keys, "module", "learns"
+    settings = {key: entry[key] for key in keys if key in entry}
+    columns, truth = table(settings, examples.train)
+    valid_columns, valid_truth = table(settings, examples.valid)
+    learner = LEARNERS[entry["learner"]]
+    best, chosen, least = None, {}, np.inf
+    for values in ParameterGrid({name: entry[name] for name in learner.grid}):
+        model = make_pipeline(StandardScaler(), learner.make(columns.shape[1], **values))
+        model.fit(columns, truth)
         if entry["learns"] == "class":
-            model = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid").fit(
-                seen, known
-            )
-            found = log_loss(known, model.predict_proba(seen))
+            model = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid")
+            model.fit(valid_columns, valid_truth)
+            loss = log_loss(valid_truth, model.predict_proba(valid_columns))
         else:
-            found = mean_squared_error(known, model.predict(seen))
-        if found < loss:
-            best, chosen, loss = model, settings, found
+            loss = mean_squared_error(valid_truth, model.predict(valid_columns))
+        if loss < least:
+            best, chosen, least = model, values, loss
     if best is None:
-        raise BadInput(
-            f"baseline {entry['module']}: the loss on validation is not finite for any "
-            "hyper-parameter"
-        )
-    state = kept | {"chosen": chosen}
-    state["skops"] = torch.frombuffer(bytearray(skops.io.dumps(best)), dtype=torch.uint8)
+        message = "the loss on validation is not finite for any hyper-parameter"
+        raise BadInput(f"baseline {entry['module']}: {message}")
+    state = settings | {"chosen": chosen, "skops": packed(best)}
     if entry["learns"] == "class":
-        return state | {"threshold": best_threshold(_logits(best, seen), known > 0.5)}
-    return state | {"spread": float(np.quantile(np.abs(best.predict(seen) - known), NOMINAL))}
+        logits = _logits(best, valid_columns)
+        return state | {"threshold": best_threshold(logits, valid_truth > 0.5)}
+    errors = np.abs(best.predict(valid_columns) - valid_truth)
+    return state | {"spread": float(np.quantile(errors, NOMINAL))}
 
 
 def predict(state: dict, batch: dict[str, Tensor], meta: dict) -> dict[str, Tensor]:
-    """What networks predict too, (n, 1) each.
+    """The predictions of a network, (n, 1) each.
 
-    class : `prediction`, the probability of the steeper index, and `balanced`, the same moved so
-        that 0.5 is the
-        threshold of the best balanced accuracy on validation; index : `prediction` and its 1-sigma
-            `spread`, one number
+    class : `prediction`, the probability of the steeper index, and `balanced`, moved so that 0.5 is
+        the threshold of the best balanced accuracy on validation
+    index : `prediction` and `spread`, its 1-sigma, one number
     """
-    model = skops.io.loads(state["skops"].numpy().tobytes(), trusted=TRUSTED)
+    model = unpacked(state["skops"], TRUSTED)
     columns = compute(state, batch)
     if state["learns"] == "class":
-        scores = _logits(model, columns)
-        found = {"prediction": expit(scores), "balanced": expit(scores - state["threshold"])}
+        logits = _logits(model, columns)
+        predicted = {"prediction": expit(logits), "balanced": expit(logits - state["threshold"])}
     else:
         values = model.predict(columns)
-        found = {"prediction": values, "spread": np.full(len(values), state["spread"])}
+        predicted = {"prediction": values, "spread": np.full(len(values), state["spread"])}
     return {
-        name: torch.from_numpy(values.astype(np.float32))[:, None] for name, values in found.items()
+        name: torch.from_numpy(values.astype(np.float32))[:, None]
+        for name, values in predicted.items()
     }
 
 
 def check(entry: dict) -> None:
-    """Refuse an entry of which no baseline can be made."""
+    """Refuse an entry that makes no baseline."""
     if entry["module"] not in MODULES:
         raise BadInput(
             f"baseline module {entry['module']!r} is unknown; expected one of {', '.join(MODULES)}"
         )
-    able = [name for name, learner in LEARNERS.items() if learner.learns == entry["learns"]]
-    if entry["learner"] not in able:
-        raise BadInput(
-            f"baseline {entry['module']}: learner {entry['learner']!r} does not learn "
-            f"{entry['learns']!r};"
-            f" expected one of {', '.join(able)}"
-        )
+    names = [name for name, learner in LEARNERS.items() if learner.learns == entry["learns"]]
+    if entry["learner"] not in names:
+        message = f"learner {entry['learner']!r} does not learn {entry['learns']!r}"
+        message += f"; expected one of {', '.join(names)}"
+        raise BadInput(f"baseline {entry['module']}: {message}")
 
 
 def table(entry: dict, split) -> tuple[np.ndarray, np.ndarray]:
     """Statistics (n, feature) and truth (n,), label or index, of one split of the examples."""
-    batches = [
-        split[rows] for rows in np.array_split(np.arange(len(split)), -(-len(split) // CHUNK))
-    ]
+    chunks = np.array_split(np.arange(len(split)), -(-len(split) // CHUNK))
+    batches = [split[rows] for rows in chunks]
     columns = np.concatenate([compute(entry, batch) for batch in batches])
     name = "label" if entry["learns"] == "class" else "index"
     truth = np.concatenate([batch[name].numpy() for batch in batches]).astype(np.float64)
     if name == "label" and len(np.unique(truth)) < 2:
-        raise BadInput(
-            f"baseline {entry['module']}: {len(truth)} examples of one class found, expected "
-            "two classes"
-        )
+        message = f"{len(truth)} examples of one class found, expected two classes"
+        raise BadInput(f"baseline {entry['module']}: {message}")
     return columns, truth
 
 
@@ -168,52 +156,47 @@ def compute(entry: dict, batch: dict[str, Tensor]) -> np.ndarray:
 
 
 def _averaged(images: np.ndarray, entry: dict) -> np.ndarray:
-    """The statistics of images, over the symmetries of the square where they know a direction and
-    are asked for it.
-    """
+    """The statistics of images, with `symmetries` averaged over those of the square."""
     module = MODULES[entry["module"]]
     if not module.turns or not entry.get("symmetries"):
         return np.asarray(module.compute(images, entry), np.float64)
-    turned = [
+    views = [
         np.rot90(side, quarter, (1, 2))
         for side in (images, images.swapaxes(1, 2))
         for quarter in range(module.turns)
     ]
-    return np.mean(
-        [module.compute(np.ascontiguousarray(each), entry) for each in turned],
-        axis=0,
-        dtype=np.float64,
-    )
+    statistics = [module.compute(np.ascontiguousarray(view), entry) for view in views]
+    return np.mean(statistics, axis=0, dtype=np.float64)
 
 
 def _logits(model: CalibratedClassifierCV, columns: np.ndarray) -> np.ndarray:
-    return logit(np.clip(model.predict_proba(columns)[:, 1], SURE, 1 - SURE))
+    probability = model.predict_proba(columns)[:, 1]
+    return logit(np.clip(probability, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
 
 
 # --- statistics
-# --------------------------------------------------------------------------------------------------
 
 
 def _deviation(images: np.ndarray, entry: dict) -> np.ndarray:
-    return np.log(images.std((1, 2)) + statistics.HEIGHT).round(DECIMALS)[:, None]
+    return np.log(images.std((1, 2)) + image_statistics.HEIGHT).round(DECIMALS)[:, None]
 
 
 def _rings(images: np.ndarray, entry: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Wave numbers and log power from ring `low` to ring `high`, to the last where that is null."""
-    k, power = statistics.power_spectrum(images, periodic=False)
+    """Wave numbers and log power from ring `low` to ring `high` (null: the last)."""
+    k, power = image_statistics.power_spectrum(images, periodic=False)
     band = (k >= entry["low"]) & (k <= (entry["high"] or k[-1]))
     if band.sum() < 2:
         raise BadInput(
-            f"baseline {entry['module']}: low {entry['low']} and high {entry['high']} leave "
-            f"{band.sum()} rings of the"
-            f" {k[-1]} of {images.shape[-1]} pixels; expected two at least"
+            f"baseline {entry['module']}: low {entry['low']} and high {entry['high']} leave"
+            f" {band.sum()} rings of the {k[-1]} of {images.shape[-1]} pixels; expected two at"
+            " least"
         )
     return k[band], power[:, band]
 
 
 def _slope(images: np.ndarray, entry: dict) -> np.ndarray:
     k, power = _rings(images, entry)
-    return statistics.slope(k, power, k[0], k[-1])
+    return image_statistics.slope(k, power, k[0], k[-1])
 
 
 def _power(images: np.ndarray, entry: dict) -> np.ndarray:
@@ -222,57 +205,49 @@ def _power(images: np.ndarray, entry: dict) -> np.ndarray:
 
 def _moments(images: np.ndarray, entry: dict) -> np.ndarray:
     pixels = images.reshape(len(images), -1)
-    return np.nan_to_num(
-        np.stack([skew(pixels, axis=1), kurtosis(pixels, axis=1)], 1)
-    )  # NaN: a flat image
+    moments = np.stack([skew(pixels, axis=1), kurtosis(pixels, axis=1)], 1)
+    return np.nan_to_num(moments)  # NaN: a flat image
 
 
 def _gradients(images: np.ndarray, entry: dict) -> np.ndarray:
     images, _ = _divided(images, entry)
-    return statistics.gradient_histograms(images, entry["cells"], entry["orientations"])
+    return image_statistics.gradient_histograms(images, entry["cells"], entry["orientations"])
 
 
 def _structure(images: np.ndarray, entry: dict) -> np.ndarray:
-    return statistics.structure_functions(torch.from_numpy(images)).numpy()
+    return image_statistics.structure_functions(torch.from_numpy(images)).numpy()
 
 
 def _scattering(images: np.ndarray, entry: dict) -> np.ndarray:
-    return statistics.scattering(images, entry["scales"], entry["angles"])
+    return image_statistics.scattering(images, entry["scales"], entry["angles"])
 
 
 def _joined(images: np.ndarray, entry: dict) -> np.ndarray:
-    parts = [
-        _averaged(images, entry | {"module": name}) for name in ("structure", "scattering", "power")
-    ]
-    return np.concatenate(parts, 1)
+    names = "structure", "scattering", "power"
+    return np.concatenate([_averaged(images, entry | {"module": name}) for name in names], 1)
 
 
 def _hog(images: np.ndarray, entry: dict) -> np.ndarray:
-    return statistics.hog_features(*_divided(images, entry), entry["orientations"])
+    return image_statistics.hog_features(*_divided(images, entry), entry["orientations"])
 
 
 def _pooled_hog(images: np.ndarray, entry: dict) -> np.ndarray:
-    return statistics.pooled_hog(*_divided(images, entry), entry["orientations"])
+    return image_statistics.pooled_hog(*_divided(images, entry), entry["orientations"])
 
 
 def _divided(images: np.ndarray, entry: dict) -> tuple[np.ndarray, int]:
     """The middle of the images that whole cells cover, and the pixels along a cell.
 
-    "12 cells" can mean cells of 12 pixels, as many as fit (`pixels: 12`), or 12 by 12 cells an
-    image (`cells: 12`).
+    `pixels: 12` are cells of 12 pixels, as many as fit; `cells: 12` are 12 by 12 cells an image.
     """
     n, pixels, cells = images.shape[-1], entry.get("pixels"), entry.get("cells")
     if (pixels is None) == (cells is None):
-        raise BadInput(
-            f"baseline {entry['module']}: pixels {pixels} and cells {cells}; expected one "
-            "of the two"
-        )
+        message = f"pixels {pixels} and cells {cells}; expected one of the two"
+        raise BadInput(f"baseline {entry['module']}: {message}")
     if not 1 <= (pixels or cells) <= n:
         name = "cells" if pixels is None else "pixels"
-        raise BadInput(
-            f"baseline {entry['module']}: {name} is {pixels or cells}; expected 1 to the images' "
-            f"{n} pixels"
-        )
+        message = f"{name} is {pixels or cells}; expected 1 to the images' {n} pixels"
+        raise BadInput(f"baseline {entry['module']}: {message}")
     pixels = pixels or n // cells
     cells = cells or n // pixels
     first = (n - cells * pixels) // 2
@@ -281,9 +256,7 @@ def _divided(images: np.ndarray, entry: dict) -> tuple[np.ndarray, int]:
 
 
 class Module(NamedTuple):
-    """Statistics, the entry's keys that they read, and how many quarter turns of an image they tell
-    apart, 0: none.
-    """
+    """Statistics, their keys in the entry, and the number of quarter turns that change them."""
 
     compute: Callable[[np.ndarray, dict], np.ndarray]
     keys: tuple[str, ...] = ()
@@ -305,7 +278,18 @@ MODULES = {
 
 
 # --- learners
-# --------------------------------------------------------------------------------------------------
+
+
+def _logistic(features: int, C: float) -> LogisticRegression:
+    return LogisticRegression(C=C, max_iter=1000)
+
+
+def _lda(features: int) -> LinearDiscriminantAnalysis:
+    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+
+
+def _ridge(features: int, alpha: float) -> Ridge:
+    return Ridge(alpha=alpha)
 
 
 def _svm(features: int, C: float, gamma: float) -> SVC:
@@ -317,9 +301,9 @@ def _svr(features: int, C: float, gamma: float, epsilon: float) -> SVR:
 
 
 class Learner(NamedTuple):
-    """A learner for standardised features, and the entry's keys that are its hyper-parameters.
+    """A learner for standardised features, and its hyper-parameters in the entry.
 
-    `gamma` is told in units of 1 / features, so that one grid serves any number of them.
+    `gamma` is in units of 1 / features, so that one grid serves any number of them.
     """
 
     learns: str
@@ -328,13 +312,9 @@ class Learner(NamedTuple):
 
 
 LEARNERS = {
-    "logistic": Learner(
-        "class", lambda features, C: LogisticRegression(C=C, max_iter=1000), ("C",)
-    ),
-    "lda": Learner(
-        "class", lambda features: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    ),
+    "logistic": Learner("class", _logistic, ("C",)),
+    "lda": Learner("class", _lda),
     "svm": Learner("class", _svm, ("C", "gamma")),
-    "ridge": Learner("index", lambda features, alpha: Ridge(alpha=alpha), ("alpha",)),
+    "ridge": Learner("index", _ridge, ("alpha",)),
     "svr": Learner("index", _svr, ("C", "gamma", "epsilon")),
 }

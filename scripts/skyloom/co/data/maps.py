@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from skyloom.cli import BadInput
 from skyloom.co.read import LINES, FlatMap, read_co_type2, read_gnilc, read_hi4pi
-from skyloom.fits import HealpixTable, check_ordering
+from skyloom.healpix import HealpixTable, check_ordering
 
 HI_UNIT = 1e20  # cm-2
 # least correlation of dust and N(HI) in check_ordering: 0.97 on the real sky, 0.48 in wrong order

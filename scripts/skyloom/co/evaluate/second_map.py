@@ -21,7 +21,8 @@ from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.co.evaluate import pixels, power, spectra
 from skyloom.co.evaluate.evaluate import MEASURED, read_fields
 from skyloom.co.evaluate.subsets import subsets, tile_snr
-from skyloom.fits import HealpixTable, check_ordering, read_healpix, require_unit
+from skyloom.healpix import HealpixTable, check_ordering, read_healpix
+from skyloom.images import require_unit
 from skyloom.scores import bootstrap
 
 UNIT = "K_RJ km/s"

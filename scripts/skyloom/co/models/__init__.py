@@ -1,1 +1,0 @@
-"""One module a network, its loss beside it."""

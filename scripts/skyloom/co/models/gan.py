@@ -1,23 +1,20 @@
-"""What the adversarial models share: generators, the PatchGAN, losses, optimisers, replay buffer,
-gradient penalty.
+"""Parts of the adversarial models: generators, PatchGAN, losses, optimisers, replay buffer.
 
-Each network's layout is that of its paper, at any width, with three departures for maps whose
-amplitude matters: no tanh at the output, which would need every tile's own range; group norm in
-place of instance norm, which removes a tile's mean and contrast (`norm: instance` brings it back);
+Each network has the layout of its paper, at any width, with three departures for maps whose
+amplitude matters: no tanh at the output, which would need a range for every tile; group norm in
+place of instance norm, which removes mean and contrast of a tile (`norm: instance` restores it);
 zeros, the normalised mean, beyond the edge.
 
-The stabilisers are switches of the model's config entry, so that what each is worth can be
-measured:
+The stabilisers are switches of the model's entry, so that each can be measured:
 
 - `upsample`: `nearest` and a convolution, or `transpose`, the transposed convolution of the papers.
-    Its kernel of three
-  at a stride of two covers pixels unevenly and leaves a checkerboard (Odena+ 2016).
-- `r1`, `r1_every`: penalty on the slope of the discriminator at real images (Mescheder+ 2018),
-    taken once in so many
-  steps and as many times as strong (Karras+ 2020).
-- `buffer`: the discriminators also see generated images of earlier steps (Shrivastava+ 2017).
+  Its kernel of three at a stride of two covers pixels unevenly and leaves a checkerboard (Odena+
+  2016).
+- `r1`, `r1_every`: penalty on the slope of the discriminator at real images (Mescheder+ 2018), at
+  every `r1_every`-th step and multiplied by that number (Karras+ 2020).
+- `buffer`: the discriminators also get generated images of earlier steps (Shrivastava+ 2017).
 - `decay`: the learning rate falls to zero over the second half of the training, as Zhu's does.
-- `ema`, of the training engine: the average of the weights is what is scored and published.
+- `ema`, of the training engine: the average of the weights is scored and published.
 """
 
 from collections.abc import Iterable
@@ -27,65 +24,56 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from skyloom.blocks import ResidualBlock, conv, norm
 from skyloom.cli import BadInput
-from skyloom.co.models.blocks import require_multiple
+from skyloom.networks.blocks import ResidualBlock, conv, norm
+from skyloom.networks.devices import to_device
+from skyloom.networks.unet import require_multiple
 from skyloom.training import Plan
 
 BETAS = (0.5, 0.999)
 INITIAL_STD = 0.02  # of all convolutions, Zhu+ 2017
 LEAK = 0.2
-WIDEST = 8  # times the channels of the first layer, beyond which a level grows no wider
+WIDEST = 8  # channels of the widest level, in units of the first layer's
 UPSAMPLINGS = ("nearest", "transpose")
 NORMS = ("group", "instance")
 
 
 def check(entry: dict, meta: dict, model: str) -> None:
     """Raise BadInput for an unknown choice, or tiles that the U-Net cannot halve so often."""
-    choices = {
-        "generator": GENERATORS,
-        "gan_loss": GAN_LOSSES,
-        "upsample": UPSAMPLINGS,
-        "norm": NORMS,
-    }
-    for key, known in choices.items():
-        require_choice(entry, key, known, model)
+    require_choice(entry, "generator", GENERATORS, model)
+    require_choice(entry, "gan_loss", GAN_LOSSES, model)
+    require_choice(entry, "upsample", UPSAMPLINGS, model)
+    require_choice(entry, "norm", NORMS, model)
     if entry["generator"] == "unet":
-        require_multiple(meta, model, "generator_depth", 2 ** entry["generator_depth"])
+        least = 2 ** entry["generator_depth"]
+        require_multiple(meta["pixels"], least, model, "generator_depth")
 
 
-def require_choice(entry: dict, key: str, known: Iterable[str], model: str) -> None:
-    if entry[key] not in known:
-        raise BadInput(f"{model}: {key} is {entry[key]!r}; expected one of {', '.join(known)}")
+def require_choice(entry: dict, key: str, choices: Iterable[str], model: str) -> None:
+    if entry[key] not in choices:
+        raise BadInput(f"{model}: {key} is {entry[key]!r}; expected one of {', '.join(choices)}")
 
 
 # --- networks
-# --------------------------------------------------------------------------------------------------
 
 
 def make_generator(entry: dict, n_in: int, n_out: int) -> nn.Module:
     """(n, n_in, y, x) -> (n, n_out, y, x); entry : `generator`, its `_width` and `_depth`,
     `upsample`, `norm`.
     """
-    network = GENERATORS[entry["generator"]]
-    return first_weights(
-        network(n_in, n_out, entry["generator_width"], entry["generator_depth"], entry["upsample"]),
-        entry["norm"],
-    )
+    width, depth = entry["generator_width"], entry["generator_depth"]
+    network = GENERATORS[entry["generator"]](n_in, n_out, width, depth, entry["upsample"])
+    return first_weights(network, entry["norm"])
 
 
 def make_discriminator(entry: dict, n_in: int) -> nn.Module:
-    """(n, n_in, y, x) -> a map of logits; entry : `discriminator_width`, `discriminator_depth`,
-    `norm`.
-    """
-    return first_weights(
-        PatchGAN(n_in, entry["discriminator_width"], entry["discriminator_depth"]), entry["norm"]
-    )
+    """(n, n_in, y, x) -> a map of logits; entry : its `_width` and `_depth`, `norm`."""
+    network = PatchGAN(n_in, entry["discriminator_width"], entry["discriminator_depth"])
+    return first_weights(network, entry["norm"])
 
 
 class UNetGenerator(nn.Module):
-    """Strided 4 x 4 convolutions down, doublings up, skips by concatenation (Isola+ 2017, after
-    Ronneberger+ 2015).
+    """Strided 4 x 4 convolutions down, doublings up, skips by concatenation (Isola+ 2017).
 
     (n, n_in, y, x) -> (n, n_out, y, x); y and x must be multiples of `2**depth`.
     """
@@ -93,14 +81,12 @@ class UNetGenerator(nn.Module):
     def __init__(self, n_in: int, n_out: int, width: int, depth: int, upsample: str = "nearest"):
         super().__init__()
         channels = [width * min(2**level, WIDEST) for level in range(depth)]
-        self.down = nn.ModuleList(
-            halve(a, b) for a, b in zip([n_in, *channels[:-1]], channels, strict=True)
-        )
+        down = zip([n_in, *channels[:-1]], channels, strict=True)
+        self.down = nn.ModuleList(halve(a, b) for a, b in down)
         inputs = [channels[-1], *(2 * c for c in reversed(channels[:-1]))]
         outputs = [*reversed(channels[:-1]), width]
-        self.up = nn.ModuleList(
-            double(a, b, upsample) for a, b in zip(inputs, outputs, strict=True)
-        )
+        up = zip(inputs, outputs, strict=True)
+        self.up = nn.ModuleList(double(a, b, upsample) for a, b in up)
         self.head = conv(width + n_in, n_out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -114,8 +100,9 @@ class UNetGenerator(nn.Module):
 
 
 class ResNetGenerator(nn.Module):
-    """Johnson+ 2016, as in Zhu+ 2017: 7 x 7, two halvings, `depth` residual blocks, two doublings,
-    7 x 7.
+    """7 x 7, two halvings, `depth` residual blocks, two doublings, 7 x 7 (Zhu+ 2017).
+
+    (n, n_in, y, x) -> (n, n_out, y, x); y and x must be multiples of 4.
     """
 
     def __init__(self, n_in: int, n_out: int, width: int, depth: int, upsample: str = "nearest"):
@@ -142,22 +129,18 @@ class ResNetGenerator(nn.Module):
 
 
 class PatchGAN(nn.Sequential):
-    """Isola+ 2017: `depth` halvings, then a map of logits, each of which sees `6 * 2**depth - 2`
-    pixels of the tile.
+    """`depth` halvings, then a map of logits, each of `6 * 2**depth - 2` pixels (Isola+ 2017).
 
-    With four halvings, as published, 94 pixels: 2.2 degrees at 128 pixels a tile, as three are at
-    64.
+    With four halvings, as published, 94 pixels: 2.2 degrees at 128 pixels a tile, as three at 64.
     """
 
     def __init__(self, n_in: int, width: int, depth: int):
         channels = [width * min(2**level, WIDEST) for level in range(depth)]
-        first = nn.Sequential(
-            nn.Conv2d(n_in, width, 4, 2, 1), nn.LeakyReLU(LEAK)
-        )  # no norm: it sees amplitude
+        # no norm in the first layer, which keeps the amplitude
+        first = nn.Sequential(nn.Conv2d(n_in, width, 4, 2, 1), nn.LeakyReLU(LEAK))
         further = (halve(a, b) for a, b in zip(channels[:-1], channels[1:], strict=True))
-        even = nn.ZeroPad2d(
-            (1, 0, 1, 0)
-        )  # a kernel of four keeps the size with three more rows and columns
+        # a kernel of four needs three more rows and columns to keep the size
+        even = nn.ZeroPad2d((1, 0, 1, 0))
         super().__init__(first, *further, even, nn.Conv2d(channels[-1], 1, 4, 1, 1))
 
 
@@ -166,7 +149,7 @@ def halve(n_in: int, n_out: int) -> nn.Sequential:
 
 
 def double(n_in: int, n_out: int, upsample: str) -> nn.Sequential:
-    """Twice the pixels, by either way with the same number of weights."""
+    """Twice the pixels; both ways have equal numbers of weights."""
     if upsample == "transpose":
         grow = [nn.ConvTranspose2d(n_in, n_out, 3, 2, 1, output_padding=1)]
     else:
@@ -175,9 +158,7 @@ def double(n_in: int, n_out: int, upsample: str) -> nn.Sequential:
 
 
 def first_weights(network: nn.Module, kind: str) -> nn.Module:
-    """Draw the first weights and choose the norm: instance norm is group norm with as many groups
-    as channels.
-    """
+    """Draw the first weights and set the norm; instance norm is group norm of single channels."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, std=INITIAL_STD)
@@ -191,7 +172,6 @@ GENERATORS = {"unet": UNetGenerator, "resnet": ResNetGenerator}
 
 
 # --- losses
-# --------------------------------------------------------------------------------------------------
 
 
 def bce(logits: Tensor, real: bool, judge: bool) -> Tensor:
@@ -208,9 +188,7 @@ def hinge(logits: Tensor, real: bool, judge: bool) -> Tensor:
 
 
 GAN_LOSSES = {"bce": bce, "lsgan": lsgan, "hinge": hinge}
-"""Loss of logits that ought to say `real`, for the discriminator (`judge`) or for the generator
-that wants them so.
-"""
+"""Loss of logits with the label `real`, for the discriminator (`judge`) or the generator."""
 
 
 def l1(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
@@ -219,17 +197,16 @@ def l1(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
 
 
 def tile_l1(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """The same of each tile, (n,): the validation score of the adversarial models, in normalised
-    asinh space.
-    """
+    """Mean absolute difference of the valid pixels of each tile, (n,)."""
     return ((a - b).abs() * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)
 
 
 def discriminator_loss(
     judge: nn.Module, real: Tensor, fake: Tensor, entry: dict, step: int
 ) -> Tensor:
-    """Half the loss on real and on generated images, which slows the discriminator (Isola+ 2017),
-    and the penalty.
+    """Half the loss of real and generated images, and the penalty.
+
+    The half slows the discriminator (Isola+ 2017).
     """
     gan = GAN_LOSSES[entry["gan_loss"]]
     loss = (gan(judge(real), True, True) + gan(judge(fake), False, True)) / 2
@@ -239,11 +216,10 @@ def discriminator_loss(
 
 
 def slope_at(judge: nn.Module, real: Tensor) -> Tensor:
-    """Mean over tiles of |d (sum of logits) / d pixels|^2 over the number of logits (Mescheder+
-    2018, eq. 9).
+    """Mean over tiles of |d (sum of logits) / d pixels|^2 over the number of logits.
 
-    For patches that do not overlap that is the mean over patches of the squared slope of each
-    patch's logit. In single precision throughout: it is differentiated once more.
+    Mescheder+ 2018, eq. 9. Without overlap of patches that is the mean squared slope of a patch's
+    logit. It is in single precision throughout, as it is differentiated once more.
     """
     real = real.detach().float().requires_grad_()
     with torch.autocast(real.device.type, enabled=False):
@@ -253,47 +229,40 @@ def slope_at(judge: nn.Module, real: Tensor) -> Tensor:
 
 
 # --- optimisers
-# --------------------------------------------------------------------------------------------------
 
 
 def adam(networks: Iterable[nn.Module], plan: Plan) -> torch.optim.Adam:
-    """One Adam for all these networks' weights, in its fused form."""
-    return torch.optim.Adam(
-        nn.ModuleList(networks).parameters(), plan.learning_rate, BETAS, fused=True
-    )
+    """One Adam for the weights of all these networks, in its fused form."""
+    weights = nn.ModuleList(networks).parameters()
+    return torch.optim.Adam(weights, plan.learning_rate, BETAS, fused=True)
 
 
 def falling(
     optimisers: dict, plan: Plan, decay: bool
 ) -> dict[str, torch.optim.lr_scheduler.LRScheduler]:
     """With `decay`, a learning rate that falls to zero over the second half of the steps."""
+    if not decay:
+        return {}
 
     def share(step: int) -> float:
         return min(1.0, 2 * (1 - step / plan.steps))
 
     schedule = torch.optim.lr_scheduler.LambdaLR
-    return (
-        {name: schedule(optimiser, share) for name, optimiser in optimisers.items()}
-        if decay
-        else {}
-    )
+    return {name: schedule(optimiser, share) for name, optimiser in optimisers.items()}
 
 
 # --- replay buffer
-# --------------------------------------------------------------------------------------------------
 
 
 class Replay:
-    """The last generated images, some of which stand in for new ones: discriminators remember what
-    they once saw.
+    """The last generated images, some of which the discriminators get in place of new ones.
 
-    Shrivastava+ 2017 as in Zhu+ 2017: images fill the buffer and pass; once it is full, each new
-    one is, with probability one half, stored in the place of an old one at random, which is
-    returned for it.
+    Shrivastava+ 2017 as in Zhu+ 2017: images fill the buffer and pass. Once it is full, a new image
+    replaces a random old one with probability one half, and the old one is returned for it.
 
-    It is state of the training and no part of the model. Several processes keep the same buffer:
-    each puts in the images of all and takes out its share, so that one process's copy is enough to
-    go on from.
+    The buffer is state of the training and no part of the model. All processes keep the same one:
+    each stores the images of all and takes its share, so that the copy of one process is enough for
+    a resume.
     """
 
     def __init__(self, size: int):
@@ -304,11 +273,13 @@ class Replay:
         n, rank = len(images), dist.get_rank() if dist.is_initialized() else 0
         images = of_all_processes(images)
         stored = images[:0] if self.images is None else self.images.to(images)
-        room = self.size - len(stored)
-        self.images = torch.cat([stored, images[:room]])
-        out, rest = images.clone(), torch.arange(min(room, len(images)), len(images))[: self.size]
+        free = self.size - len(stored)
+        self.images = torch.cat([stored, images[:free]])
+        rest = torch.arange(min(free, len(images)), len(images))[: self.size]
         swap = torch.rand(len(rest), generator=generator) < 0.5
-        new, old = rest[swap], torch.randperm(self.size, generator=generator)[: len(rest)][swap]
+        old = torch.randperm(self.size, generator=generator)[: len(rest)][swap]
+        new, old = (to_device(rows, images.device) for rows in (rest[swap], old))
+        out = images.clone()
         out[new], self.images[old] = self.images[old], images[new]
         return out[rank * n : (rank + 1) * n]
 

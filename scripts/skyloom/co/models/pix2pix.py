@@ -1,18 +1,17 @@
-"""pix2pix: (dust, HI) -> CO by a generator and a discriminator that sees input and output (Isola+
-2017, 1611.07004).
+"""pix2pix: (dust, HI) -> CO by a generator and a conditional discriminator.
 
-What the pairs are worth to an adversarial model: the discriminator judges whether this CO belongs
-to this dust and HI, an absolute error of weight 100 holds the amplitude, and no cycle asks the CO
-to carry HI back. Least squares stands in for the paper's cross-entropy. No noise enters: the
-paper's dropout gave it next to none, and a prediction is to repeat.
+Isola+ 2017, arXiv:1611.07004. It measures the worth of pairs for an adversarial model: the
+discriminator gets input and output, an absolute error of weight 100 fixes the amplitude, and no
+cycle needs HI in the CO. Least squares replace the cross-entropy of the paper. No noise enters: the
+dropout of the paper gave hardly any, and a prediction must repeat.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skyloom.co.data.examples import INPUTS, to_physical
 from skyloom.co.models import gan
-from skyloom.co.models.blocks import random_symmetry
+from skyloom.networks import symmetries
 from skyloom.training import Task
 
 
@@ -21,8 +20,8 @@ def make_task(entry: dict, meta: dict) -> "Pix2PixTask":
 
     entry : `generator` (unet, resnet), `generator_width`, `generator_depth`, `discriminator_width`,
         `discriminator_depth`, `upsample`, `norm`, `gan_loss` (bce, lsgan, hinge), `lambda_l1`,
-            `r1`, `r1_every`,
-        `decay`.
+        `r1`, `r1_every`, `decay`
+
     Raises BadInput for an unknown choice, or tiles that the generator cannot halve so often.
     """
     gan.check(entry, meta, "pix2pix")
@@ -33,6 +32,11 @@ def make_task(entry: dict, meta: dict) -> "Pix2PixTask":
 def predict(task: "Pix2PixTask", batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """`prediction` in K km/s, (n, 1, y, x)."""
     return {"prediction": to_physical(task.generator(batch["input"]).float(), task.constants)}
+
+
+def scheme(task: "Pix2PixTask", meta: dict) -> tuple[nn.Module, tuple[int, ...]]:
+    """The layers of the generator, and the shape of their input."""
+    return task.generator, (len(INPUTS), meta["pixels"], meta["pixels"])
 
 
 class Pix2PixTask(Task):
@@ -53,22 +57,18 @@ class Pix2PixTask(Task):
         return gan.falling(optimisers, self.plan, self.entry["decay"])
 
     def losses(self, batch: dict[str, Tensor], step: int):
-        batch = random_symmetry(batch)
+        batch = symmetries.apply(batch, symmetries.draw(len(batch["input"])))
         mask = batch["valid"]
-        seen, real = (
-            batch["input"] * mask,
-            batch["target"] * mask,
-        )  # masked pixels look alike in true and generated
-        fake = self.generator(seen) * mask
+        # masked pixels are equal in true and generated images
+        x, real = batch["input"] * mask, batch["target"] * mask
+        fake = self.generator(x) * mask
         adversarial = gan.GAN_LOSSES[self.entry["gan_loss"]]
-        loss = adversarial(self.discriminator(torch.cat([seen, fake], 1)), True, False)
+        loss = adversarial(self.discriminator(torch.cat([x, fake], 1)), True, False)
         yield "generator", loss + self.entry["lambda_l1"] * gan.l1(fake, real, mask)
 
-        real, fake = torch.cat([seen, real], 1), torch.cat([seen, fake.detach()], 1)
-        yield (
-            "discriminator",
-            gan.discriminator_loss(self.discriminator, real, fake, self.entry, step),
-        )
+        real, fake = torch.cat([x, real], 1), torch.cat([x, fake.detach()], 1)
+        loss = gan.discriminator_loss(self.discriminator, real, fake, self.entry, step)
+        yield "discriminator", loss
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Paired L1 in normalised asinh space over the valid pixels of each tile."""

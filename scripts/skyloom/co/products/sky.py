@@ -62,6 +62,17 @@ def require_match(path: Path, meta: dict, maps: PatchSet, line: str, tiles: dict
             )
 
 
+def noise_arcmin(trained: dict) -> float | None:
+    """Beam FWHM [arcmin] of the Gaussian field from which a stochastic network starts.
+
+    None for any other model.
+    """
+    if trained["kind"] == "baseline":
+        return None
+    module, task = checkpoint.network(trained)
+    return float(module.noise_arcmin(task)) if hasattr(module, "noise_arcmin") else None
+
+
 def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarray]:
     """`count` Gaussian fields on the sphere, white noise seen through a beam; unit variance where
     they are sampled.
@@ -115,7 +126,7 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     nside, pixels = int(maps.attrs["nside"]), meta["pixels"]
     size_deg = meta["pixel_arcmin"] * pixels / 60
     glon, glat = area_tiles(product["tile_nside"], area, size_deg, pixels, nside)
-    beam = checkpoint.noise_arcmin(trained)
+    beam = noise_arcmin(trained)
     noise = noise_on_sphere(beam, product["samples"], product["seed"]) if beam else []
     apply = checkpoint.predictor(trained)
     watched = _watched(depth(glon, glat, area) > size_deg / np.sqrt(2))

@@ -17,7 +17,7 @@ from astropy.io import fits
 from skyloom.cli import BadInput, atomic
 from skyloom.co.data.patches import LINE_NAMES
 from skyloom.co.data.tiles import frame
-from skyloom.fits import read_healpix
+from skyloom.healpix import read_healpix
 
 MISSING, EXTRAPOLATED, TRAINED = 1, 2, 4
 BITS = {

@@ -1,14 +1,13 @@
-"""Saliency and integrated gradients of a network, and of the same network with its weights
-randomised.
+"""Saliency and integrated gradients of a network, before and after its weights are randomised.
 
-Saliency is |d output / d pixel| (Simonyan+ 2013); integrated gradients (Sundararajan+ 2017) share
-out the difference between the output for the image and that for an empty one among the pixels,
-completely. A map that survives when the weights are drawn anew shows the image and not what was
-learned (Adebayo+ 2018): weights are randomised from the head down, and after each layer the maps
-are compared with those of the trained network.
+Saliency is |d output / d pixel| (Simonyan+ 2013). Integrated gradients (Sundararajan+ 2017) share
+the difference between the output for the image and that for an empty one among the pixels,
+completely. A map that does not change with new weights shows the image, not what was learned
+(Adebayo+ 2018). Weights are randomised from the head down, and after each layer the maps are
+compared with those of the trained network.
 
-The output is what the answer is made of, before it: the logit of the steeper class, or the index in
-deviations of the training set, the mean of an image's eight views.
+The output is the logit of the steeper class, or the normalised index, as the mean of the eight
+views of an image.
 """
 
 import copy
@@ -25,7 +24,7 @@ Output = Callable[[Tensor], Tensor]
 
 def output_of(task: nn.Module) -> Output:
     """Images (n, 1, y, x) -> (n,), the mean over views of the first output."""
-    return lambda images: task.seen(images)[..., 0].mean(0)
+    return lambda images: task.outputs(images)[..., 0].mean(0)
 
 
 def saliency(output: Output, images: Tensor) -> Tensor:
@@ -34,11 +33,10 @@ def saliency(output: Output, images: Tensor) -> Tensor:
 
 
 def integrated_gradients(output: Output, images: Tensor, steps: int) -> Tensor:
-    """Attributions (n, 1, y, x) whose sum is output(image) - output(0), by the midpoint rule along
-    the straight path.
+    """Attributions (n, 1, y, x) whose sum is output(image) - output(0).
 
-    Steps are shorter near the empty image, since norms within a network make its output change
-    fastest there.
+    By the midpoint rule along the straight path. Steps are shorter near the empty image, where the
+    output changes fastest because of the norms in a network.
     """
     total = torch.zeros_like(images)
     for step in range(steps):
@@ -53,9 +51,7 @@ def _gradient(output: Output, images: Tensor) -> Tensor:
 
 
 def randomised(task: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
-    """(layer, network): the weights drawn anew layer by layer from the head down; one network,
-    changed in place.
-    """
+    """(layer, network), with weights drawn anew layer by layer from the head down, in place."""
     network = copy.deepcopy(task)
     layers = [
         (name, layer)
@@ -73,12 +69,12 @@ def randomised(task: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
 
 
 def explained(task: nn.Module, images: np.ndarray, steps: int, seed: int) -> xr.Dataset:
-    """Maps of some images (n, y, x), and how far they depend on what was learned.
+    """Maps of some images (n, y, x), and their dependence on the weights.
 
-    Returns `saliency`, `integrated` (shown, y, x), both of the network with all weights drawn anew
-    too, with `_randomised`; `output (shown)`; `missing (shown)`, the attributions' sum less output
-    - output(0), over the sum of their moduli; `rank_saliency`, `rank_integrated (layer, shown)`:
-    Spearman's correlation of |map| with that of the trained network.
+    `saliency`, `integrated` (shown, y, x), and `_randomised`, those of a network with all weights
+    drawn anew; `output (shown)`; `missing (shown)`: sum of the attributions less output - output(0)
+    over the sum of their moduli; `rank_saliency`, `rank_integrated (layer, shown)`: Spearman's
+    correlation of |map| with that of the trained network.
     """
     task.eval()
     device = next(task.parameters()).device
@@ -86,48 +82,34 @@ def explained(task: nn.Module, images: np.ndarray, steps: int, seed: int) -> xr.
 
     def maps(network: nn.Module) -> dict[str, np.ndarray]:
         output = output_of(network)
-        found = {
-            "saliency": saliency(output, x),
-            "integrated": integrated_gradients(output, x, steps),
-        }
-        return {name: values[:, 0].double().cpu().numpy() for name, values in found.items()}
+        attributions = integrated_gradients(output, x, steps)
+        tensors = {"saliency": saliency(output, x), "integrated": attributions}
+        return {name: values[:, 0].double().cpu().numpy() for name, values in tensors.items()}
 
-    own, ranks, layers, drawn = maps(task), {"saliency": [], "integrated": []}, [], None
+    trained, ranks, layers, drawn = maps(task), {"saliency": [], "integrated": []}, [], {}
     for layer, network in randomised(task, seed):
         drawn = maps(network)
         layers.append(layer)
         for name, rows in ranks.items():
-            rows.append(rank_correlation(np.abs(own[name]), np.abs(drawn[name])))
+            rows.append(rank_correlation(np.abs(trained[name]), np.abs(drawn[name])))
     with torch.no_grad():
-        output, empty = (
-            output_of(task)(part).double().cpu().numpy() for part in (x, torch.zeros_like(x))
-        )
-    missing = (own["integrated"].sum((1, 2)) - output + empty) / np.abs(own["integrated"]).sum(
-        (1, 2)
-    )
-    sky = ("shown", "y", "x")
-    return xr.Dataset(
-        {
-            "image": (sky, images.astype(np.float32)),
-            **{name: (sky, values.astype(np.float32)) for name, values in own.items()},
-            **{
-                f"{name}_randomised": (sky, values.astype(np.float32))
-                for name, values in drawn.items()
-            },
-            **{
-                f"rank_{name}": (("layer", "shown"), np.array(rows)) for name, rows in ranks.items()
-            },
-            "output": ("shown", output),
-            "missing": ("shown", missing),
-        },
-        coords={"layer": layers},
-    )
+        output = output_of(task)(x).double().cpu().numpy()
+        empty = output_of(task)(torch.zeros_like(x)).double().cpu().numpy()
+    total = trained["integrated"].sum((1, 2))
+    missing = (total - output + empty) / np.abs(trained["integrated"]).sum((1, 2))
+    planes = {"image": images, **trained}
+    planes |= {f"{name}_randomised": values for name, values in drawn.items()}
+    variables = {
+        name: (("shown", "y", "x"), values.astype(np.float32)) for name, values in planes.items()
+    }
+    for name, rows in ranks.items():
+        variables[f"rank_{name}"] = ("layer", "shown"), np.array(rows)
+    variables |= {"output": ("shown", output), "missing": ("shown", missing)}
+    return xr.Dataset(variables, coords={"layer": layers})
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman's correlation of two maps over the pixels of each image, (n,); NaN where one is
-    flat.
-    """
+    """Spearman's correlation of two maps over the pixels of each image, (n,); NaN: a flat map."""
     ranks = [rankdata(m.reshape(len(m), -1), axis=1) for m in (a, b)]
     first, second = (r - r.mean(1, keepdims=True) for r in ranks)
     with np.errstate(invalid="ignore"):

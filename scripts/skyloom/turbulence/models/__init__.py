@@ -1,1 +1,0 @@
-"""Networks that tell the turbulence index from an image."""

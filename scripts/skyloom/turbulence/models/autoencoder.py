@@ -1,24 +1,26 @@
-"""A convolutional autoencoder: what its training images are like, learned without their index.
+"""A convolutional autoencoder of images, trained without their index.
 
     image -> encoder of `residual` before its average -> `latent` channels -> decoder -> image
 
-An image of another kind is reconstructed otherwise. Not always worse: a smoother one is easier,
-whatever it shows (Nalisnick+ 2019, arXiv:1810.09136, of likelihoods). What counts here is how far
-ln(error) is from what is typical in validation. The encoder has the names of `residual`'s, so that
-`start` carries it, learned on maps of real clouds, to a classifier.
+Images of another kind have another error of reconstruction, not always a larger one: smoother
+images are easier (Nalisnick+ 2019, arXiv:1810.09136, of likelihoods). The score is therefore the
+distance of ln(error) from its typical value in validation. The encoder has the parameter names of
+`residual`, so that `start` can carry it, trained on maps of real clouds, to a classifier.
 """
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from skyloom.blocks import ResidualBlock, conv, norm
 from skyloom.cli import BadInput
+from skyloom.networks import symmetries
+from skyloom.networks.blocks import ResidualBlock, conv, norm
 from skyloom.training import Task, adamw, one_cycle
-from skyloom.turbulence.models.blocks import EDGE, random_view, views
-from skyloom.turbulence.models.residual import ResidualEncoder
-from skyloom.turbulence.models.task import features
+from skyloom.turbulence.models.residual import EDGE, ResidualEncoder
+from skyloom.turbulence.models.task import features, random_view
 
-__all__ = ["features", "make_task", "predict"]
+__all__ = ["features", "make_task", "predict", "scheme"]
 
 LEAST = 1e-12  # keeps a logarithm finite
 
@@ -30,28 +32,30 @@ def make_task(entry: dict, meta: dict) -> "AutoencoderTask":
     pixels, depth = meta["pixels"], entry["depth"]
     if pixels % 2**depth:
         raise BadInput(
-            f"autoencoder: images of {pixels} pixels; expected a multiple of {2**depth} for "
-            f"depth {depth}"
+            f"autoencoder: images of {pixels} pixels; expected a multiple of {2**depth} for depth"
+            f" {depth}"
         )
     if entry["latent"] >= 4**depth:
         raise BadInput(
-            f"autoencoder: latent is {entry['latent']}; expected less than {4**depth}, the pixels "
-            "that stand for one"
-            f" of the code at depth {depth}, for else it may copy the image"
+            f"autoencoder: latent is {entry['latent']}; expected less than {4**depth}, the pixels"
+            f" that one pixel of the code replaces at depth {depth}: more could copy the image"
         )
     return AutoencoderTask(entry, meta)
 
 
 @torch.no_grad()
 def predict(task: "AutoencoderTask", batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`error`, the mean square of what is not reconstructed, mean of the eight views; `anomaly`,
-    how far its logarithm is from what is typical: (n, 1) each.
+    """`error`, mean square of the reconstruction's error over pixels and the eight views, and
+    `anomaly`, the distance of its logarithm from the typical one: (n, 1) each.
     """
-    error = torch.stack([task.error(view) for view in views(batch["input"])]).mean(0)
-    return {
-        "error": error[:, None],
-        "anomaly": ((error + LEAST).log() - task.typical).abs()[:, None],
-    }
+    error = torch.stack([task.error(view) for view in symmetries.views(batch["input"])]).mean(0)
+    anomaly = ((error + LEAST).log() - task.typical).abs()
+    return {"error": error[:, None], "anomaly": anomaly[:, None]}
+
+
+def scheme(task: "AutoencoderTask", meta: dict) -> tuple[nn.Module, tuple[int, ...]]:
+    """The layers of the network, and the shape of their input."""
+    return task, (1, meta["pixels"], meta["pixels"])
 
 
 class AutoencoderTask(Task):
@@ -73,15 +77,16 @@ class AutoencoderTask(Task):
         return self.decoder(self.squeeze(self.encoder.map(x))).float()
 
     def error(self, x: Tensor) -> Tensor:
-        """Mean square of what is not reconstructed, (n,)."""
+        """Mean squared error of the reconstruction, (n,)."""
         return (self(x) - x).square().mean((1, 2, 3))
 
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Features of the eight views of each image, (n, feature) each."""
+        return [self.encoder(view).float() for view in symmetries.views(x)]
+
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {
-            "net": adamw(
-                self.parameters(), self.plan.learning_rate, weight_decay=self.entry["weight_decay"]
-            )
-        }
+        rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
+        return {"net": adamw(self.parameters(), rate, weight_decay=decay)}
 
     def schedules(self, optimisers):
         return {"net": one_cycle(optimisers["net"], self.plan.steps)}
@@ -92,7 +97,7 @@ class AutoencoderTask(Task):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"squared_error": self.error(batch["input"])}
 
-    def calibrate(self, batches) -> None:
+    def calibrate(self, batches: Iterable[dict[str, Tensor]]) -> None:
         error = torch.cat([predict(self, batch)["error"][:, 0] for batch in batches])
         self.typical.copy_((error + LEAST).log().median())
 

@@ -1,18 +1,17 @@
-"""The study's network (Pasquato et al.): four convolutions with max pooling, three dense layers,
-dropout, RMSprop.
+"""The network of the study (Pasquato et al.).
 
-    image -> [conv 3 x 3, ReLU, max pool 2] x 4 -> 128 -> 32 -> answer
+    image -> [conv 3 x 3, ReLU, max pool 2] x 4 -> dense 128 -> dense 32 -> output
 
-Its last dense layer is the head, so that features are those of the last but one.
+With dropout and RMSprop. The last dense layer is the head; features are the 32 before it.
 """
 
 import torch
 from torch import nn
 
 from skyloom.cli import BadInput
-from skyloom.turbulence.models.task import TurbulenceTask, features, predict
+from skyloom.turbulence.models.task import TurbulenceTask, features, predict, scheme
 
-__all__ = ["features", "make_task", "predict"]
+__all__ = ["features", "make_task", "predict", "scheme"]
 
 POOLINGS = 4
 DENSE = (128, 32)
@@ -24,8 +23,8 @@ def make_task(entry: dict, meta: dict) -> "CnnTask":
     """
     if meta["pixels"] < 2**POOLINGS:
         raise BadInput(
-            f"cnn: four poolings ask for images of at least {2**POOLINGS} pixels, found "
-            f"{meta['pixels']}"
+            f"cnn: four poolings ask for images of at least {2**POOLINGS} pixels, found"
+            f" {meta['pixels']}"
         )
     return CnnTask(entry, meta, encoder(entry, meta["pixels"]), DENSE[1])
 
@@ -51,7 +50,7 @@ def encoder(entry: dict, pixels: int) -> nn.Sequential:
     first, second = DENSE
     flat = channels[-1] * (pixels // 2**POOLINGS) ** 2
     return nn.Sequential(
-        *layers,
+        *layers,  # (n, 4 width, y / 16, x / 16)
         nn.Flatten(),
         nn.Linear(flat, first),
         nn.ReLU(),

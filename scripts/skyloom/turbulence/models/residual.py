@@ -1,19 +1,18 @@
-"""A small residual network; features are averages over the image, so that any size of
-image goes.
-"""
+"""A small residual network; features are averages over the image, which may have any size."""
 
 from torch import Tensor, nn
 
-from skyloom.blocks import ResidualBlock, conv, norm
-from skyloom.turbulence.models.blocks import EDGE
-from skyloom.turbulence.models.task import TurbulenceTask, features, predict
+from skyloom.networks.blocks import ResidualBlock, conv, norm
+from skyloom.turbulence.models.task import TurbulenceTask, features, predict, scheme
 
-__all__ = ["features", "make_task", "predict"]
+__all__ = ["features", "make_task", "predict", "scheme"]
+
+EDGE = "reflect"  # a frame of zeros beyond an image would be an edge that turbulence lacks
 
 
 def make_task(entry: dict, meta: dict) -> TurbulenceTask:
     """entry : `width`, channels at full resolution; `depth`, halvings, each with twice the
-    channels; the task's.
+    channels; and those of the task.
     """
     encoder = ResidualEncoder(entry["width"], entry["depth"], entry["dropout"])
     return TurbulenceTask(entry, meta, encoder, encoder.features)

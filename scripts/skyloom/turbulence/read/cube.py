@@ -1,6 +1,5 @@
-"""Uniform cubes of density, and velocity where it is there, from HDF5 or FITS files of any code."""
+"""Uniform cubes of density, and of velocity if there is one, from HDF5 or FITS files."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,48 +7,45 @@ from pathlib import Path
 import h5py
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, require
+from skyloom.images import UNREADABLE, opened
 from skyloom.turbulence.physics import MSUN_G, PC_CM, sound_speed_kms
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.simulation import FACTS, Cube, Simulation, check_density
 
-UNIT_NAMES = "units", "unit"  # attribute of an HDF5 data set
+UNIT_NAMES = "units", "unit"  # attributes of an HDF5 data set
 VELOCITY = "velocity_x", "velocity_y", "velocity_z"
+EXPECTED = "a cube of density (HDF5 or FITS)"
 
 
 def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     """Yield the one simulation of a file with a cube of density.
 
-    HDF5: data sets with an attribute `units`; the file's attributes `box` and `time` are texts such
-    as "10 pc". FITS: image extensions with BUNIT; the box is NAXIS times CDELT, in CUNIT. Its axes
-    are x, y, z (numpy: z, y, x).
+    HDF5: data sets with an attribute `units`; the attributes `box` and `time` of the file are texts
+    such as "10 pc". FITS: image extensions with BUNIT and axes x, y, z (numpy: z, y, x); the box is
+    NAXIS times CDELT, in CUNIT.
 
-    settings --------
+    Settings:
     mu, temperature_k : of the gas; a density in cm-3 counts particles of mean mass `mu`
     density : name of the data set or extension (default "density", of FITS the first cube)
-    velocity : names of its three components (default velocity_x, velocity_y, velocity_z, where they
-        are there)
+    velocity : names of its three components (default those of `VELOCITY` in the file)
     axes : "zyx" (default) or "xyz", the order of an HDF5 array's axes, the fastest last
-    assume : units that the file does not state: {"density": "6.77e-22 g cm-3", "velocity": "km/s",
+    assume : units of a file that states none: {"density": "6.77e-22 g cm-3", "velocity": "km/s",
         "box": "10 pc"}
-    box_pc, mass_msun : as expected (None: any)
+    box_pc, mass_msun : expected values (None: any)
 
-    Raises BadInput where the file is cut short, a name is not there, a unit is absent or of another
-    dimension, the cube is not cubic, or box, mass or density cannot be.
+    Raises BadInput for a file cut short, a missing name, a unit that is absent or of another
+    dimension, a box that is no cube, and for impossible box, mass or density.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; expected a cube of density (HDF5 or FITS)")
     is_fits = path.name.lower().endswith((".fits", ".fits.gz", ".fit"))
     with (_open_fits if is_fits else _open_hdf5)(path) as (arrays, facts):
         assume, mu = settings.get("assume", {}), settings.get("mu")
         name = settings.get("density") or (next(iter(arrays), "density") if is_fits else "density")
         density, unit = _cube(path, arrays, name, settings)
-        density *= units.factor(
-            path, f"density ({name})", unit, "g cm-3", assume.get("density"), mu
-        )
+        what = f"density ({name})"
+        density *= units.factor(path, what, unit, "g cm-3", assume.get("density"), mu)
         check_density(path, density)
         velocity = _velocity(path, arrays, settings, density.shape)
         box = _quantity(path, "box", facts.get("box"), "pc", assume.get("box"))
@@ -60,6 +56,7 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     units.check_size(path, "mass_msun", mass, settings.get("mass_msun"))
     temperature = settings.get("temperature_k") or np.nan
     speed = sound_speed_kms(temperature, mu or np.nan)
+    mach = np.nan if velocity is None else _rms(velocity) / speed
     yield Simulation(
         path=path,
         source="cube",
@@ -67,8 +64,7 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         gas=Cube(density, velocity),
         box_pc=box,
         mean_density=mean_density,
-        facts=FACTS
-        | {"time_myr": time, "mach": np.nan if velocity is None else _rms(velocity) / speed},
+        facts=FACTS | {"time_myr": time, "mach": mach},
         attributes={
             "mu": mu or np.nan,
             "temperature_k": temperature,
@@ -81,7 +77,9 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
 
 @contextmanager
 def _open_hdf5(path: Path) -> Iterator[tuple[dict, dict]]:
-    """({name: data set}, the file's attributes)."""
+    """({name: data set}, the attributes of the file)."""
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; expected {EXPECTED}")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -89,38 +87,24 @@ def _open_hdf5(path: Path) -> Iterator[tuple[dict, dict]]:
             f"{path}: not a readable HDF5 file ({error}); cut short, or no HDF5 file at all?"
         ) from None
     with file:
-        arrays: dict = {}
-        file.visititems(
-            lambda name, item: (
-                arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
+        names: list[str] = []
+        file.visit(names.append)
+        arrays = {name: file[name] for name in names if isinstance(file[name], h5py.Dataset)}
         yield arrays, dict(file.attrs)
 
 
 @contextmanager
 def _open_fits(path: Path) -> Iterator[tuple[dict, dict]]:
-    """({extension name, or its number: image}, box and data kind as the first cube's header has
-    them).
-    """
-    try:
-        with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
-            hdus = fits.open(path, memmap=False)
-            cubes = {
-                hdu.name.lower() or str(k): hdu
-                for k, hdu in enumerate(hdus)
-                if hdu.header.get("NAXIS") == 3
-            }
-    except OSError as error:
-        raise BadInput(
-            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
-        ) from None
-    with hdus:
-        header = next(iter(cubes.values())).header if cubes else fits.Header()
-        facts = {
-            "box": _fits_box(path, header) if cubes else "",
-            "data_kind": header.get("SKYKIND", ""),
+    """({name of the extension, or its number: image}, box and data kind of the first cube)."""
+    with opened(path, EXPECTED) as hdus:
+        cubes = {
+            hdu.name.lower() or str(k): hdu
+            for k, hdu in enumerate(hdus)
+            if hdu.header.get("NAXIS") == 3
         }
+        header = next(iter(cubes.values())).header if cubes else fits.Header()
+        box = _fits_box(path, header) if cubes else ""
+        facts = {"box": box, "data_kind": header.get("SKYKIND", "")}
         yield cubes, {key: value for key, value in facts.items() if value}
 
 
@@ -131,29 +115,25 @@ def _fits_box(path: Path, header: fits.Header) -> str:
         for k in (1, 2, 3)
     }
     if len(steps) > 1:
-        raise BadInput(
-            f"{path}: CDELT and CUNIT of the axes are {sorted(steps)}; expected the same for "
-            "all three"
-        )
+        message = f"CDELT and CUNIT of the axes are {sorted(steps)}"
+        raise BadInput(f"{path}: {message}; expected the same for all three")
     step, unit = steps.pop()
     return f"{step * header['NAXIS1']!r} {unit}" if step and unit else ""
 
 
 def _cube(path: Path, arrays: dict, name: str, settings: dict) -> tuple[np.ndarray, str]:
-    """A cube (z, y, x) float64 as it is in the file, and the unit that the file states."""
-    item = arrays.get(name, arrays.get(name.lower()))
-    if item is None:
-        raise BadInput(f"{path}: {name} not found (cubes: {', '.join(arrays) or 'none'})")
+    """A cube (z, y, x) float64, and its unit in the file (empty: none)."""
+    name = name if name in arrays else name.lower()
+    require(arrays, [name], path, "cube")
+    item = arrays[name]
     try:
-        values = np.array(
-            item[()] if isinstance(item, h5py.Dataset) else item.data, dtype=np.float64
-        )
-    except (OSError, TypeError, ValueError) as error:
+        values = item[()] if isinstance(item, h5py.Dataset) else item.data
+        values = np.array(values, dtype=np.float64)
+    except UNREADABLE as error:
         raise BadInput(f"{path}: {name} is not readable ({error}); cut short?") from None
     if values.ndim != 3 or len(set(values.shape)) != 1:
-        raise BadInput(
-            f"{path}: {name} has shape {values.shape}; expected a cube of n x n x n cells"
-        )
+        message = f"{name} has shape {values.shape}; expected a cube of n x n x n cells"
+        raise BadInput(f"{path}: {message}")
     order = settings.get("axes", "zyx")
     if order not in ("zyx", "xyz"):
         raise BadInput(f"{path}: axes is {order!r} in the config; expected zyx or xyz")
@@ -168,45 +148,37 @@ def _cube(path: Path, arrays: dict, name: str, settings: dict) -> tuple[np.ndarr
 def _velocity(
     path: Path, arrays: dict, settings: dict, shape: tuple[int, ...]
 ) -> np.ndarray | None:
-    """Velocity (3, z, y, x) float64 [km/s], None where the file has none and the settings name
-    none.
-    """
+    """Velocity (3, z, y, x) float64 [km/s]; None where neither file nor settings name one."""
     names = settings.get("velocity") or [name for name in VELOCITY if name in arrays]
     if not names:
         return None
     if len(names) != 3:
         raise BadInput(
-            f"{path}: velocity components are {', '.join(names)}; expected three, along x, y and z"
+            f"{path}: velocity components are {', '.join(names)}; expected three, along x, y, z"
         )
     velocity = np.empty((3, *shape))
     for component, name in zip(velocity, names, strict=True):
         values, unit = _cube(path, arrays, name, settings)
         if values.shape != shape or not np.isfinite(values).all():
-            raise BadInput(
-                f"{path}: {name} has shape {values.shape} or NaN; expected {shape} and "
-                "finite values"
-            )
+            message = f"{name} has shape {values.shape} or NaN"
+            raise BadInput(f"{path}: {message}; expected {shape} and finite values")
         scale = units.factor(path, name, unit, "km/s", settings.get("assume", {}).get("velocity"))
         np.multiply(values, scale, out=component)
     return velocity
 
 
-def _quantity(path: Path, what: str, found, target: str, assumed: str | None) -> float:
-    """A number with its unit, such as "10 pc"; `assumed` stands for one that the file does not
-    state.
-    """
-    text = (
-        found.decode()
-        if isinstance(found, bytes)
-        else str(found if found is not None else assumed or "")
-    )
+def _quantity(
+    path: Path, what: str, stated: str | bytes | None, target: str, assumed: str | None
+) -> float:
+    """A number in `target` units from a text such as "10 pc"; `assumed` where none is stated."""
+    stated = stated.decode() if isinstance(stated, bytes) else stated
+    text = str(stated if stated is not None else assumed or "")
     number, _, unit = text.strip().partition(" ")
     try:
         value = float(number)
     except ValueError:
-        raise BadInput(
-            f"{path}: {what} is {text or 'not stated'!r}; expected number and unit, as '10 pc'"
-        ) from None
+        message = f"{what} is {text or 'not stated'!r}; expected number and unit, as '10 pc'"
+        raise BadInput(f"{path}: {message}") from None
     return value * units.factor(path, what, unit, target)
 
 

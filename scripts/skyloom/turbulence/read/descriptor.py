@@ -1,50 +1,41 @@
-"""Names of the variables in the hydro files of a RAMSES output, from either form of its descriptor
-or without one.
-"""
+"""Names of the variables in the hydro files of a RAMSES output, with or without a descriptor."""
 
 import re
 from pathlib import Path
 
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, require
 
 FILE = "hydro_file_descriptor.txt"
 MHD_VARIABLES = 11  # density, velocity, two faces of the magnetic field, pressure
 PRESSURE = ("pressure", "thermal_pressure")  # since 2017 and before
 
-VERSIONED = re.compile(r"\s*(\d+)\s*,\s*(\w+)\s*,\s*(\w+)\s*$")  # " 1, density, d"
-NUMBERED = re.compile(
-    r"\s*variable\s*#\s*(\d+)\s*:\s*(\S+)\s*$"
-)  # "variable # 1: density", until 2017
+# " 1, density, d", and until 2017 "variable # 1: density"
+VERSIONED = re.compile(r"\s*(\d+)\s*,\s*(\w+)\s*,\s*(\w+)\s*$")
+NUMBERED = re.compile(r"\s*variable\s*#\s*(\d+)\s*:\s*(\S+)\s*$")
 
 
 def variable_names(folder: Path, variables: int, dimensions: int) -> tuple[list[str], list[str]]:
     """Names of the `variables` in the order of the file, and remarks.
 
-    Without a descriptor the order is the hydro solver's: density, velocity, pressure, then scalars.
-    The first of these are the magnetic solver's too, but with as many variables as that writes the
-    pressure's place is unknown. Raises BadInput for a descriptor of another form or length, or one
-    without density or a velocity.
+    Without a descriptor the order is that of the hydro solver: density, velocity, pressure, then
+    scalars. The magnetic solver writes density and velocity first, too; with as many variables as
+    it writes the place of the pressure is unknown. Raises BadInput for a descriptor of another form
+    or length, or without density or velocity.
     """
     path = folder / FILE
     velocity = [f"velocity_{axis}" for axis in "xyz"[:dimensions]]
     if not path.exists():
         if variables < dimensions + 2:
-            raise BadInput(
-                f"{folder}: {variables} variables and no {FILE}; expected {dimensions + 2} or more"
-            )
+            message = f"{variables} variables and no {FILE}; expected {dimensions + 2} or more"
+            raise BadInput(f"{folder}: {message}")
         names = ["density", *velocity, "unknown_00" if variables >= MHD_VARIABLES else "pressure"]
         names += [f"scalar_{k:02d}" for k in range(variables - len(names))]
         return names, [f"no {FILE}: variables taken for {', '.join(names)}"]
     names = _parse(path)
     if len(names) != variables:
-        raise BadInput(
-            f"{path}: {len(names)} variables; expected {variables}, as in the hydro files"
-        )
-    missing = [name for name in ("density", *velocity) if name not in names]
-    if missing:
-        raise BadInput(
-            f"{path}: variable {', '.join(missing)} not found (variables: {', '.join(names)})"
-        )
+        message = f"{len(names)} variables; expected {variables}, as in the hydro files"
+        raise BadInput(f"{path}: {message}")
+    require(names, ["density", *velocity], path, "variable")
     return names, []
 
 
@@ -59,8 +50,6 @@ def _parse(path: Path) -> list[str]:
             "expected version 1 (' 1, density, d') or lines like 'variable # 1: density'"
         )
     if [int(row[0]) for row in rows] != list(range(1, len(rows) + 1)):
-        raise BadInput(
-            f"{path}: variables are numbered {', '.join(row[0] for row in rows)}; expected 1 to "
-            f"{len(rows)}"
-        )
+        numbers = ", ".join(row[0] for row in rows)
+        raise BadInput(f"{path}: variables are numbered {numbers}; expected 1 to {len(rows)}")
     return [row[1] for row in rows]

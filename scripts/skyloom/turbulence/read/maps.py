@@ -1,9 +1,8 @@
-"""Maps of real clouds, or of other codes, in FITS: column density or extinction on the sky, in
-square cut-outs.
+"""Maps of real clouds, or of other codes, in FITS: column density or extinction on the sky.
 
-A map has one line of sight, no known index and no seed, and its edges do not meet: what cuts images
-from it must not wrap around. Only N / <N> is read from it, so that any unit proportional to column
-density will do.
+A map is cut into squares. It has one line of sight, no known index and no seed, and its edges do
+not meet: images that are cut from it must not wrap around. Only N / <N> is read, so that any unit
+proportional to column density will do.
 """
 
 import json
@@ -15,84 +14,75 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS, FITSFixedWarning
 
 from skyloom.cli import BadInput
+from skyloom.images import read_image
 from skyloom.turbulence import NEIGHBOURS
-from skyloom.turbulence.columns import dataset
 from skyloom.turbulence.physics import HYDROGEN_G
 from skyloom.turbulence.read import units
+from skyloom.turbulence.read.columns import dataset
 from skyloom.turbulence.read.simulation import FACTS
 
-AXIS = ("sky",)
-# Gas behind A_V = 1 mag: 1.87e21 hydrogen atoms (Bohlin, Savage & Drake 1978, ApJ 224, 132, R_V =
-# 3.1) and helium.
+AXES = ("sky",)
+# gas behind A_V = 1 mag: 1.87e21 hydrogen atoms (Bohlin, Savage & Drake 1978, ApJ 224, 132,
+# R_V = 3.1), and helium
 EXTINCTION_G_CM2 = 1.87e21 * 1.4 * HYDROGEN_G
-RELATIVE = ("1", "relative")  # stated by a user who knows no unit: proportional to column density
+RELATIVE = ("1", "relative")  # the unit of a map proportional to column density
 
 
 @dataclass(frozen=True)
 class Sky:
-    """A map as read: `column` (y, x) float64 in the file's unit, `to_g_cm2` (NaN: only relative),
-    size of a pixel.
+    """A map and its scales.
+
+    column : (y, x) float64 in the unit of the file
+    to_g_cm2 : g cm-2 in one such unit, NaN for a relative one
     """
 
     path: Path
     column: np.ndarray
     to_g_cm2: float
-    pixel_deg: float  # NaN without coordinates
+    pixel_deg: float  # side, NaN without coordinates
     data_kind: str
 
 
-def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
+def sky_columns(paths: list[str], settings: dict) -> xr.Dataset:
     """Square cut-outs of maps as a file of column maps: a `simulation` each, on one axis, `sky`.
 
-    Parameters ----------
     paths : FITS files
-    settings : `pixels`, along a side of a cut-out; `assume` {"column": unit} where BUNIT is absent:
-        one that converts
-        to g cm-2 ("mag" is of A_V), or "relative"; `mu`, mean mass of the particles that a unit of
-            cm-2 counts;
-        `distance_pc` of the clouds, or None; `simulations`, what is known of each map (`FACTS`), or
-            None
+    settings : `pixels` along a side of a cut-out; `assume` {"column": unit} of files without BUNIT:
+        one that converts to g cm-2 ("mag" is of A_V), or "relative"; `mu`, mean mass of the
+        particles that a unit of cm-2 counts; `distance_pc` of the clouds, or None; `simulations`,
+        the `FACTS` of each map, or None
 
-    The cut-outs of map m have the seed 2m: they share sky as views of a simulation share a field,
-    and maps are split one by one. One with NaN or without positive values is left out, its reason
-    on stderr and in `failures`. Raises BadInput where nothing is left of a map, and what `read`
-    raises.
+    Cut-outs of map m have the seed 2m: they share sky as views of a simulation share a field, and
+    maps are split one by one. A cut-out with NaN or without positive values is left out; its reason
+    goes to stderr and to `failures`. Raises BadInput where nothing is left of a map, and as `read`.
     """
-    pixels, known = settings["pixels"], settings.get("simulations") or [{}] * len(paths)
+    pixels, facts = settings["pixels"], settings.get("simulations") or [{}] * len(paths)
     if not pixels:
-        raise BadInput(
-            "config families: pixels is null; expected the pixels along a side of a cut-out of "
-            "the maps"
-        )
-    if len(known) != len(paths) or any(row.keys() - FACTS.keys() for row in known):
-        raise BadInput(
-            f"config outputs: {known}; expected {len(paths)} entries, of {', '.join(FACTS)}"
-        )
-    found, facts, failures, boxes, kinds = [], [], {}, set(), {}
+        message = "pixels is null; expected the pixels along a side of a cut-out of the maps"
+        raise BadInput(f"config families: {message}")
+    if len(facts) != len(paths) or any(row.keys() - FACTS.keys() for row in facts):
+        message = f"{facts}; expected {len(paths)} entries, of {', '.join(FACTS)}"
+        raise BadInput(f"config outputs: {message}")
+    maps, rows, failures, boxes, kinds = [], [], {}, set(), {}
+    distance_pc = settings.get("distance_pc") or np.nan
     for number, path in enumerate(paths):
         sky = read(path, settings)
-        cuts, left_out = cut_outs(sky, pixels)
-        failures |= left_out
-        found += cuts
+        cuts, reasons = cut_outs(sky, pixels)
+        failures |= reasons
+        maps += cuts
         kinds[sky.data_kind] = None
-        boxes.add(
-            float(np.deg2rad(sky.pixel_deg) * pixels * (settings.get("distance_pc") or np.nan))
-        )
-        for cut in cuts:
-            row = FACTS | {"seed": NEIGHBOURS * number} | known[number]
-            facts.append(row | {"ok": 1, "mean_column": float(cut.mean()) * sky.to_g_cm2})
+        boxes.add(float(np.deg2rad(sky.pixel_deg) * pixels * distance_pc))
+        row = FACTS | {"seed": NEIGHBOURS * number} | facts[number] | {"ok": 1}
+        rows += [row | {"mean_column": float(cut.mean()) * sky.to_g_cm2} for cut in cuts]
     for name, reason in failures.items():
         print(f"warning: {name} left out: {reason}", file=sys.stderr)
-    maps = np.stack(found)[:, None]
+    maps = np.stack(maps)[:, None]
     contrast = (maps / maps.mean(axis=(2, 3), keepdims=True) - 1).astype(np.float32)
     attributes = {
-        "box_pc": boxes.pop()
-        if len(boxes) == 1
-        else np.nan,  # of different scales there is no one box
+        "box_pc": boxes.pop() if len(boxes) == 1 else np.nan,
         "data_kind": next(iter(kinds)) if len(kinds) == 1 else "mixed",
         "source": "maps",
         "grid": pixels,
@@ -101,79 +91,52 @@ def column_maps(paths: list[str], settings: dict) -> xr.Dataset:
         "scheme": "unknown",
         "failures": json.dumps(failures),
     }
-    return dataset(contrast, np.full_like(contrast, np.nan), facts, attributes, AXIS)
+    return dataset(contrast, np.full_like(contrast, np.nan), rows, attributes, AXES)
 
 
 def read(path: str | Path, settings: dict) -> Sky:
     """The first image of two dimensions in a FITS file.
 
-    Raises BadInput for a file that is cut short or has no such image, and for a unit that is
-    absent, or not of column density or extinction.
+    Raises BadInput as `images.read_image`, and for a unit that is absent, or neither of column
+    density nor of extinction.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; expected a map (FITS)")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyUserWarning)
-            with fits.open(path, memmap=False) as hdus:
-                images = [
-                    (hdu.header, np.squeeze(hdu.data))
-                    for hdu in hdus
-                    if hdu.is_image and hdu.header["NAXIS"]
-                ]
-    except (OSError, TypeError, ValueError) as error:
-        raise BadInput(
-            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
-        ) from None
-    header, values = next((image for image in images if image[1].ndim == 2), (None, None))
-    if header is None:
-        shapes = ", ".join(str(values.shape) for _, values in images) or "no image"
-        raise BadInput(f"{path}: {shapes} found; expected an image of two dimensions")
-    return Sky(
-        path,
-        values.astype(np.float64),
-        _unit(path, header, settings),
-        _pixel_deg(header),
-        _kind(header),
-    )
+    values, header = read_image(path, 2, expected="a map (FITS)")
+    unit = _unit(path, header, settings)
+    return Sky(path, values, unit, _pixel_deg(header), _kind(header))
 
 
 def cut_outs(sky: Sky, pixels: int) -> tuple[list[np.ndarray], dict[str, str]]:
-    """Cut-outs of `pixels` x `pixels` side by side around the middle of the map, and why others
-    were left out.
+    """Cut-outs of `pixels` x `pixels` around the middle of the map, and reasons of those left out.
 
     Raises BadInput where none is left.
     """
     count = [size // pixels for size in sky.column.shape]
     first = [(size - n * pixels) // 2 for size, n in zip(sky.column.shape, count, strict=True)]
-    good, left_out = [], {}
+    good, reasons = [], {}
     for row, column in np.ndindex(*count):
         y, x = first[0] + row * pixels, first[1] + column * pixels
         cut = sky.column[y : y + pixels, x : x + pixels]
         for what, bad in (("NaN", ~np.isfinite(cut)), ("not above 0", ~(cut > 0))):
             if bad.any():
-                left_out[f"{sky.path.name}[{y}:{y + pixels},{x}:{x + pixels}]"] = (
-                    f"{bad.sum()} pixels are {what}"
-                )
+                name = f"{sky.path.name}[{y}:{y + pixels},{x}:{x + pixels}]"
+                reasons[name] = f"{bad.sum()} pixels are {what}"
                 break
         else:
             good.append(cut)
     if not good:
         ny, nx = sky.column.shape
         raise BadInput(
-            f"{sky.path}: {len(left_out)} cut-outs of {pixels} pixels in {ny} x {nx}, each with "
-            "NaN or values not above"
-            " 0; expected at least one without (key `pixels`)"
+            f"{sky.path}: {len(reasons)} cut-outs of {pixels} pixels in {ny} x {nx}, each with NaN"
+            " or values not above 0; expected at least one without (key `pixels`)"
         )
-    return good, left_out
+    return good, reasons
 
 
 def _unit(path: Path, header: fits.Header, settings: dict) -> float:
-    """g cm-2 a unit of the map; NaN where it is only said to be proportional to column density."""
-    text = str(header.get("BUNIT", "")).strip() or str(
-        (settings.get("assume") or {}).get("column", "")
-    )
+    """g cm-2 a unit of the map; NaN for a map that is only proportional to column density."""
+    assumed = (settings.get("assume") or {}).get("column", "")
+    text = str(header.get("BUNIT", "")).strip() or str(assumed)
     if text.lower() in RELATIVE:
         return np.nan
     if text == "mag":
@@ -182,11 +145,10 @@ def _unit(path: Path, header: fits.Header, settings: dict) -> float:
 
 
 def _pixel_deg(header: fits.Header) -> float:
-    """Side of a square pixel with the area of the map's."""
+    """Side of a square with the area of a pixel."""
     if not str(header.get("CTYPE1", "")).strip():
         return np.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
+    with warnings.catch_warnings(action="ignore", category=FITSFixedWarning):
         return float(np.sqrt(WCS(header).celestial.proj_plane_pixel_area().to_value("deg2")))
 
 

@@ -1,8 +1,7 @@
-"""RAMSES outputs (Teyssier 2002, A&A 385, 337): the info file, and the amr and hydro files of every
-process.
+"""RAMSES outputs (Teyssier 2002, A&A 385, 337): info file, amr and hydro files of every process.
 
-Layout as RAMSES' own output_amr and output_hydro write it. Each process's file also holds copies of
-its neighbours' grids and, where the box is not periodic, grids of the boundary: only its own grids
+The layout is that of output_amr and output_hydro of RAMSES. The file of a process also holds copies
+of its neighbours' grids and, where the box is not periodic, grids of the boundary. They do not
 count. A grid of level l has 2^n_dim cells, each 2^-l of the box wide; a cell without a son is a
 leaf.
 """
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, require
 from skyloom.turbulence.physics import MSUN_G, MYR_S, PC_CM, temperature_k
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.descriptor import PRESSURE, variable_names
@@ -24,15 +23,13 @@ from skyloom.turbulence.read.simulation import FACTS, Cells, Simulation, check_d
 
 INFO_KEYS = ("ncpu", "ndim", "levelmin", "levelmax", "boxlen", "time", "unit_l", "unit_d", "unit_t")
 ISOTHERMAL = (
-    0.01  # largest spread of pressure / density over its median; an isothermal run's is rounding
+    0.01  # largest spread of pressure / density over its median; of isothermal gas rounding
 )
 
 
 @dataclass(frozen=True)
 class Leaves:
-    """Leaf cells of an output in its own units: `index` and `level` as in `Cells`, `values` name ->
-    (n,) float64.
-    """
+    """Leaf cells in code units: `index`, `level` as in `Cells`, `values` name -> (n,) float64."""
 
     info: dict[str, float | int]
     index: np.ndarray
@@ -45,13 +42,12 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     """Yield the one simulation of a RAMSES output in three dimensions.
 
     path : the folder output_NNNNN
-    settings : `mu`; `box_pc` and `mass_msun` as expected (None: any); `isothermal` (default true),
-        whether isothermal
-        gas without self-gravity is expected: what departs from it is always in the remarks, and
-            then also on stderr
+    settings : `mu`; expected `box_pc` and `mass_msun` (None: any); `isothermal` (default true),
+        whether isothermal gas without self-gravity is expected. Other physics is a remark, and a
+        warning on stderr where it is unexpected.
 
-    Raises BadInput where a file is missing, cut short or of another output, or box, mass or density
-    cannot be.
+    Raises BadInput for a file that is missing, cut short or of another output, and for impossible
+    box, mass or density.
     """
     leaves = read_leaves(path)
     info, values = leaves.info, leaves.values
@@ -63,19 +59,16 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     box_cm = info["boxlen"] * info["unit_l"]
     mean_density = float(np.sum(cells.density * cells.volume))
     units.check_size(path, "box_pc", box_cm / PC_CM, settings.get("box_pc"))
-    units.check_size(
-        path, "mass_msun", mean_density * box_cm**3 / MSUN_G, settings.get("mass_msun")
-    )
+    mass = mean_density * box_cm**3 / MSUN_G
+    units.check_size(path, "mass_msun", mass, settings.get("mass_msun"))
 
     squared, least, most = _sound_speed_squared(values)
     isothermal = squared > 0 and most - least <= ISOTHERMAL
     sound_speed = float(np.sqrt(squared)) * speed_unit if isothermal else np.nan
     physics = _other_physics(Path(path), values, least, most)
     if settings.get("isothermal", True) and physics:
-        print(
-            f"warning: {path}: {'; '.join(physics)}; expected isothermal gas without self-gravity",
-            file=sys.stderr,
-        )
+        message = f"{'; '.join(physics)}; expected isothermal gas without self-gravity"
+        print(f"warning: {path}: {message}", file=sys.stderr)
     facts = {
         "mach": _rms_velocity(cells) / sound_speed,
         "time_myr": info["time"] * info["unit_t"] / MYR_S,
@@ -101,10 +94,10 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
 
 
 def read_leaves(path: str | Path) -> Leaves:
-    """All leaf cells of an output of one to three dimensions, in the output's own units.
+    """All leaf cells of an output of one to three dimensions, in code units.
 
-    Raises BadInput where a file is missing, cut short or of another output, or the leaves do not
-    fill the box.
+    Raises BadInput for a file that is missing, cut short or of another output, and where the leaves
+    do not fill the box.
     """
     folder = Path(path)
     number = _output_number(folder)
@@ -124,8 +117,8 @@ def read_leaves(path: str | Path) -> Leaves:
     filled = float(np.sum(np.ldexp(1.0, -info["ndim"] * level.astype(int))))
     if abs(filled - 1) > 1e-9:  # a sum of powers of two: exact but for cells 30 bits below the box
         raise BadInput(
-            f"{path}: leaf cells fill {filled:.6g} of the box; expected 1, all files being of "
-            "one output"
+            f"{path}: leaf cells fill {filled:.6g} of the box; expected 1, all files being of one"
+            " output"
         )
     check_density(path, values[:, names.index("density")])
     return Leaves(info, index, level, dict(zip(names, values.T, strict=True)), remarks)
@@ -136,15 +129,13 @@ def read_info(path: str | Path) -> dict[str, float | int]:
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected the info file of a RAMSES output")
-    pairs = re.findall(
-        r"^(\w+)\s*=\s*([-+.\dEe]+)\s*$", path.read_text(errors="replace"), re.MULTILINE
-    )
+    text = path.read_text(errors="replace")
+    pairs = re.findall(r"^(\w+)\s*=\s*([-+.\dEe]+)\s*$", text, re.MULTILINE)
     info = {
-        key: int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text) for key, text in pairs
+        key: int(value) if re.fullmatch(r"[-+]?\d+", value) else float(value)
+        for key, value in pairs
     }
-    missing = [key for key in INFO_KEYS if key not in info]
-    if missing:
-        raise BadInput(f"{path}: {', '.join(missing)} not found (keys: {', '.join(info)})")
+    require(info, INFO_KEYS, path, "key")
     return info
 
 
@@ -173,8 +164,7 @@ def _files_of_processes(folder: Path, number: str, processes: int) -> list[tuple
 def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
     """Numbers of grids (level, process or boundary), and the coordinate at which the box begins.
 
-    Coordinates count in coarse cells; boundaries put one more coarse cell on either side of the
-    box.
+    Coordinates are in coarse cells; boundaries add a coarse cell on either side of the box.
     """
     processes, dimensions = amr.read("<i4", 1)[0], amr.read("<i4", 1)[0]
     coarse = amr.read("<i4", 3)
@@ -199,9 +189,8 @@ def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
     amr.skip(3)  # coarse cells
     first = coarse[:dimensions] // 2
     if len(set(first)) > 1 or coarse.max() > 3:
-        raise BadInput(
-            f"{amr.path}: nx, ny, nz are {coarse}; expected a cubic box of one coarse cell"
-        )
+        message = f"nx, ny, nz are {coarse}; expected a cubic box of one coarse cell"
+        raise BadInput(f"{amr.path}: {message}")
     return grids, int(first[0])
 
 
@@ -215,8 +204,7 @@ def _read_hydro_header(hydro: Records, info: dict, domains: int) -> int:
     if (processes, dimensions, levels, boundaries) != expected:
         raise BadInput(
             f"{hydro.path}: ncpu, ndim, levelmax, nboundary are {processes}, {dimensions}, "
-            f"{levels}, {boundaries}; "
-            f"expected {', '.join(map(str, expected))}, as in the amr file"
+            f"{levels}, {boundaries}; expected {', '.join(map(str, expected))}, as in the amr file"
         )
     return variables
 
@@ -230,8 +218,9 @@ def _read_levels(
     variables: int,
     dimensions: int,
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """[(index, level, values)] of the leaves of one process, level by level; reads both files to
-    their last byte.
+    """[(index, level, values)] of the leaves of one process, level by level.
+
+    Reads both files to their last byte.
     """
     cells, pieces = 2**dimensions, []
     for level, domains in enumerate(grids, start=1):
@@ -239,59 +228,49 @@ def _read_levels(
             _check_grid_count(hydro, level, count)
             if count == 0:
                 continue
-            # RAMSES can be compiled to single precision, for all its reals
+            # RAMSES can be compiled to single precision for all reals
             real = f"<f{hydro.length() // count}"
             if real not in ("<f4", "<f8"):
-                raise BadInput(
-                    f"{hydro.path}: {hydro.length()} bytes for {count} grids of level {level}; "
-                    "expected f8"
-                )
+                message = f"{hydro.length()} bytes for {count} grids of level {level}"
+                raise BadInput(f"{hydro.path}: {message}; expected f8")
             if domain != process:
                 amr.pass_block("<i4", 4 + 2 * dimensions + 3 * cells, count)
                 amr.pass_block(real, dimensions, count)
                 hydro.pass_block(real, cells * variables, count)
                 continue
-            amr.pass_block("<i4", 3, count)  # own, next and previous number
+            amr.pass_block("<i4", 3, count)  # numbers: the grid's, the next, the previous
             centre = amr.block(real, (dimensions,), count)
             amr.pass_block("<i4", 1 + 2 * dimensions, count)  # father and neighbours
             leaf = amr.block("<i4", (cells,), count) == 0
             amr.pass_block("<i4", 2 * cells, count)  # process and refinement of each cell
             values = hydro.block(real, (cells, variables), count).astype(np.float64)
 
-            father = np.floor((centre - first) * 2 ** (level - 1)).astype(
-                np.int32
-            )  # (dimensions, count)
-            corner = (
-                np.arange(cells) >> np.arange(dimensions)[:, None] & 1
-            )  # (dimensions, cells): x varies fastest
-            index = 2 * father[:, None, :] + corner[:, :, None]
+            father = np.floor((centre - first) * 2 ** (level - 1))  # (dimensions, count)
+            # x varies fastest
+            corner = np.arange(cells) >> np.arange(dimensions)[:, None] & 1  # (dimensions, cells)
+            index = 2 * father.astype(np.int32)[:, None, :] + corner[:, :, None]
             index = index[:, leaf].T.astype(np.int32)
             if index.size and (index.min() < 0 or index.max() >= 2**level):
-                raise BadInput(
-                    f"{amr.path}: grids of level {level} lie outside the box; expected one "
-                    "cubic box"
-                )
-            pieces.append(
-                (index, np.full(len(index), level, np.int8), values.transpose(0, 2, 1)[leaf])
-            )
+                message = f"grids of level {level} lie outside the box; expected one cubic box"
+                raise BadInput(f"{amr.path}: {message}")
+            levels = np.full(len(index), level, np.int8)
+            pieces.append((index, levels, values.transpose(0, 2, 1)[leaf]))
     amr.end()
     hydro.end()
     return pieces
 
 
 def _check_grid_count(hydro: Records, level: int, count: int) -> None:
-    found = int(hydro.read("<i4", 1)[0]), int(hydro.read("<i4", 1)[0])
-    if found != (level, count):
+    own = int(hydro.read("<i4", 1)[0]), int(hydro.read("<i4", 1)[0])
+    if own != (level, count):
         raise BadInput(
-            f"{hydro.path}: level {found[0]} with {found[1]} grids; "
+            f"{hydro.path}: level {own[0]} with {own[1]} grids; "
             f"expected level {level} with {count}, as in the amr file: files of one output?"
         )
 
 
 def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float, float]:
-    """Median of pressure / density [code units], its least and its largest value over that; NaN
-    where unknown.
-    """
+    """Median of pressure / density [code units], least and largest value over it; NaN: unknown."""
     name = next((name for name in PRESSURE if name in values), None)
     if name is None:
         return np.nan, np.nan, np.nan
@@ -304,30 +283,27 @@ def _sound_speed_squared(values: dict[str, np.ndarray]) -> tuple[float, float, f
 def _other_physics(
     folder: Path, values: dict[str, np.ndarray], least: float, most: float
 ) -> list[str]:
-    """What else than isothermal gas without self-gravity the output holds, in words."""
-    found = []
+    """Remarks on physics beyond isothermal gas without self-gravity."""
+    remarks = []
     if not np.isfinite(most - least):
-        found.append("isothermal or not is unknown: no pressure, or cells without density")
+        remarks.append("isothermal or not is unknown: no pressure, or cells without density")
     elif most - least > ISOTHERMAL:
-        found.append(
-            f"not isothermal: pressure / density is {least:.4g} to {most:.4g} times its median"
-        )
+        ratio = f"{least:.4g} to {most:.4g} times its median"
+        remarks.append(f"not isothermal: pressure / density is {ratio}")
     namelist = folder / "namelist.txt"
     lines = namelist.read_text(errors="replace").splitlines() if namelist.is_file() else []
     switched_on = any(
         re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines
     )
     if switched_on or next(folder.glob("grav_*.out*"), None):
-        found.append("self-gravitating")
+        remarks.append("self-gravitating")
     if any(name.startswith("B_") for name in values):
-        found.append("magnetic")
-    return found
+        remarks.append("magnetic")
+    return remarks
 
 
 def _rms_velocity(cells: Cells) -> float:
-    """3D rms velocity [km/s] about the mean, weighted by volume, as a Gaussian initial
-    field's is.
-    """
+    """3D rms velocity [km/s] about the mean, weighted by volume as of a Gaussian initial field."""
     weight = cells.volume[:, None]
     mean = np.sum(weight * cells.velocity, axis=0)
     return float(np.sqrt(np.sum(weight * (cells.velocity - mean) ** 2)))

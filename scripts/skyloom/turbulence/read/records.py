@@ -1,5 +1,6 @@
-"""Records of a Fortran unformatted file: [length, payload, length], each length four bytes,
-little-endian.
+"""Records of a Fortran unformatted file: [length, payload, length].
+
+Each length has four bytes, little-endian.
 """
 
 from pathlib import Path
@@ -12,17 +13,14 @@ MARKER = np.dtype("<i4")
 
 
 class Records:
-    """Reads the records of one file in their order; raises BadInput where the file is not what was
-    expected.
-    """
+    """Reads the records of one file in their order; raises BadInput for unexpected ones."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         if self.path.stat().st_size == 0:
             raise BadInput(f"{path}: empty file; expected Fortran records")
-        self._bytes = np.asarray(
-            np.memmap(self.path, np.uint8, "r")
-        )  # a plain array: its slices are cheap
+        # a plain array, whose slices are cheap
+        self._bytes = np.asarray(np.memmap(self.path, np.uint8, "r"))
         self._place = 0
 
     def length(self) -> int:
@@ -33,10 +31,8 @@ class Records:
         """The next record as (count,) values; another number of values is refused."""
         length, dtype = self.length(), np.dtype(dtype)
         if length < 0 or length % dtype.itemsize or count not in (None, length // dtype.itemsize):
-            self._refuse(
-                f"a record of {length} bytes",
-                f"{'some' if count is None else count} {dtype} values",
-            )
+            number = "some" if count is None else count
+            self._refuse(f"a record of {length} bytes", f"{number} {dtype} values")
         return self.block(dtype, (1,), length // dtype.itemsize)[0]
 
     def skip(self, records: int) -> None:
@@ -49,14 +45,11 @@ class Records:
         record = np.dtype([("head", MARKER), ("values", dtype, (count,)), ("tail", MARKER)])
         size = record.itemsize * int(np.prod(shape))
         records = self._take(self._place, size).view(record)
-        bad = (records["head"] != record["values"].itemsize) | (
-            records["tail"] != record["values"].itemsize
-        )
+        length = record["values"].itemsize
+        bad = (records["head"] != length) | (records["tail"] != length)
         if bad.any():
-            found = records["head"][bad.argmax()]
-            self._refuse(
-                f"a record marker of {found}", f"records of {record['values'].itemsize} bytes"
-            )
+            marker = records["head"][bad.argmax()]
+            self._refuse(f"a record marker of {marker}", f"records of {length} bytes")
         self._place += size
         return records["values"].reshape(*shape, count)
 
@@ -75,14 +68,13 @@ class Records:
     def _take(self, start: int, size: int) -> np.ndarray:
         if start + size > self._bytes.size:
             raise BadInput(
-                f"{self.path}: cut short, {self._bytes.size} bytes found, at least {start + size} "
-                "bytes expected; "
-                "copy it again"
+                f"{self.path}: cut short, {self._bytes.size} bytes found, at least {start + size}"
+                " bytes expected; copy it again"
             )
         return self._bytes[start : start + size]
 
-    def _refuse(self, found: str, expected: str) -> None:
+    def _refuse(self, content: str, expected: str) -> None:
         raise BadInput(
-            f"{self.path}: {found} at byte {self._place}; expected {expected} "
+            f"{self.path}: {content} at byte {self._place}; expected {expected} "
             "(little-endian Fortran records of a RAMSES output)"
         )

@@ -1,4 +1,4 @@
-"""What every reader returns: the gas of one simulation, its box and what is known of it."""
+"""One simulation as every reader returns it: gas, box, and facts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,9 @@ import numpy as np
 
 from skyloom.cli import BadInput
 
-# Per simulation: name -> value where a source does not say.
+AXES = "x", "y", "z"
+
+# of a simulation: name -> value where a source does not state it
 FACTS = {
     "seed": -1,
     "index": np.nan,  # of the velocity power spectrum
@@ -48,8 +50,7 @@ class Cube:
     density : (z, y, x) float64 [g cm-3]
     velocity : (3, z, y, x) [km/s], components x, y, z; None where unknown
     centroid : (3, row, column) [km/s], the line-of-sight velocity along x, y, z weighted by
-        density, where it is known
-        without the velocity; rows and columns as in `skyloom.turbulence.project`
+        density, of a source without the velocity; rows and columns as in `project.deposit`
     """
 
     density: np.ndarray
@@ -59,13 +60,12 @@ class Cube:
 
 @dataclass(frozen=True)
 class Simulation:
-    """One simulation as read.
+    """One simulation.
 
-    gas : None where the simulation has failed; `failure` then says why
+    gas : None where the simulation has failed; `failure` is then the reason
     facts : the values of `FACTS`
-    attributes : what the attributes of a column map file say of it: temperature_k, mu,
-        sound_speed_kms, scheme, order
-    remarks : what a user must know of it, such as self-gravity; goes into the file of column maps
+    attributes : for the file of column maps: temperature_k, mu, sound_speed_kms, scheme, order
+    remarks : peculiarities, such as self-gravity; they go into the file of column maps
     """
 
     path: Path
@@ -85,10 +85,9 @@ def check_density(path: str | Path, density: np.ndarray, what: str = "cells") ->
     for name, bad in (("not finite", ~np.isfinite(density)), ("negative", density < 0)):
         if bad.any():
             raise BadInput(
-                f"{path}: density of {bad.sum()} of {bad.size} {what} is {name}; expected "
-                "values above 0"
+                f"{path}: density of {bad.sum()} of {bad.size} {what} is {name}; expected values"
+                " above 0"
             )
     if not density.any():
-        raise BadInput(
-            f"{path}: density of all {density.size} {what} is 0; expected values above 0"
-        )
+        message = f"density of all {density.size} {what} is 0; expected values above 0"
+        raise BadInput(f"{path}: {message}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, require
 from skyloom.turbulence.physics import MSUN_G, PC_CM
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.simulation import FACTS, Cube, Simulation, check_density
@@ -24,10 +24,10 @@ ATTRIBUTES = ("box_pc", "mass_msun", "mean_density_g_cm3", "data_kind", "source"
 def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     """Yield the simulations of a shard one at a time: memory for one grid.
 
-    settings : `box_pc` and `mass_msun` as expected (None: any)
+    settings : expected `box_pc` and `mass_msun` (None: any)
 
-    A simulation that has failed, or whose contrast is NaN or below -1, comes without gas and with
-    the reason. Raises BadInput for a file that is no shard, or whose box or mass is another.
+    A simulation that has failed, or whose contrast is NaN or below -1, has no gas but a reason.
+    Raises BadInput for a file that is no shard, or of another box or mass.
     """
     path = Path(path)
     with _open(path) as file:
@@ -35,9 +35,8 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         _check(path, file, attributes)
         for key in ("box_pc", "mass_msun"):
             units.check_size(path, key, float(attributes[key]), settings.get(key))
-        box_mass = (
-            float(attributes["mean_density_g_cm3"]) * (attributes["box_pc"] * PC_CM) ** 3 / MSUN_G
-        )
+        volume = (attributes["box_pc"] * PC_CM) ** 3
+        box_mass = float(attributes["mean_density_g_cm3"]) * volume / MSUN_G
         units.check_size(path, "mass_msun", float(attributes["mass_msun"]), box_mass)
         reasons = _reasons(attributes.pop("failures", ""))
         kind, source = attributes.pop("data_kind"), attributes.pop("source")
@@ -65,18 +64,11 @@ def _open(path: Path) -> netCDF4.Dataset:
 
 def _check(path: Path, file: netCDF4.Dataset, attributes: dict) -> None:
     for name, dimensions in VARIABLES.items():
-        found = file.variables[name].dimensions if name in file.variables else None
-        if found != dimensions:
-            raise BadInput(
-                f"{path}: variable {name} has dimensions {found}; expected {dimensions}, as a "
-                "snapshot has"
-            )
-    missing = [name for name in ATTRIBUTES if name not in attributes]
-    if missing:
-        raise BadInput(
-            f"{path}: attribute {', '.join(missing)} not found (attributes: "
-            f"{', '.join(attributes)})"
-        )
+        own = file.variables[name].dimensions if name in file.variables else None
+        if own != dimensions:
+            message = f"variable {name} has dimensions {own}"
+            raise BadInput(f"{path}: {message}; expected {dimensions}, as a snapshot has")
+    require(attributes, ATTRIBUTES, path, "attribute")
 
 
 def _reasons(text: str) -> dict[str, str]:
@@ -89,7 +81,7 @@ def _reasons(text: str) -> dict[str, str]:
 def _gas(
     path: Path, file: netCDF4.Dataset, row: int, mean_density: float
 ) -> tuple[Cube | None, str]:
-    """The grid of a simulation that counts as good, and why it is none."""
+    """The grid of a simulation that counts as good; or None and the reason."""
     density = file["density_contrast"][row].astype(np.float64)
     density += 1
     density *= mean_density

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skyloom.cli import BadInput
 from skyloom.scores import bootstrap, ranking
-from skyloom.turbulence import statistics
+from skyloom.turbulence import image_statistics
 
 SCALES, ANGLES = 3, 4  # octaves and directions of the wavelets, as of the baselines
 LEARNERS = {
@@ -32,11 +32,11 @@ def features(images: np.ndarray) -> dict[str, np.ndarray]:
     """
     images = images.astype(np.float64)
     turned = [
-        statistics.scattering(np.rot90(images, quarter, (1, 2)).copy(), SCALES, ANGLES)
+        image_statistics.scattering(np.rot90(images, quarter, (1, 2)).copy(), SCALES, ANGLES)
         for quarter in (0, 1)
     ]
     return {
-        "power": statistics.power_spectrum(images, periodic=False)[1],
+        "power": image_statistics.power_spectrum(images, periodic=False)[1],
         "scattering": np.mean(turned, axis=0, dtype=np.float64),
     }
 

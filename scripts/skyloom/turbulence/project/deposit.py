@@ -1,29 +1,24 @@
-"""Column density and velocity centroid of a simulation along x, y and z, on a uniform grid of
-pixels.
+"""Column density and velocity centroid of a simulation along x, y and z, on a grid of pixels.
 
-A cell is a box of constant density, so that its mass falls on the pixels in proportion to the area
-that it covers of each: exact for any number of pixels, and mass is conserved. Rows and columns of
-the maps are what is left of (z, y, x): (z, y) along x, (z, x) along y, (y, x) along z.
+A cell is a box of constant density. Its mass is shared among the pixels by the area that it covers:
+exact for any number of pixels, and mass is conserved. Rows and columns of the maps are (z, y) along
+x, (z, x) along y, (y, x) along z.
 """
 
 import numpy as np
 
-from skyloom.turbulence.read import Cells, Cube
+from skyloom.turbulence.read.simulation import AXES, Cells, Cube
 
-AXES = "xyz"
-ROW_COLUMN = {
-    "x": (2, 1),
-    "y": (2, 0),
-    "z": (1, 0),
-}  # numbers of the coordinates (x, y, z) that rows, columns follow
+# numbers of the coordinates (x, y, z) along rows and columns of a map
+ROW_COLUMN = {"x": (2, 1), "y": (2, 0), "z": (1, 0)}
 
 
 def project(gas: Cells | Cube, pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """Maps (axis, pixels, pixels) float64 along x, y, z.
 
-    The first is the mean density on the line of sight [g cm-3]: the column density divided by the
-    width of the box. The second is the line-of-sight velocity weighted by density [km/s], NaN where
-    the gas has no velocity or there is none.
+    The first is the mean density on the line of sight [g cm-3]: the column density over the width
+    of the box. The second is the line-of-sight velocity weighted by density [km/s], NaN without
+    velocity or gas.
     """
     maps = _project_cells(gas, pixels) if isinstance(gas, Cells) else _project_cube(gas, pixels)
     density, momentum = np.moveaxis(np.array(maps), 1, 0)
@@ -32,16 +27,13 @@ def project(gas: Cells | Cube, pixels: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def overlap(cells: int, pixels: int) -> np.ndarray:
-    """Share (pixels, cells) of each cell of a row of `cells` that falls on each pixel of the same
-    row of `pixels`.
+    """Share (pixels, cells) of each cell that falls on each pixel, of rows of equal length.
 
-    Counted in units of 1 / (cells * pixels) of the row, in which all edges are whole numbers.
+    In units of 1 / (cells * pixels) of the row all edges are whole numbers.
     """
     cell, pixel = np.arange(cells) * pixels, np.arange(pixels)[:, None] * cells
-    return (
-        np.clip(np.minimum(cell + pixels, pixel + cells) - np.maximum(cell, pixel), 0, None)
-        / pixels
-    )
+    common = np.minimum(cell + pixels, pixel + cells) - np.maximum(cell, pixel)
+    return np.clip(common, 0, None) / pixels
 
 
 def resample(image: np.ndarray, pixels: int) -> np.ndarray:
@@ -53,36 +45,32 @@ def resample(image: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def deposit(cells: Cells, density: np.ndarray, axis: str, pixels: int) -> np.ndarray:
-    """Mean (pixels, pixels) along one axis of a density (n,) that the cells have.
+    """Mean (pixels, pixels) along one axis of a density (n,) of the cells.
 
-    Cells of a level coarser than the pixels, or equal to them, are added up on their own level's
-    grid, which is then spread; a finer cell lies on at most two pixels in each direction.
+    Cells not finer than the pixels are added up on the grid of their level, which is then shared. A
+    finer cell lies on at most two pixels in each direction.
     """
     mass = density * cells.volume
     image = np.zeros((pixels, pixels))
     for level in np.unique(cells.level):
-        chosen, width = cells.level == level, 1 << int(level)
-        row, column = cells.index[chosen][:, ROW_COLUMN[axis]].T.astype(np.int64)
+        members, width = cells.level == level, 1 << int(level)
+        row, column = cells.index[members][:, ROW_COLUMN[axis]].T.astype(np.int64)
         if width <= pixels:
-            own = np.bincount(row * width + column, mass[chosen], width * width).reshape(
-                width, width
-            )
+            grid = np.bincount(row * width + column, mass[members], width * width)
+            grid = grid.reshape(width, width)
             share = overlap(width, pixels)
-            image += own if width == pixels else share @ own @ share.T
+            image += grid if width == pixels else share @ grid @ share.T
         else:
             for row_pixel, row_share in _two_pixels(row, width, pixels):
                 for column_pixel, column_share in _two_pixels(column, width, pixels):
-                    weight = mass[chosen] * row_share * column_share
-                    image += np.bincount(
-                        row_pixel * pixels + column_pixel, weight, pixels**2
-                    ).reshape(image.shape)
+                    weight = mass[members] * row_share * column_share
+                    pixel = row_pixel * pixels + column_pixel
+                    image += np.bincount(pixel, weight, pixels**2).reshape(image.shape)
     return image * pixels**2
 
 
 def _two_pixels(cell: np.ndarray, cells: int, pixels: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(pixel, share) of the two pixels on which a cell smaller than a pixel may lie; the second
-    share is often 0.
-    """
+    """(pixel, share) of the two pixels that a smaller cell may touch; the second share may be 0."""
     pixel = cell * pixels // cells
     share = np.minimum((pixel + 1) * cells - cell * pixels, pixels) / pixels
     return [(pixel, share), (np.minimum(pixel + 1, pixels - 1), 1 - share)]

@@ -8,7 +8,7 @@ import pytest
 from healpix_files import galactic_sky, to_nested, write_table
 
 from skyloom.cli import BadInput
-from skyloom.fits import check_ordering, read_healpix
+from skyloom.healpix import check_ordering, read_healpix
 
 NSIDE = 8
 RING = np.random.default_rng(0).normal(size=(2, healpy.nside2npix(NSIDE))).astype(np.float32)

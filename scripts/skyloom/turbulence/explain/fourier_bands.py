@@ -1,12 +1,10 @@
-"""Images without a band of their wave numbers, and images of which only the phases or only the
-amplitudes are kept.
+"""Images without a band of wave numbers, with their phases alone, or with their amplitudes alone.
 
-A part of a periodic map has edges, between which its waves do not close. Bands are taken out of the
-image mirrored at its edges (its cosine transform), which is continuous everywhere, and the filters
-have soft sides: nothing rings. Phases belong to a periodic image: they are those of the part's
-periodic component (Moisan 2011, J. Math. Imaging Vis. 39, 161), which differs from it by a smooth
-field that the jumps across its edges alone determine. A whole map is periodic itself, and all of
-this is exact.
+A part of a periodic map has edges, across which its waves do not close. Bands are removed from the
+image mirrored at its edges (its cosine transform), which is continuous, by filters with soft sides:
+nothing rings. Phases need a periodic image. They are those of the part's periodic component (Moisan
+2011, J. Math. Imaging Vis. 39, 161): the image less a smooth field, which follows from the jumps
+across the edges alone. For a whole map, periodic itself, all of this is exact.
 
 Images are (n, y, x), square; wave numbers are in cycles an image.
 """
@@ -19,7 +17,6 @@ AXES = (1, 2)
 
 
 # --- bands
-# --------------------------------------------------------------------------------------------------
 
 
 def band_edges(lowest: float, highest: float, per_octave: int) -> np.ndarray:
@@ -53,20 +50,18 @@ def without_band(images: np.ndarray, low: float, high: float, periodic: bool) ->
 def neutral_band(
     images: np.ndarray, amplitude: np.ndarray, low: float, high: float, periodic: bool
 ) -> np.ndarray:
-    """The images with waves between `low` and `high` as strong, against all others, as `amplitude`
-    has them.
+    """The images with the mean `amplitude` (y, x) of waves between `low` and `high`.
 
-    Phases are kept. Unlike an image that lacks a band, this one looks like those that a model has
-    learned from. Strength is told against the other waves, since these are weaker in a standardised
-    image whose band is strong.
+    Phases are kept. Unlike an image without the band, this one resembles the training images. The
+    amplitude is relative to that of the other waves, which are weaker in a standardised image with
+    a strong band.
     """
     modes, k = spectrum(images, periodic)
     gain = within(k, low, high)
     others = (1 - gain) * (k > 0)
     scale = np.sqrt((np.abs(modes * others) ** 2).sum(AXES) / ((amplitude * others) ** 2).sum())
-    return field(
-        modes * (1 - gain) + _with(modes, amplitude) * scale[:, None, None] * gain, periodic
-    )
+    neutral = _with(modes, amplitude) * scale[:, None, None]
+    return field(modes * (1 - gain) + neutral * gain, periodic)
 
 
 def lowpassed(images: np.ndarray, highest: float, periodic: bool) -> np.ndarray:
@@ -76,9 +71,7 @@ def lowpassed(images: np.ndarray, highest: float, periodic: bool) -> np.ndarray:
 
 
 def spectrum(images: np.ndarray, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Fourier modes of periodic images, or cosine modes of mirrored ones, (n, y, x), and their wave
-    number (y, x).
-    """
+    """Fourier modes of periodic images or cosine modes of others, and their wave numbers (y, x)."""
     if periodic:
         return fft2(images, axes=AXES), wave_numbers(images.shape[-1])
     half = np.arange(images.shape[-1]) / 2  # mirrored, an image has waves of half a cycle
@@ -102,19 +95,16 @@ def _with(modes: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
 
 
 def wave_numbers(n: int) -> np.ndarray:
-    """Of each mode of `fft2` of n x n pixels [cycles an image]."""
+    """Wave number of each mode of `fft2` of n x n pixels [cycles an image]."""
     k = np.fft.fftfreq(n, 1 / n)
     return np.hypot(k[:, None], k)
 
 
 # --- phases and amplitudes
-# -----------------------------------------------------------------------------------------
 
 
 def periodic_part(images: np.ndarray) -> np.ndarray:
-    """The images less the smooth field that carries the jumps between opposite edges (Moisan 2011,
-    eq. 11).
-    """
+    """The images less a smooth field with the jumps across their edges (Moisan 2011, eq. 11)."""
     jumps = np.zeros(images.shape)
     rows, columns = images[:, 0] - images[:, -1], images[:, :, 0] - images[:, :, -1]
     jumps[:, 0] -= rows
@@ -123,19 +113,17 @@ def periodic_part(images: np.ndarray) -> np.ndarray:
     jumps[:, :, -1] += columns
     angle = 2 * np.pi * np.fft.fftfreq(images.shape[-1])
     laplacian = 2 * np.cos(angle)[:, None] + 2 * np.cos(angle) - 4
-    laplacian[0, 0] = 1  # of a sum that is zero
+    laplacian[0, 0] = 1  # the sum of the jumps is zero
     smooth = ifft2(fft2(jumps, axes=AXES) / laplacian, axes=AXES).real
     return images - smooth
 
 
 def phases_only(images: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
-    """Periodic images with their own phases and the `amplitude` (y, x) of others."""
+    """Periodic images with their phases and another `amplitude` (y, x)."""
     return field(_with(spectrum(images, periodic=True)[0], amplitude), periodic=True)
 
 
 def amplitudes_only(images: np.ndarray, seed: int) -> np.ndarray:
-    """Periodic images with their own amplitudes and the phases of white noise: Gaussian fields of
-    their spectra.
-    """
+    """Gaussian fields with the amplitudes of periodic images, and phases of white noise."""
     noise = fft2(np.random.default_rng(seed).standard_normal(images.shape), axes=AXES)
     return ifft2(np.abs(fft2(images, axes=AXES)) * noise / np.abs(noise), axes=AXES).real

@@ -1,10 +1,9 @@
-"""Give a uniform grid the resolution pattern of adaptive refinement by density: coarse cells where
-gas is thin.
+"""The resolution pattern of adaptive refinement on a uniform grid: coarse cells where gas is thin.
 
-RAMSES (Teyssier 2002, A&A 385, 337, section 2.1) refines a cell if it meets a criterion, here a
-density, or if a cell inside it is refined, and then widens the refined region by some cells; this
-is done from the finest level upwards, on blocks of 2, 4, 8 ... cells of the uniform grid. What is
-not refined becomes the mean of its block: mass is conserved. It is the pattern alone: the gas was
+RAMSES (Teyssier 2002, A&A 385, 337, section 2.1) refines a cell that meets a criterion, here a
+density, or that contains a refined cell, and then widens the refined region by some cells. Here
+that is done from the finest level upwards on blocks of 2, 4, 8 ... cells. A block that is not
+refined becomes its mean, so that mass is conserved. Only the pattern is mimicked: the gas was
 evolved on the fine grid everywhere.
 """
 
@@ -14,15 +13,14 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from skyloom.cli import BadInput
-from skyloom.turbulence.read import Cube
+from skyloom.turbulence.read.simulation import Cube
 
 
 def mimic(cube: Cube, thresholds: list[float], expand: int = 1) -> tuple[Cube, np.ndarray]:
-    """The cube with its thin gas coarsened, and the share of the volume (len(thresholds) + 1,) at
-    each coarsening.
+    """The coarsened cube, and the share of the volume (len(thresholds) + 1,) at each coarsening.
 
-    Velocity is averaged as momentum. A `centroid` that came without the velocity stays that of the
-    uniform grid.
+    Velocity is averaged as momentum. A `centroid` without the velocity stays that of the uniform
+    grid.
     """
     coarsening = coarsenings(cube.density, thresholds, expand)
     share = np.bincount(coarsening.ravel(), minlength=len(thresholds) + 1) / coarsening.size
@@ -38,26 +36,24 @@ def mimic(cube: Cube, thresholds: list[float], expand: int = 1) -> tuple[Cube, n
 
 
 def coarsenings(density: np.ndarray, thresholds: list[float], expand: int = 1) -> np.ndarray:
-    """How many times each cell (z, y, x) is to be coarsened by 2: int8 between 0 and
-    len(thresholds).
+    """Number of coarsenings by 2 of each cell (z, y, x): int8 from 0 to len(thresholds).
 
     density : (n, n, n), periodic
-    thresholds : `thresholds[k]` is the density, in units of the mean, from which on a block of
-        2^(k+1) cells is refined
-    expand : by how many such blocks the refined region is widened in every direction
+    thresholds : density over the mean, from which on a block of 2^(k+1) cells is refined
+    expand : number of such blocks by which the refined region is widened in every direction
 
     Raises BadInput where n is not a multiple of the coarsest block.
     """
     coarsest = 2 ** len(thresholds)
     if density.shape[0] % coarsest or len(set(density.shape)) > 1:
         raise BadInput(
-            f"grid of {density.shape} cells; expected a cube of a multiple of {coarsest} for "
-            f"{thresholds}"
+            f"grid of {density.shape} cells; expected a cube of a multiple of {coarsest} for"
+            f" {thresholds}"
         )
     if expand < 0 or not all(value > 0 for value in thresholds):
         raise BadInput(
-            f"thresholds {thresholds}, expand {expand}; expected thresholds above 0 and "
-            "expand from 0"
+            f"thresholds {thresholds}, expand {expand}; expected thresholds above 0 and expand"
+            " from 0"
         )
     result = np.zeros(density.shape, dtype=np.int8)
     mean, block = density / density.mean(), density.shape[0]
@@ -72,9 +68,7 @@ def coarsenings(density: np.ndarray, thresholds: list[float], expand: int = 1) -
 
 
 def average(field: np.ndarray, coarsening: np.ndarray) -> np.ndarray:
-    """The field (z, y, x) with each cell replaced by the mean of its block of 2^coarsening cells:
-    float64.
-    """
+    """The field (z, y, x) with each cell the mean of its block of 2^coarsening cells, float64."""
     result = np.array(field, dtype=np.float64)
     mean = result
     for k in range(1, int(coarsening.max()) + 1):

@@ -1,0 +1,116 @@
+"""FITS files and their images: opened, chosen by extension or dimensions, their units checked.
+
+Every refusal of a file that is missing, cut short, of another shape or of another unit is here.
+"""
+
+import gzip
+import io
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from skyloom.cli import BadInput, require
+
+# Spellings of a unit after `_plain_unit`. Upper and lower case differ: mJy is not MJy.
+SPELLINGS = {
+    "K_RJ km/s": {"K_RJkm/s", "KRJkm/s", "Kkm/s", "K_RJkms-1", "KRJkms-1", "Kkms-1"},
+    "MJy/sr": {"MJy/sr", "Mjy/sr", "MJysr-1"},
+    "cm-2": {"cm-2", "1/cm2", "atoms/cm2", "atomscm-2", "H/cm2", "Hcm-2"},
+    "uK_RJ": {"uK_RJ", "uKRJ", "muK_RJ"},
+    "K": {"K"},
+    "mag": {"mag"},
+}
+UNREADABLE = OSError, TypeError, ValueError, fits.VerifyError  # astropy, of a file cut short
+
+
+@contextmanager
+def opened(
+    path: str | Path, expected: str = "a FITS file", memmap: bool = False
+) -> Iterator[fits.HDUList]:
+    """The extensions of a FITS file, plain or compressed by gzip.
+
+    expected : words for the message about a missing file
+    memmap : map the pixels of a plain file; impossible for scaled integers
+    Raises BadInput for a file that is missing, cut short or no FITS file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; expected {expected}")
+    try:
+        # astropy warns that a file "may have been truncated"; a refusal follows
+        with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
+            source = _decompressed(path) if path.suffix == ".gz" else path
+            with fits.open(source, memmap=memmap and source is path) as hdus:
+                yield hdus
+    except (EOFError, zlib.error) as error:
+        raise BadInput(f"{path}: compressed file is cut short ({error}); fetch it again") from None
+    except (OSError, fits.VerifyError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise BadInput(
+            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
+        ) from None
+
+
+def read_image(
+    path: str | Path, axes: int, extension: str | None = None, expected: str = "a FITS image"
+) -> tuple[np.ndarray, fits.Header]:
+    """Pixels (float64, last FITS axis first) and header of one image.
+
+    axes : dimensions of the image; further ones must have the length one, and are left out
+    extension : its name; None: the first image of so many axes
+    Raises BadInput as `opened`, and where the file has no such image or no valid pixel.
+    """
+    with opened(path, expected) as hdus:
+        images = {hdu.name.lower() or str(k): hdu for k, hdu in enumerate(hdus) if hdu.is_image}
+        if extension is not None:
+            require(images, [extension.lower()], path, "extension")
+            images = {extension: images[extension.lower()]}
+        hdu = next((hdu for hdu in images.values() if _inner(hdu.shape, axes)), None)
+        if hdu is None:
+            shapes = ", ".join(str(hdu.shape) for hdu in images.values() if hdu.shape)
+            raise BadInput(
+                f"{path}: image of shape {shapes or 'none'}; expected an image of {axes} axes"
+            )
+        try:
+            values = hdu.data.reshape(_inner(hdu.shape, axes)).astype(np.float64)
+        except UNREADABLE as error:
+            raise BadInput(f"{path}: not a readable FITS file ({error}); cut short?") from None
+        if not np.isfinite(values).any():
+            raise BadInput(f"{path}: no valid pixel (all NaN)")
+        return values, hdu.header
+
+
+def require_unit(
+    path: str | Path, what: str, unit: str | None, expected: str, lenient: bool = False
+) -> None:
+    """Refuse a unit that is no spelling of `expected`; an absent one passes only if `lenient`."""
+    if not (unit or "").strip():
+        if lenient:
+            return
+        raise BadInput(f"{path}: {what} has no unit; expected {expected}")
+    if _plain_unit(unit) not in SPELLINGS[expected]:
+        raise BadInput(f"{path}: {what} is in {unit.strip()!r}; expected {expected}")
+
+
+def _inner(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """The last `axes` lengths of a shape whose others are one; empty for another shape."""
+    fits_in = len(shape) >= axes and set(shape[: len(shape) - axes]) <= {1}
+    return shape[len(shape) - axes :] if fits_in else ()
+
+
+def _decompressed(path: Path) -> io.BytesIO:
+    """All of a gzip file: astropy takes one that is cut short for a file of fewer extensions."""
+    with gzip.open(path) as stream:
+        return io.BytesIO(stream.read())
+
+
+def _plain_unit(unit: str) -> str:
+    return re.sub(r"[\s.*^()\[\]]", "", unit).replace("sec", "s")

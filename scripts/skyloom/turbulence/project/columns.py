@@ -1,0 +1,119 @@
+"""Column maps of simulations: the gas of one after the other, projected along three axes."""
+
+import json
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+
+from skyloom.cli import BadInput
+from skyloom.turbulence.physics import MSUN_G, PC_CM
+from skyloom.turbulence.project.deposit import project
+from skyloom.turbulence.project.refine import mimic
+from skyloom.turbulence.read.columns import dataset
+from skyloom.turbulence.read.simulation import AXES, Cells, Cube, Simulation
+from skyloom.turbulence.read.units import SIZE_TOLERANCE
+
+# attributes that the simulations of one file have in common
+GAS = "temperature_k", "mu", "sound_speed_kms"
+SCHEME = "scheme", "order", "initial_kmax", "grid"
+BOX = "box_pc", "mass_msun", "mean_density_g_cm3", "data_kind", "source"
+COMMON = {*GAS, *SCHEME, *BOX}
+
+
+def column_maps(
+    simulations: Iterable[Simulation], pixels: int | None, refine: dict | None = None
+) -> xr.Dataset:
+    """Project simulations of one box; memory for one of them and for the maps.
+
+    pixels : of a side of the maps; None: as many as the finest cells of the first simulation
+    refine : {"thresholds", "expand"} of `refine.mimic` for uniform grids; None: not coarsened
+
+    A failed simulation gets `ok` = 0 and NaN maps; its reason goes to stderr and to the attribute
+    `failures`. Raises BadInput where boxes, sound speeds or schemes differ, or where all
+    simulations have failed.
+    """
+    maps, facts, shares, attributes = [], [], [], {}
+    notes: dict[str, dict] = {"failures": {}, "remarks": {}}
+    for simulation in simulations:
+        seed = simulation.facts["seed"]
+        label = str(seed) if seed >= 0 else simulation.path.name
+        if simulation.remarks:
+            notes["remarks"][label] = list(simulation.remarks)
+        mean_column = simulation.mean_density * simulation.box_pc * PC_CM
+        ok = int(simulation.gas is not None)
+        facts.append({**simulation.facts, "ok": ok, "mean_column": mean_column})
+        if simulation.gas is None:
+            notes["failures"][label] = simulation.failure
+            reason = f"seed {label} left out: {simulation.failure}"
+            print(f"warning: {simulation.path}: {reason}", file=sys.stderr)
+            maps.append(None)
+            continue
+        _agree(attributes, _attributes(simulation), simulation)
+        pixels = pixels or attributes["grid"]
+        gas, share = _coarsened(simulation, refine) if refine else (simulation.gas, None)
+        shares.append(share)
+        density, centroid = project(gas, pixels)
+        contrast = density / density.mean(axis=(1, 2), keepdims=True) - 1
+        maps.append(np.stack([contrast, centroid]).astype(np.float32))
+    if not shares:
+        failures = "; ".join(notes["failures"].values()) or "none was given"
+        raise BadInput(f"no simulation to project, {len(maps)} have failed: {failures}")
+    empty = np.full((2, len(AXES), pixels, pixels), np.nan, np.float32)
+    maps = np.stack([empty if pair is None else pair for pair in maps])
+    column, centroid = np.moveaxis(maps, 1, 0)
+    attributes |= {name: json.dumps(entries) for name, entries in notes.items()}
+    if refine:
+        attributes |= {"refine": json.dumps(refine), "refine_volume_share": np.mean(shares, axis=0)}
+    return dataset(column, centroid, facts, attributes)
+
+
+def _coarsened(simulation: Simulation, refine: dict) -> tuple[Cube, np.ndarray]:
+    if isinstance(simulation.gas, Cells):
+        raise BadInput(
+            f"{simulation.path}: already refined adaptively; expected a uniform grid to coarsen"
+        )
+    return mimic(simulation.gas, refine["thresholds"], refine["expand"])
+
+
+def _attributes(simulation: Simulation) -> dict:
+    """Attributes of a file that holds this simulation.
+
+    `order` and `initial_kmax` are 0 for an unknown scheme.
+    """
+    gas, source = simulation.gas, simulation.attributes
+    return {
+        **{key: source.get(key, np.nan) for key in GAS},
+        **{"scheme": "unknown", "order": 0, "initial_kmax": 0},
+        **source,
+        "box_pc": simulation.box_pc,
+        "mass_msun": simulation.mean_density * (simulation.box_pc * PC_CM) ** 3 / MSUN_G,
+        "grid": 1 << int(gas.level.max()) if isinstance(gas, Cells) else len(gas.density),
+        "mean_density_g_cm3": simulation.mean_density,
+        "data_kind": simulation.data_kind,
+        "source": simulation.source,
+    }
+
+
+def _agree(attributes: dict, own: dict, simulation: Simulation) -> None:
+    """Take the attributes of the first simulation, and compare those of the others.
+
+    A difference in `COMMON` (more than 1 % of a number) is refused; other differing ones are
+    dropped.
+    """
+    if not attributes:
+        attributes |= own
+    for key, expected in list(attributes.items()):
+        value = own.get(key)
+        if isinstance(value, float | np.floating) and isinstance(expected, float | np.floating):
+            same = np.isclose(value, expected, rtol=SIZE_TOLERANCE, atol=0, equal_nan=True)
+        else:
+            same = np.array_equal(value, expected)
+        if not same and key in COMMON:
+            raise BadInput(
+                f"{simulation.path}: {key} is {value}; expected {expected}, as in the simulations "
+                "before it"
+            )
+        if not same:
+            del attributes[key]

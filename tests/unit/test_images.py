@@ -1,0 +1,109 @@
+"""FITS images: chosen by extension or dimensions, and every refusal with its message."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skyloom.cli import BadInput
+from skyloom.images import opened, read_image, require_unit
+
+MAP = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
+CUBE = np.random.default_rng(1).normal(size=(3, 6, 8)).astype(np.float32)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file with an empty primary HDU, a map, a cube and a table."""
+    table = fits.BinTableHDU.from_columns([fits.Column("T", "E", array=MAP[0])], name="HITS")
+    images = fits.ImageHDU(MAP, name="SIGMA"), fits.ImageHDU(CUBE, name="LINE")
+    images[0].header["BUNIT"] = "mag"
+    fits.HDUList([fits.PrimaryHDU(), *images, table]).writeto(tmp_path / "a.fits")
+    return tmp_path / "a.fits"
+
+
+def test_first_image_of_the_dimensions_is_read_with_its_header(path):
+    values, header = read_image(path, 2)
+    assert values.dtype == np.float64 and header["BUNIT"] == "mag"
+    np.testing.assert_array_equal(values, MAP)
+    np.testing.assert_array_equal(read_image(path, 3)[0], CUBE)
+
+
+def test_extension_is_taken_by_its_name_in_any_case(path):
+    np.testing.assert_array_equal(read_image(path, 3, extension="line")[0], CUBE)
+    message = r"extension flux not found \(extensions: primary, sigma, line\)"
+    with pytest.raises(BadInput, match=message):
+        read_image(path, 2, extension="FLUX")
+
+
+def test_scaled_integers_and_axes_of_length_one_are_read_as_astropy_scales_them(tmp_path):
+    image = fits.PrimaryHDU(CUBE[:1][None].copy())  # scaled in place
+    image.scale("int16", bscale=0.01, bzero=3)
+    image.writeto(tmp_path / "a.fits")
+    values, header = read_image(tmp_path / "a.fits", 2)
+    assert header["NAXIS"] == 4 and values.shape == (6, 8)
+    np.testing.assert_allclose(values, CUBE[0], atol=0.0051)
+
+
+def test_image_of_other_dimensions_is_refused_with_its_shape(path, tmp_path):
+    with pytest.raises(BadInput, match=r"shape \(6, 8\); expected an image of 3 axes"):
+        read_image(path, 3, extension="sigma")
+    with pytest.raises(BadInput, match=r"\(6, 8\), \(3, 6, 8\); expected an image of 4 axes"):
+        read_image(path, 4)
+    fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
+    with pytest.raises(BadInput, match="image of shape none; expected an image of 2 axes"):
+        read_image(tmp_path / "empty.fits", 2)
+
+
+def test_image_without_a_valid_pixel_is_refused(tmp_path):
+    fits.PrimaryHDU(np.full((4, 4), np.nan)).writeto(tmp_path / "a.fits")
+    with pytest.raises(BadInput, match=r"a\.fits: no valid pixel"):
+        read_image(tmp_path / "a.fits", 2)
+
+
+def test_missing_file_is_refused_in_the_words_of_the_reader(tmp_path):
+    with pytest.raises(BadInput, match="no such file; expected a map of dust"):
+        read_image(tmp_path / "a.fits", 2, expected="a map of dust")
+    (tmp_path / "a.fits").write_text("<!DOCTYPE html><html>moved</html>")
+    with pytest.raises(BadInput, match="not a readable FITS file"):
+        read_image(tmp_path / "a.fits", 2)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 2880, 3000, 5000])
+def test_file_cut_short_is_refused(tmp_path, kept):
+    fits.PrimaryHDU(np.tile(MAP, (10, 10))).writeto(tmp_path / "a.fits")
+    data = (tmp_path / "a.fits").read_bytes()
+    (tmp_path / "a.fits").write_bytes(data[:kept])
+    with pytest.raises(BadInput, match=r"a\.fits: .*cut short"):
+        read_image(tmp_path / "a.fits", 2)
+
+
+def test_compressed_file_is_read_and_one_cut_short_is_refused(path):
+    packed = path.with_suffix(".fits.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    np.testing.assert_array_equal(read_image(packed, 2)[0], MAP)
+    packed.write_bytes(packed.read_bytes()[:-200])
+    with pytest.raises(BadInput, match=r"a\.fits\.gz: compressed file is cut short"):
+        read_image(packed, 2)
+
+
+def test_mapped_file_gives_the_same_pixels(path):
+    with opened(path, memmap=True) as hdus:
+        np.testing.assert_array_equal(hdus["SIGMA"].data, MAP)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"), [("K km s-1", "K_RJ km/s"), ("MJy/sr", "MJy/sr"), ("1/cm^2", "cm-2")]
+)
+def test_spellings_of_a_unit_pass(unit, expected):
+    require_unit("a.fits", "the image", unit, expected)
+
+
+def test_other_and_absent_units_are_refused():
+    with pytest.raises(BadInput, match="a.fits: the image is in 'mJy/sr'; expected MJy/sr"):
+        require_unit("a.fits", "the image", "mJy/sr", "MJy/sr")
+    for absent in (None, "", "  "):
+        with pytest.raises(BadInput, match="a.fits: the image has no unit; expected K"):
+            require_unit("a.fits", "the image", absent, "K")
+        require_unit("a.fits", "the image", absent, "K", lenient=True)
