@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from skyloom.cli import BadInput
 from skyloom.examples import Batch, Split, Stream, read
+from skyloom.networks.devices import to_device
 from skyloom.training.task import Plan
 from skyloom.training.team import Stop, Team
 
@@ -136,13 +136,6 @@ class Reader(Dataset):
             return read(self.data, *where)
         except BadInput as error:
             return error
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """A small tensor of the host on the device, without waiting for a GPU."""
-    if device.type == "cuda":
-        values = values.pin_memory()
-    return values.to(device, non_blocking=True)
 
 
 def ahead(function, places: Iterable) -> Iterator:
