@@ -2,7 +2,7 @@
 
 
 rule compare_models:
-    """All models of a study in one table, with references and published numbers, and the verdict."""
+    """All models of a study in one table, with references, published numbers and the verdict."""
     input:
         code=code("compare_models.py"),
         metrics=lambda w: study(w).tests("metrics.json"),

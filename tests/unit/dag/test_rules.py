@@ -1,0 +1,51 @@
+"""The rule files as text, and what is done to all rules."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from conftest import REPOSITORY, STUDIES
+
+from dag.jobs import group_shards, show_messages_in_runs
+
+FILES = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow/rules").rglob("*.smk")]
+RULES = {
+    re.match(r"rule (\w+)", block)[1]: block
+    for path in FILES
+    for block in re.split(r"(?m)^(?=rule )", path.read_text())[1:]
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_says_what_it_does(name):
+    assert re.search(r'^    """[A-Z]', RULES[name], re.M)
+    targets = {"all", *STUDIES}
+    assert name in targets or re.search(
+        r'^    message:\n +"(\{wildcards.study\}|\w+): ', RULES[name], re.M
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_lines_of_rules_have_at_most_100_columns(path):
+    assert max(map(len, path.read_text().splitlines())) <= 100
+
+
+def test_message_is_shown_in_a_run_and_not_in_a_dry_run():
+    rules = [SimpleNamespace(message="co: cutting {wildcards.set}"), SimpleNamespace(message=None)]
+    workflow = SimpleNamespace(rules=rules, dryrun=True)
+    show_messages_in_runs(workflow)
+    assert not rules[0].message and rules[1].message is None
+    workflow.dryrun = False
+    assert rules[0].message and rules[0].message == "co: cutting {wildcards.set}"
+
+
+def test_shards_without_gpus_are_a_group_where_the_profile_has_one():
+    cut = SimpleNamespace(wildcard_names={"set", "shard"}, resources={}, group=None)
+    simulate = SimpleNamespace(wildcard_names={"shard"}, resources={"gpu_slots": 0}, group=None)
+    merge = SimpleNamespace(wildcard_names={"set"}, resources={}, group=None)
+    settings = SimpleNamespace(group_components={})
+    group_shards(SimpleNamespace(rules=[cut, simulate, merge], group_settings=settings))
+    assert simulate.group is None and merge.group is None
+    assert cut.group(None) is None
+    settings.group_components = {"shards": 16}
+    assert cut.group(None) == "shards"
