@@ -26,6 +26,7 @@ study are laid over one another in this order:
 Tables are merged key by key, lists are replaced. An unknown key is refused with the nearest known
 one."""
 SHARED = ("network", "start", "baseline")  # groups of the page of all models
+SECTIONS = {"comparison": "comparison", "evaluate": "bootstrap"}  # sections that include a group
 HEAD = "| key | type | default | |\n|---|---|---|---|"
 NONE = {}  # the default of a section: that of its keys
 
@@ -49,7 +50,7 @@ def texts() -> dict[str, list[str]]:
     links = [
         f"- [{study}.md]({study}.md): {read_schema(study)['description']}" for study in studies
     ]
-    links.append("- [training.md](training.md): keys that all models share.")
+    links.append("- [training.md](training.md): keys that all studies share.")
     run = table(HEAD, rows(read_schema("config")["properties"]))
     index = ["# Configuration", NOTE, ORDER, run, "\n".join(links)]
     return {"index": index, "training": training(), **{s: study_page(s) for s in studies}}
@@ -57,13 +58,23 @@ def texts() -> dict[str, list[str]]:
 
 def training() -> list[str]:
     groups = read_groups()
-    parts = ["# Keys that all models share", NOTE]
+    parts = ["# Keys that all studies share", NOTE]
     for name in ("study", "model", *SHARED):
         group = groups[name]
         keys = {k: v for k, v in group["properties"].items() if name == "model" or not shared(k, v)}
         parts += [f"## {group.get('description', 'Keys of every study.')}"[:-1]]
         parts += [table(HEAD, rows(keys))]
-    return parts
+    return [*parts, "## Sections of every study", table(HEAD, section_rows())]
+
+
+def section_rows() -> list[str]:
+    """Rows of the keys that sections of every study have."""
+    groups = read_groups()
+    return [
+        row
+        for section, name in SECTIONS.items()
+        for row in rows(groups[name]["properties"], f"{section}.")
+    ]
 
 
 def shared(key: str, schema: dict) -> bool:
@@ -95,7 +106,9 @@ def study_page(study: str) -> list[str]:
         NOTE,
         schema["description"],
         "## Sections",
-        table(HEAD, rows(sections)),
+        "Further keys of `comparison` and `evaluate` are those of all studies"
+        " ([training.md](training.md)).",
+        table(HEAD, [row for row in rows(sections) if row not in section_rows()]),
         "## Models",
         "A module has the keys of all models ([training.md](training.md)) and those listed here,"
         " with their defaults where these differ.",

@@ -46,7 +46,8 @@ def test_readme_names_both_commands_of_the_makefile():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md"))]
+    "page",
+    ["README.md", *(str(p.relative_to(REPOSITORY)) for p in (REPOSITORY / "docs").rglob("*.md"))],
 )
 def test_links_to_files_lead_somewhere(page):
     path = REPOSITORY / page
