@@ -78,6 +78,6 @@ def sentence(table: pd.DataFrame, validation: pd.DataFrame, chosen_by: str | lis
     chosen = table[table.chosen == "chosen"].iloc[0]
     within = table[name].between(chosen[f"{name}_lo"], chosen[f"{name}_hi"])
     others = table[(table.chosen == "") & within]
-    changed = f" ({chosen.changed})" if chosen.changed else ", the base"
+    changed = f" ({chosen.changed})" if chosen.changed else ", the base,"
     text = f"{chosen.model}{changed} is best on validation: {name} {chosen[name]:.4g}."
     return text + (f" Within its interval: {', '.join(others.model)}." if len(others) else "")
