@@ -13,6 +13,7 @@ import plot_training_size
 import tabulate_transfer
 import tabulate_variants
 from skyloom.cli import BadInput
+from skyloom.figures.training_size import training_size as draw
 from skyloom.scores import records, training_size, transfer, variants
 
 BASE = {"module": "cnn", "width": 16, "dropout": 0.3, "paired": True}
@@ -172,7 +173,7 @@ def test_training_size_is_a_line_a_group_in_the_order_of_sizes(tmp_path, monkeyp
     sizes = {"set8": 8, "set2": 2}
     table = training_size.table(test, config["lines"], sizes, ITEMS)
     assert table["size"].tolist() == [2, 8] and set(table.score) == {"accuracy"}
-    ax = training_size.figure(table, ITEMS, "training simulations").axes[0]
+    ax = draw(table, ITEMS, "training simulations").axes[0]
     line = next(line for line in ax.lines if line.get_label() == "cnn")
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[2, 8], [0.7, 0.8]])
     chance = next(line for line in ax.lines if line.get_label() == "chance")
