@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from skyloom import cli, plotting
+from skyloom.figures.training_size import training_size as draw
 from skyloom.patchset import SPLITS, PatchSet
 from skyloom.scores import records, training_size
 
@@ -36,7 +37,7 @@ def main() -> None:
     test = records.read(args.metrics, draws=True)
     table = training_size.table(test, config["lines"], sizes, config["items"])
     print(table.to_string(index=False))
-    figure = training_size.figure(table, config["items"], config["label"])
+    figure = draw(table, config["items"], config["label"])
     plotting.save(figure, args.output, test.data.iloc[0])
 
 

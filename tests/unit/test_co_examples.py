@@ -208,3 +208,16 @@ def test_meta_is_plain_python_that_a_checkpoint_may_hold(tmp_path):
     meta = load(make_patches(tmp_path / "patches.nc")).meta
     torch.save(meta, tmp_path / "meta.ckpt")
     assert torch.load(tmp_path / "meta.ckpt", weights_only=True) == meta
+
+
+def test_set_of_another_line_is_seen_with_the_normalisation_of_the_model(tmp_path):
+    maps = np.random.default_rng(1).lognormal(1, 1, (N, SIDE, SIDE)).astype(np.float32)
+    trained = load(make_patches(tmp_path / "co10.nc")).meta
+    path = make_patches(tmp_path / "co21.nc", target=maps)
+    tested = examples.load([path], {"weight_cap": 10.0, "base": "excess"}, trained | {"excess": {}})
+    assert tested.meta["excess"] == {} and tested.meta["normalisation"] == trained["normalisation"]
+    batch = tested.test[np.array([0])]
+    expected = examples.to_normalised(batch["target_physical"], trained["normalisation"]["target"])
+    torch.testing.assert_close(batch["target"], expected)
+    with pytest.raises(BadInput, match=r"co21.nc: pixels is 16; expected 32, as the model"):
+        examples.load([path], {"weight_cap": 10.0}, trained | {"pixels": 32})

@@ -102,14 +102,14 @@ def test_masked_pixels_have_no_part_in_the_score(batch):
 # --------------------------------------------------------------------------------------------------
 
 
-def test_each_ablation_of_the_workstation_departs_from_its_base_in_one_key():
+def test_each_variant_of_the_workstation_differs_from_its_base_in_one_key():
     config = yaml.safe_load((SCRIPTS.parent / "config/co/workstation.yaml").read_text())
     models = {
         name: {k: v for k, v in entry.items() if k != "seeds"}
         for name, entry in config["models"].items()
     }
-    base = models[config["ablations"]["base"]]
-    for name in config["ablations"]["models"]:
+    base = models["cyclegan"]
+    for name in config["variants"]["models"]:
         changed = models[name].items() - base.items()
         # an identity of pairs is refused without pairs
         assert len(changed) == (2 if name == "cyclegan_unpaired" else 1), (name, changed)

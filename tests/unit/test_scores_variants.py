@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from score_files import write_model
+from score_files import BLOCKS, write_model
 
 import plot_training_size
 import tabulate_transfer
 import tabulate_variants
 from skyloom.cli import BadInput
+from skyloom.figures.training_size import training_size as draw
 from skyloom.scores import records, training_size, transfer, variants
 
 BASE = {"module": "cnn", "width": 16, "dropout": 0.3, "paired": True}
@@ -38,14 +39,15 @@ def test_changed_keys_are_listed_with_both_values():
     assert variants.changes(ENTRIES["cnn_dry"], BASE) == expected
 
 
-def tabulate(tmp_path, monkeypatch, **changes):
+def tabulate(tmp_path, monkeypatch, blocks=BLOCKS, **changes):
     """The table of three variants: on test the third is best, on validation the second."""
     paths, runs = [], []
     for model, test, valid in (("cnn", 0.8, 0.81), ("cnn_wide", 0.79, 0.84), ("cnn_dry", 0.9, 0.7)):
         for seed in range(2 if model == "cnn" else 1):
             loss = {"log_loss": 1 - valid, "accuracy": valid}
             scores = {"accuracy": test + 0.02 * seed, "log_loss": 0.5}
-            path = write_model(tmp_path, model, "network", scores, seed=seed, validation=loss)
+            more = {"seed": seed, "validation": loss, "blocks": blocks}
+            path = write_model(tmp_path, model, "network", scores, **more)
             paths.append(path)
             run = {"model": model, "seed": seed, "steps": 100, "examples_seen": 1600}
             path.with_name("run.json").write_text(json.dumps(run))
@@ -82,6 +84,11 @@ def test_variants_of_the_test_split_have_its_scores_and_the_columns_of_the_study
     assert table.accuracy_seed_scatter["cnn"] == pytest.approx(0.02 / 2**0.5, rel=1e-5)
     assert table.steps.tolist() == [100] * 3 and table.chosen["cnn_wide"] == "chosen"
     assert table.failure["cnn"] == 2 and np.isnan(table.failure["cnn_wide"])
+
+
+def test_variants_of_few_blocks_have_no_interval_and_keep_its_columns(tmp_path, monkeypatch):
+    table = tabulate(tmp_path, monkeypatch, blocks=np.arange(20) // 10)
+    assert table.accuracy_lo.isna().all() and table.chosen.fillna("").tolist()[1] == "chosen"
 
 
 def test_variant_without_a_score_is_refused(tmp_path, monkeypatch):
@@ -166,7 +173,7 @@ def test_training_size_is_a_line_a_group_in_the_order_of_sizes(tmp_path, monkeyp
     sizes = {"set8": 8, "set2": 2}
     table = training_size.table(test, config["lines"], sizes, ITEMS)
     assert table["size"].tolist() == [2, 8] and set(table.score) == {"accuracy"}
-    ax = training_size.figure(table, ITEMS, "training simulations").axes[0]
+    ax = draw(table, ITEMS, "training simulations").axes[0]
     line = next(line for line in ax.lines if line.get_label() == "cnn")
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[2, 8], [0.7, 0.8]])
     chance = next(line for line in ax.lines if line.get_label() == "chance")

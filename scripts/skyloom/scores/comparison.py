@@ -1,6 +1,6 @@
 """The headline table: all models of a study, their references, and published numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -103,8 +103,7 @@ def table(
         for name, group in scores.groupby("set", sort=False)
     ]
     rows = pd.concat(parts, ignore_index=True)
-    scatter = [name for name in rows if name.endswith("_seed_scatter")]
-    rows = rows.drop(columns=[name for name in scatter if rows[name].isna().all()])
+    rows = drop_unused(rows, map(column, headline))
     if "shown" in rows and not (rows["shown"] == "sample").any():
         rows = rows.drop(columns="shown")
     for entry in published:
@@ -131,6 +130,20 @@ def cells(scores: pd.DataFrame, headline: list[dict]) -> dict[str, float]:
         row |= {key: values.value.mean(), f"{key}_lo": values.lo.mean()}
         row |= {f"{key}_hi": values.hi.mean(), f"{key}_seed_scatter": values.seed_scatter.mean()}
     return row
+
+
+def drop_unused(table: pd.DataFrame, scores: Iterable[str]) -> pd.DataFrame:
+    """The table without scores that no row has, and without the scatter of seeds where each row has
+    one seed.
+    """
+    unused = []
+    for score in scores:
+        if score in table and table[score].isna().all():
+            unused += [score, f"{score}_lo", f"{score}_hi"]
+        scatter = f"{score}_seed_scatter"
+        if scatter in table and table[scatter].isna().all():
+            unused.append(scatter)
+    return table.drop(columns=unused)
 
 
 def columns(table: pd.DataFrame, headline: list[dict], records: pd.DataFrame) -> pd.DataFrame:

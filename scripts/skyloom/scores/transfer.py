@@ -3,7 +3,7 @@
 import pandas as pd
 
 from skyloom.cli import BadInput
-from skyloom.scores.comparison import cells, column
+from skyloom.scores.comparison import cells, column, drop_unused
 from skyloom.scores.records import pool_seeds
 
 
@@ -31,7 +31,7 @@ def table(records: pd.DataFrame, trained_on: dict[str, str], headline: list[dict
         rank=transfers.model.map({model: k for k, model in enumerate(trained_on)}),
         other=transfers.trained_on != transfers.tested_on,
     ).sort_values(["rank", "other"], kind="stable")
-    return transfers.loc[order.index].reset_index(drop=True).dropna(axis="columns", how="all")
+    return drop_unused(transfers.loc[order.index].reset_index(drop=True), map(column, headline))
 
 
 def sentences(table: pd.DataFrame, item: dict) -> list[str]:

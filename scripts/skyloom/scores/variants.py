@@ -4,7 +4,7 @@ import pandas as pd
 
 from skyloom import checkpoint
 from skyloom.cli import BadInput
-from skyloom.scores.comparison import best_networks, selection_scores
+from skyloom.scores.comparison import best_networks, drop_unused, selection_scores
 from skyloom.scores.records import ENDS, pool_seeds
 
 
@@ -67,7 +67,7 @@ def table(
                 line |= dict(zip(ends, scores.loc[name, list(ENDS)], strict=True))
                 line[f"{name}_seed_scatter"] = scores.loc[name, "seed_scatter"]
         lines.append(line)
-    return pd.DataFrame(lines).dropna(axis="columns", how="all")
+    return drop_unused(pd.DataFrame(lines), settings["scores"])
 
 
 def sentence(table: pd.DataFrame, validation: pd.DataFrame, chosen_by: str | list[str]) -> str:
@@ -78,6 +78,6 @@ def sentence(table: pd.DataFrame, validation: pd.DataFrame, chosen_by: str | lis
     chosen = table[table.chosen == "chosen"].iloc[0]
     within = table[name].between(chosen[f"{name}_lo"], chosen[f"{name}_hi"])
     others = table[(table.chosen == "") & within]
-    changed = f" ({chosen.changed})" if chosen.changed else ", the base"
+    changed = f" ({chosen.changed})" if chosen.changed else ", the base,"
     text = f"{chosen.model}{changed} is best on validation: {name} {chosen[name]:.4g}."
     return text + (f" Within its interval: {', '.join(others.model)}." if len(others) else "")

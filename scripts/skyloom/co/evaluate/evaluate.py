@@ -56,8 +56,8 @@ def evaluate(
         `samples` (example, sample, y, x) [K km/s].
     entry : the model's section of the config, unused here.
     settings : the section `evaluate` of the config (docs/config.md).
-    Curves and scores of single tiles are listed in docs/co.md. Raises BadInput where the prediction
-    has another shape or is not finite on valid sky.
+    Curves are listed in docs/architecture.md, scores of single tiles in docs/co.md. Raises BadInput
+    where the prediction has another shape or is not finite on valid sky.
     """
     fields, weight = read_fields(patches, predictions)
     grids = make_grids(patches, settings)
