@@ -24,6 +24,7 @@ from skyloom import checkpoint, cli, plotting
 from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence import realism
 from skyloom.turbulence.data import examples
+from skyloom.turbulence.image_statistics import power_spectrum
 from skyloom.turbulence.realism import figure, two_sample
 
 COLUMNS = ("quantity", "features", "value", "lo", "hi", "null95", "p")
