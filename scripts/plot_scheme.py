@@ -16,7 +16,7 @@ def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--model", required=True)
-    help = '{"entry": {...}, "label": "..."}, the model\'s'
+    help = '{"entry": {...}, "label"}, the model\'s; null: its name'
     parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     parser.add_argument("--checkpoint", type=Path, required=True, help="best.ckpt")
     help = "patches.nc of its set, for the kind of data"
@@ -38,7 +38,7 @@ def main() -> None:
     description |= describe(network.cpu(), shape)
     with cli.atomic(args.description) as part:
         part.write_text(json.dumps(description, indent=1) + "\n")
-    figure = scheme(description, args.config["label"])
+    figure = scheme(description, args.config["label"] or args.model.replace("_", " "))
     plotting.save(figure, args.output, PatchSet(args.patches).attrs["data_kind"])
 
 

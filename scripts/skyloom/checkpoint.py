@@ -90,7 +90,8 @@ def predict(checkpoint: dict, examples, rows: np.ndarray | None = None) -> dict[
     """Predictions of `examples`, or of these `rows` of them, (example, ...) in physical units."""
     apply = predictor(checkpoint)
     rows = np.arange(len(examples)) if rows is None else rows
-    size = batch_size(checkpoint, examples[rows[:1]])
+    values = max(array.numel() for array in examples[rows[:1]].values())
+    size = batch_size(values * checkpoint["entry"].get("samples", 1))
     parts = []
     for index in np.array_split(rows, -(-len(rows) // size)):
         predicted = apply(examples[index])
@@ -98,10 +99,11 @@ def predict(checkpoint: dict, examples, rows: np.ndarray | None = None) -> dict[
     return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
 
 
-def batch_size(checkpoint: dict, example: dict[str, Tensor]) -> int:
-    """Number of examples that are predicted at a time; `example` is a batch of one."""
-    values = max(array.numel() for array in example.values())
-    values *= checkpoint["entry"].get("samples", 1)
+def batch_size(values: int) -> int:
+    """Number of examples that are predicted at a time.
+
+    values : numbers in the largest array of an example, times realisations
+    """
     return max(1, min(BATCH, BATCH_VALUES // values))
 
 

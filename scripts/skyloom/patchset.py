@@ -19,7 +19,7 @@ import h5py
 import netCDF4
 import numpy as np
 
-from skyloom.cli import BadInput, atomic
+from skyloom.cli import BadInput, atomic, require
 
 if TYPE_CHECKING:  # xarray takes a second to import, and training does not need it
     import xarray as xr
@@ -138,10 +138,7 @@ class PatchSet:
         return self.__dict__ | {"_arrays": {}}
 
     def _must_have(self, name: str) -> None:
-        if name not in self.variables:
-            raise BadInput(
-                f"{self.path}: variable {name} not found (variables: {', '.join(self.variables)})"
-            )
+        require(self.variables, [name], self.path, "variable")
 
     def _map(self, name: str) -> np.ndarray:
         if {"scale_factor", "add_offset"} & set(self._attrs_of[name]):
@@ -180,10 +177,7 @@ def _check_against(first: str | Path, shard: str | Path, dim: str) -> int:
 
 def _layout(path: str | Path, dim: str) -> dict[str, tuple]:
     with netCDF4.Dataset(path) as file:
-        if dim not in file.dimensions:
-            raise BadInput(
-                f"{path}: dimension {dim} not found (dimensions: {', '.join(file.dimensions)})"
-            )
+        require(file.dimensions, [dim], path, "dimension")
         sizes = {
             name: None if name == dim else len(dimension)
             for name, dimension in file.dimensions.items()

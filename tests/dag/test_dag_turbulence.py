@@ -133,7 +133,7 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
     }
     assert planned == {
         "turbulence_plot_images": 1,
-        "turbulence_plot_scheme": 1,
+        "plot_scheme": 1,
         # of `quarter`; `few` is a point of the figure of training sizes
         "turbulence_plot_scores": 3,
         "turbulence_plot_index": 1,

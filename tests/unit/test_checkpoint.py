@@ -16,14 +16,16 @@ ENTRY |= {"linear_loss": 0.0, "samples": 3, "sample_steps": 2}
 
 
 class Tiles:
-    def __init__(self, n, side=SIDE):
+    def __init__(self, n):
         draws = torch.Generator().manual_seed(0)
-        self.x = torch.randn(n, 2, side, side, generator=draws)
+        self.x = torch.randn(n, 2, SIDE, SIDE, generator=draws)
+        self.sizes = []
 
     def __len__(self):
         return len(self.x)
 
     def __getitem__(self, rows):
+        self.sizes.append(len(rows))
         return {"input": self.x[rows], "glat": torch.zeros(len(rows))}
 
 
@@ -57,13 +59,18 @@ def test_rows_are_predicted_in_their_order(trained):
 
 
 @pytest.mark.parametrize(
-    ("side", "samples", "size"), [(64, None, 64), (64, 4, 64), (128, None, 64), (128, 8, 8)]
+    ("side", "samples", "size"), [(64, 1, 64), (64, 4, 64), (128, 1, 64), (128, 8, 8)]
 )
 def test_batch_holds_a_bounded_number_of_values(side, samples, size):
-    entry = {} if samples is None else {"samples": samples}
-    assert checkpoint.batch_size({"entry": entry}, Tiles(1, side)[[0]]) == size
+    assert checkpoint.batch_size(2 * side**2 * samples) == size
 
 
 def test_batch_holds_one_example_at_least():
-    example = {"input": torch.empty(1, 1, 4096, 4096, device="meta")}
-    assert checkpoint.batch_size({"entry": {}}, example) == 1
+    assert checkpoint.batch_size(4096**2) == 1
+
+
+def test_largest_array_and_the_realisations_set_the_size_of_a_batch(trained, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BATCH_VALUES", 5 * 2 * SIDE**2 * ENTRY["samples"])
+    tiles = Tiles(11)
+    checkpoint.predict(trained, tiles)
+    assert tiles.sizes == [1, 4, 4, 3]  # the first example alone, then batches of five at most

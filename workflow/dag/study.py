@@ -86,6 +86,7 @@ class Study(Files):
             refuse_unknown(key, "set", names, sets)
         for key, section in (("training_size", sizes), ("variants", variants)):
             refuse_unknown(f"{self.name}.{key}.models", "model", section.get("models", []), models)
+        refuse_unknown(f"{self.name}.schemes", "model", self.settings.get("schemes") or [], models)
         if variants.get("models"):
             refuse_unknown(f"{self.name}.variants.base", "model", [variants["base"]], models)
             names = {models[model]["set"] for model in self.variant_rows}
@@ -237,6 +238,18 @@ class Study(Files):
             "lines": {model: self.entry(model)["module"] for model in self.sizes},
         }
 
+    @functools.cached_property
+    def drawn(self) -> list[str]:
+        """Networks whose layers are drawn: those that the config names, or one of each module.
+
+        A study without the key `schemes` draws none.
+        """
+        if "schemes" not in self.settings:
+            return []
+        networks = self.models(kind="network")
+        first = {self.entry(model)["module"]: model for model in reversed(networks)}
+        return [m for m in self["schemes"] or [] if m in networks] or [*first.values()]
+
     def set_patches(self, models: Iterable[str]) -> list[str]:
         """The patches of the sets of these models, each once."""
         return [self.patches(s) for s in dict.fromkeys(self.entry(m)["set"] for m in models)]
@@ -249,6 +262,7 @@ class Study(Files):
             self.path("comparison.csv"),
             self.path("training.csv"),
             *(self.path(f"figures/{name}.png") for name, models in figures.items() if models),
+            *self.figures("scheme", self.drawn),
             *(self.path(f"pairs_{name}.csv") for name in self.paired_sets),
             *[self.path("transfer.csv")] * bool(self.transfers),
             *[self.path("variants.csv")] * bool(self.variants),

@@ -21,9 +21,8 @@ class Plan(Simulations):
             if self.entry(model)["module"] == "autoencoder":
                 why = f"'{model}' predicts no index; name it in `realism`, or as a model's `start`"
                 refuse("turbulence.run_models", why)
-        shown = {"explain.models": self["explain"]["models"], "schemes": self["schemes"] or []}
-        for key, names in shown.items():
-            refuse_unknown(f"turbulence.{key}", "model", names, self["models"])
+        explained = self["explain"]["models"]
+        refuse_unknown("turbulence.explain.models", "model", explained, self["models"])
         refuse_unknown("turbulence.images.sets", "set", self["images"]["sets"] or [], self["sets"])
 
     def check_pair(self, key: str, pair: dict) -> None:
@@ -75,13 +74,6 @@ class Plan(Simulations):
         """Sets whose images are drawn: those stated, or that of the first model."""
         stated = [name for name in self["images"]["sets"] or [] if name in self.sets]
         return stated or [self.entry(self.models()[0])["set"]]
-
-    @cached_property
-    def drawn(self) -> list[str]:
-        """Networks whose layers are drawn: those stated, or the first of each module."""
-        networks = self.models(kind="network")
-        first = {self.entry(model)["module"]: model for model in reversed(networks)}
-        return [m for m in self["schemes"] or [] if m in networks] or [*first.values()]
 
     @cached_property
     def classified(self) -> list[str]:

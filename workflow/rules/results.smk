@@ -205,6 +205,41 @@ rule plot_training_size:
         " --patches {input.patches} --output {output.png} > {log} 2>&1"
 
 
+rule plot_scheme:
+    """The layers of a network and their shapes."""
+    input:
+        code=lambda w: study(w).code("plot_scheme.py", w.model),
+        checkpoint=lambda w: study(w).checkpoints([w.model], first=True),
+        patches=lambda w: study(w).set_patches([w.model]),
+    output:
+        png=report(
+            shared.path("figures/scheme_{model}.png"),
+            category="{study}",
+            labels={"result": "scheme of a network", "model": "{model}"},
+            caption="../report/scheme.rst",
+        ),
+        pdf=shared.path("figures/scheme_{model}.pdf"),
+        description=shared.path("figures/scheme_{model}.json"),
+    log:
+        shared.log("plot_scheme", "{model}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(
+            entry=study(w).science(w.model), label=study(w).entry(w.model).get("label")
+        ),
+    message:
+        "{wildcards.study}: drawing the layers of {wildcards.model}"
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
+        " --config {params.config:q} --checkpoint {input.checkpoint} --patches {input.patches}"
+        " --description {output.description} --output {output.png} > {log} 2>&1"
+
+
 rule plot_history:
     """Training and validation scores of every network against the step."""
     input:

@@ -89,7 +89,7 @@ def fit(
         run.load()
         log = Log(run, quiet=team.rank > 0)
         log.say(_opening(run))
-        feeds = Feed(train, team), Feed(valid, team)
+        feeds = tuple(Feed(data, team, task.invariants) for data in (train, valid))
         try:
             for batch in feeds[0].batches(_places(run, len(train)), plan.readers):
                 team.seed(seed_of(plan.seed, run.step, team.rank))

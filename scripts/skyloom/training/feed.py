@@ -8,7 +8,7 @@ number of processes.
 import functools
 import hashlib
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -53,16 +53,26 @@ class Feed:
     """The batches of one set on the team's device.
 
     A fixed set moves to a GPU as a whole where it fits. On the CPU it is read in place: a mapped
-    file lies in the page cache. All else is read ahead, by worker processes or for a GPU by a
-    thread.
+    file lies in the page cache. Both have the task's `invariants` of each example. All else is
+    read ahead, by worker processes or for a GPU by a thread, without them.
     """
 
-    def __init__(self, data: Split | Stream, team: Team):
-        self.data, self.team = data, team
+    def __init__(
+        self,
+        data: Split | Stream,
+        team: Team,
+        invariants: Callable[[Batch], Batch] = lambda batch: {},
+    ):
+        self.data, self.team, self.invariants = data, team, invariants
         self.on_gpu = team.device.type == "cuda"
         self.resident: Batch | None = None
-        if self.on_gpu and not isinstance(data, Stream) and self._fits():
-            self.resident = self._moved()
+        self.computed: Batch = {}  # invariants of a set that is read in place
+        if isinstance(data, Stream):
+            return
+        if self.on_gpu and self._fits():
+            self.resident = self._filled(self._moved)
+        elif not self.on_gpu and invariants(data[np.arange(1)]):
+            self.computed = self._filled(lambda index: invariants(data[index]))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -78,7 +88,9 @@ class Feed:
         elif self.on_gpu:
             yield from map(self._on_device, ahead(self._pinned, places))
         else:
-            yield from (read(self.data, *where) for where in places)
+            for where in places:
+                own = {name: values[where[1]] for name, values in self.computed.items()}
+                yield read(self.data, *where) | own
 
     def _by_workers(self, places: Iterable[Place], readers: int) -> Iterator[Batch]:
         loader = DataLoader(
@@ -109,15 +121,18 @@ class Feed:
         size = len(self) * sum(values.nbytes for values in self.data[np.arange(1)].values())
         return size < RESIDENT_SHARE * torch.cuda.mem_get_info(self.team.device)[0]
 
-    def _moved(self) -> Batch:
-        """The whole set, filled chunk by chunk so that the host never holds all of it."""
+    def _moved(self, index: np.ndarray) -> Batch:
+        batch = self._on_device(self.data[index])
+        return batch | self.invariants(batch)
+
+    def _filled(self, read_chunk: Callable[[np.ndarray], Batch]) -> Batch:
+        """Tensors of the whole set, chunk by chunk, so that the host never holds all examples."""
         held: Batch = {}
         for start in range(0, len(self), CHUNK):
             index = np.arange(start, min(start + CHUNK, len(self)))
-            for name, values in self.data[index].items():
+            for name, values in read_chunk(index).items():
                 if name not in held:
-                    shape = len(self), *values.shape[1:]
-                    held[name] = values.new_empty(shape, device=self.team.device)
+                    held[name] = values.new_empty((len(self), *values.shape[1:]))
                 held[name][start : start + len(index)] = values
         return held
 

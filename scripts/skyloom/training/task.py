@@ -136,6 +136,14 @@ class Task(nn.Module, ABC):
         Called before the first step, on the CPU.
         """
 
+    def invariants(self, batch: Batch) -> Batch:
+        """Tensors (example, ...) that no random symmetry of the losses changes; by default none.
+
+        They are computed once for each example of a fixed set and added to its batches, where these
+        are not read ahead.
+        """
+        return {}
+
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Fit to the validation split what stands in buffers beside the weights (a spread's scale);
         by default nothing.

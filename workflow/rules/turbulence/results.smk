@@ -1,39 +1,6 @@
 # How well the models predict the class or the index: figures and tables.
 
 
-rule turbulence_plot_scheme:
-    """The layers of a network and their shapes."""
-    input:
-        code=lambda w: turbulence.code("turbulence_plot_scheme.py", w.model),
-        checkpoint=lambda w: turbulence.checkpoints([w.model], first=True),
-        patches=lambda w: turbulence.training_set(w.model),
-    output:
-        png=report(
-            turbulence.path("figures/scheme_{model}.png"),
-            category="turbulence",
-            labels={"result": "scheme of a network", "model": "{model}"},
-            caption="../../report/turbulence/scheme.rst",
-        ),
-        pdf=turbulence.path("figures/scheme_{model}.pdf"),
-        description=turbulence.path("figures/scheme_{model}.json"),
-    log:
-        turbulence.log("turbulence_plot_scheme", "{model}"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(15),
-        mem_mb=growing(4000),
-    params:
-        config=lambda w: as_json(entry=turbulence.science(w.model)),
-    message:
-        "turbulence: drawing the layers of {wildcards.model}"
-    shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --checkpoint {input.checkpoint}"
-        " --patches {input.patches}"
-        " --description {output.description} --output {output.png} > {log} 2>&1"
-
-
 rule turbulence_plot_scores:
     """One figure of how well a set's models tell the two classes apart: ROC, confusion,
     reliability.

@@ -11,7 +11,6 @@ rule turbulence:
     input:
         turbulence.results,
         turbulence.figures("images", turbulence.shown),
-        turbulence.figures("scheme", turbulence.drawn),
         [
             turbulence.figures(name, turbulence.classified)
             for name in ("roc", "confusion", "reliability")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skyloom import patchset
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, require
 from skyloom.co.data.tiles import recentre, tile_centres, tile_vectors
 
 SPLITS = tuple(patchset.SPLITS)
@@ -245,9 +245,5 @@ def read_tiles(path: str | Path) -> pd.DataFrame:
     """
     table = pd.read_csv(path, keep_default_na=False)
     expected = ["tile", "glon", "glat", "split", "complex", "bright_fraction", "sampling_weight"]
-    missing = [name for name in expected if name not in table]
-    if missing:
-        raise BadInput(
-            f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})"
-        )
+    require(table, expected, path, "column")
     return table

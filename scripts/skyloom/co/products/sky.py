@@ -15,7 +15,7 @@ import xarray as xr
 
 from skyloom import checkpoint
 from skyloom.cli import BadInput
-from skyloom.co.data.examples import model_inputs
+from skyloom.co.data.examples import INPUTS, model_inputs
 from skyloom.co.data.patches import LINE_NAMES, cut_tile
 from skyloom.co.data.sphere import Blend, footprint
 from skyloom.co.data.tiles import sample, tile_vectors
@@ -25,7 +25,7 @@ from skyloom.co.products.power import returned_beam, rise
 from skyloom.co.simulate.fields import noise_field
 from skyloom.patchset import PatchSet
 
-BATCH = 32  # tiles predicted at a time
+BATCH = 32  # tiles predicted at a time, at most
 NOISE_PIXELS = 4  # pixels of the noise field's sphere along its beam, at the least
 NOISE_NSIDE = 2048  # the finest that is drawn
 SPECTRUM_TILES = 512  # tiles that are kept for spectra before and after blending,
@@ -132,7 +132,9 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     watched = _watched(depth(glon, glat, area) > size_deg / np.sqrt(2))
 
     blend, before = None, []
-    for rows in np.array_split(np.arange(len(glon)), -(-len(glon) // BATCH)):
+    values = len(INPUTS) * pixels**2 * max(1, len(noise))
+    size = min(BATCH, checkpoint.batch_size(values))
+    for rows in np.array_split(np.arange(len(glon)), -(-len(glon) // size)):
         vectors = [tile_vectors(glon[k], glat[k], 0.0, size_deg, pixels) for k in rows]
         batch = tile_batch(maps, vectors, glat[rows], noise, meta["normalisation"])
         with torch.no_grad():

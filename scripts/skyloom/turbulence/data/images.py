@@ -43,7 +43,7 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
     """All images of the column maps of some families, those of failed simulations left out.
 
     Parameters ----------
-    families : name -> contract of `skyloom.turbulence.columns`: `column`, `centroid` (simulation,
+    families : name -> file of `skyloom.turbulence.read.columns`: `column`, `centroid` (simulation,
         axis, y, x), `ok`
     settings : `field`, `column` or `centroid`; `parts`, images along a side of a map (2: quarters);
         `variant`;

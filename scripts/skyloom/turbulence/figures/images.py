@@ -59,7 +59,7 @@ def panels(patches: xr.Dataset, families: dict[str, xr.Dataset], count: int) -> 
 
     Maps, and images of the variant `raw`, share one scale, so that amplitudes can be compared;
     standardised images have one of their own. Lines on a map are where it is cut. families : name
-    -> maps of `skyloom.turbulence.columns`.
+    -> maps of `skyloom.turbulence.read.columns`.
     """
     numbers = chosen_simulations(patches, count)
     maps = [whole_map(patches, families, number) for number in numbers]

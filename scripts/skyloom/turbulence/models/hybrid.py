@@ -64,6 +64,14 @@ class HybridTask(TurbulenceTask):
         head.weight[:, self.encoder.place] = weight.float()
         head.bias.copy_(bias)
 
+    @torch.no_grad()
+    def invariants(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The statistics of the images, which all their views share; a quarter of a step's time."""
+        return {"statistics": self.encoder.measured(batch["input"])}
+
+    def encoded(self, x: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        return self.encoder(x, batch.get("statistics"))
+
     def features(self, x: Tensor) -> list[Tensor]:
         """Features of the eight views; their statistics, most of the work, are equal."""
         statistics = self.encoder.measured(x)

@@ -81,6 +81,10 @@ class TurbulenceTask(Task):
         """Images (n, 1, y, x) -> outputs (n, 1 or 2) of which the likelihood is made."""
         return self.head(self.encoder(x)).float()
 
+    def encoded(self, x: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Features of one view `x` of the images of a batch, (n, feature)."""
+        return self.encoder(x)
+
     def features(self, x: Tensor) -> list[Tensor]:
         """Features of the eight views of each image, (n, feature) each."""
         return [self.encoder(view).float() for view in symmetries.views(x)]
@@ -97,7 +101,7 @@ class TurbulenceTask(Task):
         return {"net": one_cycle(optimisers["net"], self.plan.steps)}
 
     def losses(self, batch: dict[str, Tensor], step: int):
-        features = self.encoder(random_view(batch["input"]))
+        features = self.encoded(random_view(batch["input"]), batch)
         loss = self.likelihood.loss(self.head(features).float(), batch).mean()
         if self.adversary is not None:
             # rises from 0, so that the adversary learns first (Ganin+ 2016, section 5.2.2)
@@ -107,7 +111,8 @@ class TurbulenceTask(Task):
         yield "net", loss
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return self.likelihood.score(self(batch["input"]), batch)
+        output = self.head(self.encoded(batch["input"], batch)).float()
+        return self.likelihood.score(output, batch)
 
     def calibrate(self, batches: Iterable[dict[str, Tensor]]) -> None:
         outputs, labels, indices = [], [], []

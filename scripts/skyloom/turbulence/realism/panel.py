@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, require
 from skyloom.scores.forecasts import NOMINAL
 
 COLUMNS = ("image", "set", "row")  # of the key
@@ -40,15 +40,8 @@ def score(key: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
     answers : `image`, `answer`, the name of a set; images without an answer do not count.
     Raises BadInput for an unknown image or set, an image answered twice, or no answer.
     """
-    for name, table, columns in (
-        ("key", key, COLUMNS[:2]),
-        ("answers", answers, ("image", "answer")),
-    ):
-        missing = [column for column in columns if column not in table]
-        if missing:
-            raise BadInput(
-                f"{name}: column {', '.join(missing)} not found (columns: {', '.join(table)})"
-            )
+    require(key, COLUMNS[:2], "key", "column")
+    require(answers, ["image", "answer"], "answers", "column")
     given = answers.dropna(subset=["answer"])
     given = given.assign(answer=given["answer"].astype(str).str.strip())
     sets = sorted(key["set"].unique())
