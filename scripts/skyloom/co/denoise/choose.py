@@ -78,8 +78,7 @@ def score_sphere(
     Returns
     -------
     A row a pair: fwhm_arcmin, alpha, mse and gain_db. `mse` is that of the denoised half in units
-        of
-    error^2, less the noise of the other half. `gain_db` is the gain over the unfiltered half.
+    of error^2, less the noise of the other half. `gain_db` is the gain over the unfiltered half.
     """
 
     def candidates(half: np.ndarray) -> Iterator[tuple[dict, np.ndarray]]:

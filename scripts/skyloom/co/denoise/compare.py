@@ -71,11 +71,9 @@ def compare(settings: dict, denoisers: dict) -> tuple[pd.DataFrame, xr.Dataset]:
     -------
     A row a noise and denoiser: parameters, `border` (whether they lie on the border of their
     candidates), rmse and rmse_bright [K km/s], gain_db and gain_bright_db of PSNR over the noisy
-        map,
-    effective_fwhm_arcmin. And `transfer (noise, denoiser, l)`, the cross-spectrum of denoised map
-        and
-    truth over the auto-spectrum of the truth. Gains and transfer have `_lo` and `_hi`, the 68 %
-    interval of a bootstrap over tiles.
+    map, effective_fwhm_arcmin. And `transfer (noise, denoiser, l)`, the cross-spectrum of denoised
+    map and truth over the auto-spectrum of the truth. Gains and transfer have `_lo` and `_hi`, the
+    68 % interval of a bootstrap over tiles.
     """
     nside, scale = settings["nside"], angle_scale(settings["nside"])
     config = {"nside": nside, "seed": settings["seed"]}

@@ -43,23 +43,29 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
     ----------
     families : name -> contract of `skyloom.turbulence.project.columns`: `column`, `centroid`
         (simulation, axis, y, x), `ok`
-    settings : `field` : `column` or `centroid` `parts` : images along a side of a map (2: quarters)
-        `variant` : `standardised` or `raw` `lowpass` : largest wave number that is kept [cycles a
-        box], None: all `zoom` : 2: the middle half of a part, magnified; 0.5: the part and its
-        surroundings `blur_pixels` : sigma of a Gaussian beam [pixels of the image] `noise` :
-        deviation of white noise over that of the image `valid_share`, `test_share` : shares of the
-        simulations `train_simulations` : number of training simulations, None: all `seed` : of the
-        split and of the nuisances `classes` : the two indices of the classes, where the simulations
-        do not have exactly two
+    settings : the keys of the table
+
+    | key | meaning |
+    |---|---|
+    | `field` | `column` or `centroid` |
+    | `parts` | images along a side of a map (2: quarters) |
+    | `variant` | `standardised` or `raw` |
+    | `lowpass` | largest wave number that is kept [cycles a box], None: all |
+    | `zoom` | 2: the middle half of a part, magnified; 0.5: the part and its surroundings |
+    | `blur_pixels` | sigma of a Gaussian beam [pixels of the image] |
+    | `noise` | deviation of white noise over that of the image |
+    | `valid_share`, `test_share` | shares of the simulations |
+    | `train_simulations` | number of training simulations, None: all |
+    | `seed` | of the split and of the nuisances |
+    | `classes` | the two indices of the classes, where the simulations do not have exactly two |
 
     Returns
     -------
     `image (example, y, x)` float32: log10(N / <N>) [dex] or centroid [km/s]. A standardised image
-        has
-    mean 0 and deviation 1 [1]. In the variant `raw` the attribute `scale` is the deviation of the
-    training images. `target (example)` float32: the index. Coordinates of each example:
-        `simulation`,
-    `family`, `axis`, `part`, `split`, `PROPERTIES`, and the values of nuisances that vary.
+    has mean 0 and deviation 1 [1]. In the variant `raw` the attribute `scale` is the deviation of
+    the training images. `target (example)` float32: the index. Coordinates of each example:
+    `simulation`, `family`, `axis`, `part`, `split`, `PROPERTIES`, and the values of nuisances that
+    vary.
 
     Raises
     ------

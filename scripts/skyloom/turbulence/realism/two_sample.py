@@ -56,10 +56,8 @@ def two_sample(table: np.ndarray, second: np.ndarray, block: np.ndarray, setting
     Returns
     -------
     `accuracy`; `lo` and `hi`, its 68 % interval (NaN below four blocks in a set); `null95`, the
-        95th
-    percentile of the null; `p`, the probability that the null is as high; `auc`; `score` (n,),
-        positive
-    for the second set.
+    95th percentile of the null; `p`, the probability that the null is as high; `auc`; `score` (n,),
+    positive for the second set.
 
     Raises
     ------
