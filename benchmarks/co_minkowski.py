@@ -1,9 +1,9 @@
-"""Minkowski functionals of Gaussian fields beside theory, and their cost on a 128 x 128 patch.
+"""Minkowski functionals of Gaussian fields against theory, and their cost on a 128 x 128 patch.
 
     python benchmarks/co_minkowski.py
 
-Prints the largest departure of the mean of 50 fields from theory, in percent of the functional's
-largest value, for V0, V1 and V2, and CPU milliseconds a patch.
+The script prints the largest deviation of the mean of 50 fields from theory, in percent of the
+largest value of the functional, for V0, V1 and V2. It also prints CPU milliseconds a patch.
 """
 
 import time
@@ -20,10 +20,10 @@ REPEATS = 20
 
 
 def theory(u: np.ndarray, mu: float) -> np.ndarray:
-    """V0, V1, V2 per unit area of a Gaussian field of unit variance, mu the variance of a gradient
-    component.
+    """V0, V1, V2 per unit area of a Gaussian field of unit variance.
 
-    Adler (1981); Tomita (1986), Prog. Theor. Phys. 76, 952.
+    mu is the variance of a component of its gradient. Adler (1981); Tomita (1986), Prog. Theor.
+    Phys. 76, 952.
     """
     v0, v1 = erfc(u / np.sqrt(2)) / 2, np.sqrt(mu) / 8 * np.exp(-(u**2) / 2)
     return np.array([v0, v1, mu * u * np.exp(-(u**2) / 2) / (2 * np.pi) ** 1.5])
@@ -37,8 +37,8 @@ def main() -> None:
         # white noise under a Gaussian of s pixels has the variance 1 / (4 pi s^2)
         fields = gaussian_filter(noise, (0, SMOOTHING, SMOOTHING), mode="wrap", truncate=6)
         fields *= np.sqrt(4 * np.pi) * SMOOTHING
-        found = minkowski.functionals(fields, THRESHOLDS, pixel_deg).mean(0)
-        worst = 100 * np.abs(found - expected).max(1) / np.abs(expected).max(1)
+        measured = minkowski.functionals(fields, THRESHOLDS, pixel_deg).mean(0)
+        worst = 100 * np.abs(measured - expected).max(1) / np.abs(expected).max(1)
         text = ", ".join(f"V{k} {value:.2f} %" for k, value in enumerate(worst))
         print(f"mean of {FIELDS} fields of {side} x {side} beside theory: {text} (aim 2, 2, 3 %)")
     weight = np.ones(fields.shape)

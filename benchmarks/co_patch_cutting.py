@@ -1,10 +1,9 @@
-"""Cut 128x128 patches at NSIDE 2048: CPU time a patch, beside reproject's bilinear interpolation in
-the same run.
+"""Cuts of 128 x 128 patches at NSIDE 2048: CPU time against reproject's bilinear interpolation.
 
     python benchmarks/co_patch_cutting.py
 
-Prints CPU milliseconds a patch, the ratio to `reproject_from_healpix`, and the largest relative
-difference.
+The script prints CPU milliseconds a patch, the ratio to `reproject_from_healpix` in the same run,
+and the largest relative difference.
 """
 
 import time
@@ -29,9 +28,7 @@ def header(glon: float, glat: float) -> WCS:
 
 
 def smooth_sky(rng) -> np.ndarray:
-    """exp of three plane waves of some degrees: as smooth at the pixel scale as a map with a 15
-    arcmin beam.
-    """
+    """exp of three plane waves of some degrees, as smooth at the pixel scale as a 15' beam."""
     vectors = np.array(hp.pix2vec(NSIDE, np.arange(hp.nside2npix(NSIDE))), np.float32)
     return np.exp(sum(np.cos(rng.normal(0, 150, 3).astype(np.float32) @ vectors) for _ in range(3)))
 
@@ -42,8 +39,8 @@ def cut(maps, glon, glat):
 
 def reproject(maps, glon, glat):
     wcs = header(glon, glat)
-    keep = dict(shape_out=(PIXELS, PIXELS), order="bilinear", nested=False)
-    return [reproject_from_healpix((m, "galactic"), wcs, **keep)[0] for m in maps]
+    options = dict(shape_out=(PIXELS, PIXELS), order="bilinear", nested=False)
+    return [reproject_from_healpix((m, "galactic"), wcs, **options)[0] for m in maps]
 
 
 def cpu_ms(function, maps, centres) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""128x128 tiles to the sphere at NSIDE 2048 and back: CPU time, closure, seams, beside reproject in
-the same run.
+"""128 x 128 tiles to the sphere at NSIDE 2048: CPU time against reproject, closure, seams.
 
     python benchmarks/co_tile_to_sphere.py
 
-Really cuts the whole sky into its 12,288 tiles and puts them back, and measures
-`reproject_to_healpix` on one tile at each NSIDE from 256 to 2048. About three minutes of CPU.
+The script cuts the whole sky into its 12,288 tiles and returns them. In the same run it measures
+`reproject_to_healpix` on one tile at each NSIDE from 256 to 2048. It takes about three minutes of
+CPU.
 """
 
 import resource
@@ -22,7 +22,7 @@ NSIDE, TILE_NSIDE, PIXELS, SIZE_DEG, BEAM_ARCMIN, LMAX = 2048, 32, 128, 3.0, 10,
 
 
 def smooth_sky(nside: int) -> np.ndarray:
-    """A lognormal sky of C_l ~ l^-2.8 under a beam of 10 arcmin, finer than CO's."""
+    """A lognormal sky of C_l ~ l^-2.8 after a beam of 10 arcmin, narrower than that of CO."""
     ell, m = hp.Alm.getlm(LMAX)
     draws = np.random.default_rng(0).standard_normal((2, len(ell)))
     alm = np.where(m > 0, draws[0] + 1j * draws[1], draws[0]) * np.where(
@@ -42,16 +42,17 @@ def wcs_of(glon: float, glat: float) -> WCS:
 
 
 def worst_step(gain: np.ndarray, flat: bool) -> float:
-    """Largest difference of neighbouring pixels where tiles of a constant sky have these gains; |b|
-    > 60 only.
+    """Largest difference of neighbouring pixels where tiles of a constant sky have these gains.
+
+    Only |b| > 60 is measured.
     """
     lon, lat = tile_centres(TILE_NSIDE)
     blend = Blend(NSIDE, 1)
     for k in np.flatnonzero(lat > 55):
-        place = footprint(NSIDE, lon[k], lat[k], SIZE_DEG, PIXELS)
+        covered = footprint(NSIDE, lon[k], lat[k], SIZE_DEG, PIXELS)
         if flat:
-            place.window[:] = 1
-        blend.add(place, np.full((1, len(place.pixel)), gain[k], np.float32))
+            covered.window[:] = 1
+        blend.add(covered, np.full((1, len(covered.pixel)), gain[k], np.float32))
     inside = hp.query_strip(NSIDE, 0, np.radians(30))
     mean = blend.mean()[0]
     steps = [
@@ -69,8 +70,8 @@ def main() -> None:
         start = time.process_time()
         tile = sample([sky], tile_vectors(glon, glat, 0.0, SIZE_DEG, PIXELS))[0].astype(np.float32)
         middle = time.process_time()
-        place = footprint(NSIDE, glon, glat, SIZE_DEG, PIXELS)
-        blend.add(place, place.sample(tile))
+        covered = footprint(NSIDE, glon, glat, SIZE_DEG, PIXELS)
+        blend.add(covered, covered.sample(tile))
         back.append(time.process_time() - middle)
         cut.append(middle - start)
     start = time.process_time()
@@ -106,12 +107,12 @@ def main() -> None:
         start = time.process_time()
         theirs, _ = reproject_to_healpix((tile, header), "galactic", nside=nside, order="bilinear")
         middle = time.process_time()
-        place = footprint(nside, lon[7000], lat[7000], SIZE_DEG, PIXELS)
-        ours = place.sample(tile[None])[0]
+        covered = footprint(nside, lon[7000], lat[7000], SIZE_DEG, PIXELS)
+        ours = covered.sample(tile[None])[0]
         ratio = (middle - start) / (
             time.process_time() - middle if nside < NSIDE else np.mean(back)
         )
-        difference = np.abs(ours / theirs[place.pixel] - 1).max()
+        difference = np.abs(ours / theirs[covered.pixel] - 1).max()
         print(
             f"reproject_to_healpix at NSIDE {nside}: {middle - start:.2f} s of CPU a tile, "
             f"{ratio:.0f} times ours;"

@@ -1,10 +1,10 @@
-"""Shuffled batches from a patch set, beside a raw memory map of the same numbers and a plain xarray
-read.
+"""Shuffled batches from a patch set, against a raw memory map of the same numbers and xarray.
 
     python benchmarks/patchset_read.py [FOLDER]
 
-Batches of 32 examples of 128 x 128 x 3 float32 in random order, warm page cache, alternating passes
-of one run, CPU time. FOLDER (default: the temporary one) takes 0.8 GB for the moment.
+Batches of 32 examples of 128 x 128 x 3 float32 are read in random order with a warm page cache. The
+passes alternate in one run, and CPU time is measured. FOLDER (default: the temporary one) needs 0.8
+GB for the moment.
 """
 
 import sys
@@ -23,11 +23,11 @@ N, SHAPE, BATCH, PASSES = 2048, (128, 128, 3), 32, 9
 
 
 def megabytes_per_second(array, order: np.ndarray) -> float:
-    """Read `array[indices]` once through, in batches."""
-    begin, read = time.process_time(), 0
+    """Speed of one pass over `array[indices]` in batches."""
+    begin, size = time.process_time(), 0
     for start in range(0, len(order), BATCH):
-        read += np.asarray(array[order[start : start + BATCH]]).nbytes
-    return read / 1e6 / (time.process_time() - begin)
+        size += np.asarray(array[order[start : start + BATCH]]).nbytes
+    return size / 1e6 / (time.process_time() - begin)
 
 
 def main() -> None:
@@ -44,17 +44,18 @@ def main() -> None:
         with xr.open_dataset(f"{folder}/set.nc") as opened:
             readers = {"raw memory map": raw, "PatchSet": mapped, "xarray": opened["patch"]}
             speeds = {name: [] for name in readers}
-            for turn in range(PASSES):
+            for number in range(PASSES):
                 order = draw.permutation(N)
-                for name in list(readers)[:: 1 if turn % 2 else -1]:
-                    if name != "xarray" or turn < 2:  # it is slow
+                for name in list(readers)[:: 1 if number % 2 else -1]:
+                    # xarray is slow
+                    if name != "xarray" or number < 2:
                         speeds[name].append(megabytes_per_second(readers[name], order))
     base = np.median(speeds["raw memory map"])
-    for name, found in speeds.items():
-        median = np.median(found)
+    for name, values_read in speeds.items():
+        median = np.median(values_read)
         print(
-            f"{name:15s} {median:7.0f} MB/s of CPU time ({min(found):.0f} .. {max(found):.0f})  "
-            f"{median / base:.2f}"
+            f"{name:15s} {median:7.0f} MB/s of CPU time "
+            f"({min(values_read):.0f} .. {max(values_read):.0f})  {median / base:.2f}"
         )
     print("aim: PatchSet at least 0.80 of the raw memory map")
 

@@ -2,14 +2,13 @@
 
     python benchmarks/training_overhead.py
 
-Both train the same network on the same batches with the same optimiser, one thread, in alternating
-blocks of one run. The bare loop has no weight average, no exact seeding, no history, no lock, no
-check of time and loss; the engine has all of them. Compared is the CPU time from one step's
-beginning to the next one's: medians over all blocks.
+Both train the same network on the same batches with the same optimiser, on one thread, in
+alternating blocks of one run. The bare loop has no weight average, no exact seeding, no history, no
+lock, no check of time and loss. The engine has all of them. The script compares the CPU time
+between the starts of two steps: medians over all blocks.
 
-What the engine adds does not depend on the size of the images. On a busy machine the difference of
-two 10 ms steps drowns in the noise, so that the same network is timed on small images too, where
-the difference is seen to 0.01 ms.
+The overhead does not depend on the size of the images. On a busy machine the noise of 10 ms steps
+exceeds it. The same network is therefore timed on small images, too, which resolve it to 0.01 ms.
 """
 
 import sys
@@ -31,7 +30,7 @@ PLAN = Plan(steps=STEPS, batch=32, valid_every=STEPS)
 
 
 class Data:
-    """Two planes of size x size to one."""
+    """Two planes of size x size as input, one as target."""
 
     def __init__(self, n: int, size: int):
         draw = torch.Generator().manual_seed(n)
@@ -61,7 +60,7 @@ def network() -> nn.Module:
 
 
 class Timed(Task):
-    """Notes the CPU time at which each step begins."""
+    """A task that records the CPU time at the start of each step."""
 
     def __init__(self, stamps: list[float]):
         super().__init__()
@@ -100,8 +99,9 @@ def bare_loop(data: Data) -> list[float]:
 
 
 def compare(size: int) -> tuple[float, float]:
-    """Print the CPU time of a step for images of `size` pixels; returns (bare loop,
-    engine) [ms].
+    """Print the CPU time of a step for images of `size` pixels.
+
+    Returns the times of bare loop and engine [ms].
     """
     data, valid = Data(512, size), Data(1, size)
     times = {"bare loop": [], "engine": []}
@@ -109,7 +109,8 @@ def compare(size: int) -> tuple[float, float]:
         runs = [("bare loop", lambda: bare_loop(data)), ("engine", lambda: engine(data, valid))]
         for name, run in runs if block % 2 else reversed(runs):
             steps = 1e3 * np.diff(run())[WARM_UP:]
-            if block:  # the first one warms torch up
+            # the first block warms torch up
+            if block:
                 times[name].append(steps)
     medians = {name: float(np.median(np.concatenate(steps))) for name, steps in times.items()}
     print(f"{SIZES[size]} ({size} x {size} pixels)")

@@ -1,11 +1,10 @@
-"""The isothermal solver: speed beside the same scheme in eager torch, exact solutions,
-conservation, early density.
+"""The isothermal solver: speed against eager torch, exact solutions, conservation, early density.
 
     python benchmarks/turbulence_solver.py
 
-Everything runs on one thread, by CPU time; both backends advance the same state within one run, in
-turns, and so does the copy that the share of memory bandwidth refers to. 128^3 cells, double
-precision, second order where not said.
+Everything runs on one thread and is measured in CPU time. Both backends advance the same state in
+turns within one run, and so does the copy that measures the memory bandwidth. The grid has 128^3
+cells; double precision, second order unless stated otherwise.
 """
 
 import time
@@ -24,8 +23,8 @@ from skyloom.turbulence.simulate.velocity import velocity_field
 
 GRID, BOX_PC, MACH, SEED, ROUNDS, STEPS = 128, 10.0, 1.41, 7, 5, 3
 SOUND = sound_speed_kms(10, 2.33)
-# a cell and step, at least: state read twice (signal speed), written once, its lines fetched before
-# that
+# least traffic of a cell and step: state read twice (signal speed), written once after a fetch of
+# its cache lines
 BYTES = 128
 TUBE_TIME, TUBE = 0.12, (8.0, 1.0)
 
@@ -37,7 +36,7 @@ def cpu(run) -> float:
 
 
 def steps(solver, fields, count: int):
-    """What `evolve` does, without the bookkeeping."""
+    """Steps of `evolve` without its clocks."""
     for _ in range(count):
         fastest, _ = solver.signals(fields, SOUND)
         fields = solver.step(fields, 0.5 / fastest, SOUND, 2)
@@ -45,10 +44,12 @@ def steps(solver, fields, count: int):
 
 
 def speeds(states: np.ndarray) -> None:
-    source = np.random.default_rng(0).random(2**26)  # 512 MiB: beyond the caches
+    # 512 MiB exceed the caches
+    source = np.random.default_rng(0).random(2**26)
     target = np.ones_like(source)
     ours, theirs = solver_numba.load(states), solver_torch.load(states, "cpu")
-    steps(solver_numba, ours, 1), steps(solver_torch, theirs, 1)  # compiled, and warm
+    # compile, and warm the caches
+    steps(solver_numba, ours, 1), steps(solver_torch, theirs, 1)
     times = {"numba": [], "torch": [], "copy": []}
     for _ in range(ROUNDS):
         times["numba"].append(cpu(lambda: steps(solver_numba, ours, STEPS)))
@@ -79,10 +80,10 @@ def agreement(states: np.ndarray) -> None:
             f"order {order}, numba and torch, {a.steps[0]} steps: "
             f"{abs(a.states - b.states).max():.1e} (aim 1e-13)"
         )
-    done = evolve(states, 0.5 / MYR_PER_TIME, BOX_PC / GRID, SOUND)
-    mass, *momenta = abs((done.states - states).mean((2, 3, 4))[0])
+    end = evolve(states, 0.5 / MYR_PER_TIME, BOX_PC / GRID, SOUND)
+    mass, *momenta = abs((end.states - states).mean((2, 3, 4))[0])
     print(
-        f"0.5 Myr, {done.steps[0]} steps: mass {mass:.1e}, momentum {max(momenta):.1e} (round-off)"
+        f"0.5 Myr, {end.steps[0]} steps: mass {mass:.1e}, momentum {max(momenta):.1e} (round-off)"
     )
 
 
@@ -101,17 +102,17 @@ def tube_error(n: int, order: int) -> float:
     fine = (np.arange(8 * n) + 0.5) / (8 * n)
     exact = exact_tube((abs(fine - 0.5) - 0.25) / TUBE_TIME).reshape(n, 8).mean(1)
     density = np.where(abs((np.arange(n) + 0.5) / n - 0.5) < 0.25, *TUBE) * np.ones((1, 1, 4, 4, n))
-    done = evolve(initial_states(np.zeros((1, 3, 4, 4, n)), density), TUBE_TIME, 1 / n, 1.0, order)
-    return float(abs(done.states[0, 0, 0, 0] - exact).mean())
+    end = evolve(initial_states(np.zeros((1, 3, 4, 4, n)), density), TUBE_TIME, 1 / n, 1.0, order)
+    return float(abs(end.states[0, 0, 0, 0] - exact).mean())
 
 
 def wave_error(n: int, order: int) -> float:
-    """After one period, in units of the amplitude of 1e-4."""
+    """Error after one period, in units of the amplitude of 1e-4."""
     wave = 1e-4 * np.sin(2 * np.pi * (np.arange(n) + 0.5) / n) * np.ones((4, 4, n))
-    done = evolve(
+    end = evolve(
         initial_states(np.stack([0 * wave, 0 * wave, wave])[None], 1 + wave), 1.0, 1 / n, 1.0, order
     )
-    return float(abs(done.states[0, 0] - 1 - wave).mean() / 1e-4)
+    return float(abs(end.states[0, 0] - 1 - wave).mean() / 1e-4)
 
 
 def convergence() -> None:
@@ -132,15 +133,16 @@ def convergence() -> None:
 
 
 def early() -> None:
-    """Solver beside Lighthill's equation: correlation and amplitude of column density in bands of
-    k.
+    """Solver against Lighthill's equation, for column density in bands of k.
+
+    Prints correlation and ratio of amplitudes.
     """
     for index in (11 / 3, 4.0):
         velocity = velocity_field(GRID, index, SEED, MACH * SOUND)
-        done = evolve(initial_states(velocity[None]), 0.2 / MYR_PER_TIME, BOX_PC / GRID, SOUND)
-        found = np.stack([done.states[0, 0].mean(axis) - 1 for axis in (2, 1, 0)])
+        end = evolve(initial_states(velocity[None]), 0.2 / MYR_PER_TIME, BOX_PC / GRID, SOUND)
+        columns = np.stack([end.states[0, 0].mean(axis) - 1 for axis in (2, 1, 0)])
         theory = early_columns(velocity, BOX_PC, 0.2 / MYR_PER_TIME, SOUND)
-        a, b = np.fft.fft2(found), np.fft.fft2(theory)
+        a, b = np.fft.fft2(columns), np.fft.fft2(theory)
         k = np.hypot(*np.meshgrid(*[np.fft.fftfreq(GRID, 1 / GRID)] * 2))
         parts = []
         for low, high in ((1, 4), (4, 8), (8, 16), (16, 32)):

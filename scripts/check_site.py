@@ -1,10 +1,10 @@
-"""Does this cluster accept what a profile asks for? Run it on a login node before the first run; it
-submits nothing.
+"""Check that a cluster accepts the resources of a profile. It submits nothing.
 
     python scripts/check_site.py --profile profiles/leonardo
 
-Two things would otherwise come to light late: jobs that Slurm refuses, and a MinJobAge so short
-that Slurm forgets a finished job before Snakemake asks for it, which then waits for ever.
+Run it on a login node before the first run. It finds two faults that otherwise appear late: jobs
+that Slurm refuses, and a short MinJobAge. With a short MinJobAge Slurm drops a finished job before
+Snakemake queries it, and Snakemake waits forever.
 """
 
 import os
@@ -16,7 +16,7 @@ import yaml
 
 from skyloom import cli
 
-# What the plugin makes of a profile's resources.
+# Options of sbatch that the plugin sets from the resources of a profile.
 SBATCH_OPTIONS = {
     "slurm_account": "--account",
     "slurm_partition": "--partition",
@@ -27,16 +27,14 @@ SBATCH_OPTIONS = {
     "nodes": "--nodes",
     "gres": "--gres",
 }
-INTERVAL = (
-    "slurm-init-seconds-before-status-checks"  # of a profile: between two looks at the queue [s]
-)
-POLLS_BEFORE_FORGOTTEN = (
-    3  # the plugin warns below three times the first interval (its validation.py)
-)
+# key of a profile: first interval between two queries of the queue [s]
+INTERVAL = "slurm-init-seconds-before-status-checks"
+# MinJobAge over this interval; the plugin warns below three (its validation.py)
+LEAST_INTERVALS = 3
 
 
 def read_profile(path: Path) -> dict:
-    """The settings of a Slurm profile; BadInput with the first one that is missing."""
+    """The settings of a Slurm profile. Raises BadInput with the first setting that is missing."""
     if not path.exists():
         raise cli.BadInput(f"{path}: not found; expected the folder of a profile")
     profile = yaml.safe_load(path.read_text()) or {}
@@ -55,7 +53,7 @@ def read_profile(path: Path) -> dict:
 
 
 def slurm(*command: str) -> str:
-    """The output of a Slurm command; BadInput with Slurm's own words where it refuses."""
+    """The output of a Slurm command. Raises BadInput with Slurm's message where it refuses."""
     try:
         done = subprocess.run(command, text=True, capture_output=True, timeout=60)
     except FileNotFoundError:
@@ -68,24 +66,20 @@ def slurm(*command: str) -> str:
 
 
 def check_min_job_age(profile: dict) -> str:
-    """Compare the site's MinJobAge [s] with the profile's interval between two looks at the queue
-    [s].
-    """
-    found = re.search(r"MinJobAge\s*=\s*(\d+)", slurm("scontrol", "show", "config"))
-    age = int(found.group(1)) if found else 0
-    least = POLLS_BEFORE_FORGOTTEN * profile[INTERVAL]
+    """Compare MinJobAge [s] of the site with the profile's interval between two queries [s]."""
+    match = re.search(r"MinJobAge\s*=\s*(\d+)", slurm("scontrol", "show", "config"))
+    age = int(match.group(1)) if match else 0
+    least = LEAST_INTERVALS * profile[INTERVAL]
     if age < least:
         raise cli.BadInput(
             f"MinJobAge is {age} s, expected at least {least} s: set"
-            f" {INTERVAL} in the profile to {max(1, age // POLLS_BEFORE_FORGOTTEN)}"
+            f" {INTERVAL} in the profile to {max(1, age // LEAST_INTERVALS)}"
         )
     return f"MinJobAge {age} s"
 
 
 def check_job(resources: dict) -> str:
-    """Ask Slurm whether it would accept a job with these resources of a profile, without submitting
-    it.
-    """
+    """Ask Slurm whether it accepts a job with these resources, without a submission."""
     values = {name: os.path.expandvars(str(value)) for name, value in resources.items()}
     if values["slurm_account"] in ("", "$SKYLOOM_ACCOUNT"):
         raise cli.BadInput("SKYLOOM_ACCOUNT is not set: export SKYLOOM_ACCOUNT=<account to charge>")
@@ -101,14 +95,14 @@ def main() -> None:
         "--profile", type=Path, default=Path("profiles/slurm"), help="folder of the profile"
     )
     parser.add_argument(
-        "--gpus", type=int, default=1, help="of one training job, 0 for a cluster without"
+        "--gpus", type=int, default=1, help="GPUs of a training job; 0 for a cluster without GPUs"
     )
-    arguments = parser.parse_args()
-    profile = read_profile(arguments.profile / "config.yaml")
+    args = parser.parse_args()
+    profile = read_profile(args.profile / "config.yaml")
 
     defaults = profile["default-resources"]
     training = defaults | profile.get("set-resources", {}).get("train_model", {}) | {"nodes": 1}
-    training |= {"gres": f"gpu:{arguments.gpus}"} if arguments.gpus else {}
+    training |= {"gres": f"gpu:{args.gpus}"} if args.gpus else {}
     print(f"status      {check_min_job_age(profile)}")
     print(f"CPU rules   {check_job(defaults)}")
     print(f"training    {check_job(training)}")

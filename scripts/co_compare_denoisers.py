@@ -1,5 +1,6 @@
-"""Denoisers on a seeded lognormal sky, whose truth is known: white noise, and noise correlated over
-the beam.
+"""Compare denoisers on a seeded lognormal sky whose truth is known.
+
+The noise is white, or correlated over the beam.
 """
 
 from pathlib import Path
@@ -17,17 +18,19 @@ def main() -> None:
         help="compare_denoisers, denoisers, pixels",
     )
     parser.add_argument("--output", type=Path, required=True, help="table, CSV")
-    parser.add_argument("--figure", type=Path, required=True, help=".png; the .pdf lies beside it")
-    arguments = parser.parse_args()
-    config = arguments.config
+    parser.add_argument(
+        "--figure", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
+    args = parser.parse_args()
+    config = args.config
 
     table, curves = compare.compare(
         config["compare_denoisers"] | {"pixels": config["pixels"]}, config["denoisers"]
     )
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    with cli.atomic(arguments.output) as part:
+    with cli.atomic(args.output) as part:
         table.to_csv(part, index=False, float_format="%.4g")
-    plotting.save(figure.denoisers(table, curves), arguments.figure, "simulated")
+    plotting.save(figure.denoisers(table, curves), args.figure, "simulated")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Score the predictions of a set's models against a second CO map beside the first, at their common
-beam.
+"""Score the predictions of a set's models against a second CO map, at the common beam.
+
+The same scores against the first map are listed next to them.
 """
 
 from pathlib import Path
@@ -27,7 +28,7 @@ def main() -> None:
         "--maps",
         type=Path,
         required=True,
-        help="maps.nc, whose dust shows pixels in the wrong order",
+        help="maps.nc; its dust is the reference for the order of pixels",
     )
     parser.add_argument("--patches", type=Path, required=True)
     parser.add_argument(
@@ -38,21 +39,21 @@ def main() -> None:
 
     maps = PatchSet(args.maps)
     dust = np.asarray(maps.array("dust"))[None]
-    trusted = HealpixTable(
+    reference = HealpixTable(
         args.maps, ("dust",), dust, int(maps.attrs["nside"]), "RING", maps.attrs["data_kind"], None
     )
     settings = args.config["second_map"] | {
         "path": args.second_map,
         "co_to_cmb": args.config["co_to_cmb"],
     }
-    table, beam = second_map.read(settings, trusted)
+    table, beam = second_map.read(settings, reference)
     tiles = rows_of(args.patches, "test")
     predictions = []
     for path in args.predictions:
         with xr.open_dataset(path) as file:
             if file["tile"].values.tolist() != tiles.tile.values.tolist():
                 raise cli.BadInput(
-                    f"{path}: its tiles are not the {tiles.sizes['example']} test tiles of "
+                    f"{path}: tiles differ; expected the {tiles.sizes['example']} test tiles of "
                     f"{args.patches}"
                 )
             predictions.append(file[["prediction"]].load())

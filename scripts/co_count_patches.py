@@ -1,9 +1,8 @@
-"""Bright tiles of each CO line, cut on the signal-to-noise before and after denoising, beside the
-published patches.
+"""Count the bright tiles of each CO line, before and after denoising, next to the published counts.
 
-The published sets count each tile three times (two flips), validation's and test's too, and have no
-guard bands between splits: `all` counts the tiles that lie in ours as well. The bright tiles of a
-line are the same in each of its sets.
+The cut is on the signal-to-noise. The published sets count each tile three times (two flips), with
+the tiles of validation and test, and have no guard bands between splits. The split `all` therefore
+counts the tiles in our guard bands, too. All sets of a line have the same bright tiles.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from skyloom import cli
 from skyloom.co.data.regions import label_tiles, probe
 from skyloom.patchset import PatchSet
 
-FLIPS = 3  # of a tile in the published sets: itself and two flips
+FLIPS = 3  # examples of a tile in the published sets: the tile and two flips
 SPLITS = {
     "train": ["train"],
     "valid": ["valid"],
@@ -42,23 +41,23 @@ def main() -> None:
     )
     parser.add_argument("--published", type=Path, required=True, help="config/co/published.yaml")
     parser.add_argument("--output", type=Path, required=True, help="patch_counts.csv")
-    arguments = parser.parse_args()
-    tiles, published = (
-        arguments.config["tiles"],
-        yaml.safe_load(arguments.published.read_text())["patch_counts"],
-    )
+    args = parser.parse_args()
+    tiles = args.config["tiles"]
+    published = yaml.safe_load(args.published.read_text())["patch_counts"]
 
-    table, rows = label_tiles(tiles["nside"], arguments.config["split"]), []
-    for line, denoised in zip(arguments.config["lines"], arguments.denoised, strict=True):
-        for cut, snr in ratios(PatchSet(arguments.maps), PatchSet(denoised), f"co{line}"):
+    table, rows = label_tiles(tiles["nside"], args.config["split"]), []
+    for line, denoised in zip(args.config["lines"], args.denoised, strict=True):
+        for cut, snr in ratios(PatchSet(args.maps), PatchSet(denoised), f"co{line}"):
             bright, valid = probe(snr, table, tiles)
-            taken = table["split"][
+            splits = table["split"][
                 (bright >= tiles["bright_fraction"]) & (valid >= tiles["valid_fraction"])
             ]
-            theirs = published["patches"].get(cut, {}) if line == published["line"] else {}
+            published_counts = (
+                published["patches"].get(cut, {}) if line == published["line"] else {}
+            )
             for split, names in SPLITS.items():
-                count = int(taken.isin(names).sum())
-                parts = [theirs.get(name) for name in names if name]
+                count = int(splits.isin(names).sum())
+                parts = [published_counts.get(name) for name in names if name]
                 row = {
                     "line": f"CO {line[0]}-{line[1]}",
                     "cut": cut,
@@ -72,13 +71,14 @@ def main() -> None:
                 rows.append(row | {"source": published["source"] if all(parts) else ""})
     counts = pd.DataFrame(rows).astype({"published": "Int64"})
     print(counts.drop(columns="source").to_string(index=False))
-    with cli.atomic(arguments.output) as part:
+    with cli.atomic(args.output) as part:
         counts.to_csv(part, index=False)
 
 
 def ratios(maps: PatchSet, denoised: PatchSet, line: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Signal over noise three ways: the last one tells what the smaller error alone does to the
-    count.
+    """Signal-to-noise (n_pix,) by three definitions, with their names.
+
+    The last definition shows the effect of the smaller error alone.
     """
     error = f"{line}_error"
     pairs = {

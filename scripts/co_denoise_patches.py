@@ -1,7 +1,7 @@
 """Denoised CO of a patch set, for training only: the same examples in the same order.
 
-Filtered patch by patch (`nlm_patch`), or cut from the map that co_denoise_sphere filtered
-(`nlm_sphere`), then with the error that is left.
+`nlm_patch` filters patch by patch. `nlm_sphere` cuts patches from the map of co_denoise_sphere,
+with the remaining error.
 
 --config: {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6} or {"method":
 "nlm_sphere"}
@@ -19,7 +19,7 @@ from skyloom import cli, patchset
 from skyloom.co.data.patches import LINE_NAMES, cut_planes, patch_maps
 from skyloom.co.denoise.patch import denoise
 
-CHUNK = 64  # patches held in memory in several copies
+CHUNK = 64  # patches that are in memory in several copies
 
 
 def main() -> None:
@@ -35,11 +35,11 @@ def main() -> None:
         "--denoised-map", type=Path, help="map of co_denoise_sphere to cut them from"
     )
     parser.add_argument("--output", type=Path, required=True, help="denoised.nc")
-    arguments = parser.parse_args()
+    args = parser.parse_args()
 
-    patches, settings = patchset.PatchSet(arguments.patches), arguments.config
-    if arguments.denoised_map:
-        rows_of, settings = from_sphere(patches, arguments.maps, arguments.denoised_map)
+    patches, settings = patchset.PatchSet(args.patches), args.config
+    if args.denoised_map:
+        rows_of, settings = from_sphere(patches, args.maps, args.denoised_map)
     else:
         target, error = patches.array("target"), patches.array("error")
 
@@ -58,25 +58,27 @@ def main() -> None:
             name: (("example", "y", "x"), plane, patches.attrs_of(name))
             for name, plane in planes.items()
         },
-        # training compares these with the patches' own
+        # training compares these with those of the patches
         coords={
             name: ("example", patches.array(name), patches.attrs_of(name))
             for name in ("tile", "view")
         },
         attrs={**patches.attrs, "denoiser": json.dumps(settings, sort_keys=True)},
     )
-    patchset.write(dataset, arguments.output)
+    patchset.write(dataset, args.output)
 
 
 def from_sphere(patches: patchset.PatchSet, maps: Path, denoised: Path) -> tuple[Callable, dict]:
-    """A function that cuts rows of the patch set from the denoised map, and the map's settings."""
+    """A function that cuts rows of the patch set from the denoised map, and the map's settings.
+
+    Raises BadInput where map and patches are of different lines.
+    """
     source = patchset.PatchSet(denoised)
     (line,) = (key for key, name in LINE_NAMES.items() if name == patches.attrs["line"])
     if source.attrs.get("line") != patches.attrs["line"]:
         raise cli.BadInput(
             f"{denoised}: attribute line is {source.attrs.get('line')}; expected "
-            f"{patches.attrs['line']},"
-            f" as in {patches.path}"
+            f"{patches.attrs['line']}, as in {patches.path}"
         )
     planes = patch_maps(patchset.PatchSet(maps), line)
     planes |= {"target": source.array(f"co{line}"), "error": source.array(f"co{line}_error")}

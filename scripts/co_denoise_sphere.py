@@ -1,5 +1,6 @@
-"""Denoise a CO map on the sphere, near bright CO; its two parameters are chosen by cross-validation
-on the null map.
+"""Denoise a CO map on the sphere, near bright CO.
+
+Its two parameters are chosen by cross-validation on the null map.
 """
 
 import json
@@ -30,10 +31,10 @@ def main() -> None:
     parser.add_argument(
         "--scores", type=Path, required=True, help="scores of the cross-validation (CSV)"
     )
-    arguments = parser.parse_args()
-    config, settings = arguments.config, arguments.config["nlm_sphere"]
+    args = parser.parse_args()
+    config, settings = args.config, args.config["nlm_sphere"]
 
-    maps, line = patchset.PatchSet(arguments.maps), f"co{config['line']}"
+    maps, line = patchset.PatchSet(args.maps), f"co{config['line']}"
     null = choose.read_null(maps, line)
     signal, error = maps.array(line), maps.array(f"{line}_error")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -41,24 +42,23 @@ def main() -> None:
     region = labels_at(hp.npix2nside(signal.size), config["split"])
 
     eligible = choose.eligible_pixels(signal, null, error, area, region)
-    choose.require_eligible(arguments.maps, eligible)
+    choose.require_eligible(args.maps, eligible)
     pixels = choose.drawn_pixels(eligible, settings["pixels"], settings["seed"])
     scores = choose.score_sphere(signal, null, error, pixels, settings, region)
-    chosen = choose.best(scores)
+    best = choose.best(scores)
     border = choose.on_border(scores, "fwhm_arcmin", "alpha")
     print(
         f"{len(pixels)} training pixels, mse in units of "
-        f"error^2:\n{scores.to_string(index=False)}\nchosen: {chosen}"
+        f"error^2:\n{scores.to_string(index=False)}\nchosen: {best}"
     )
     if border[scores["mse"].idxmin()]:
         print(
-            f"warning: FWHM {chosen['fwhm_arcmin']:g} arcmin, alpha {chosen['alpha']:g} lie on "
-            "the border of their"
-            " grid: a better pair may lie beyond; extend co.denoisers.nlm_sphere.fwhm_arcmin "
-            "and alpha"
+            f"warning: FWHM {best['fwhm_arcmin']:g} arcmin, alpha {best['alpha']:g} lie on the "
+            "border of their grid: a better pair may lie beyond; extend "
+            "co.denoisers.nlm_sphere.fwhm_arcmin and alpha"
         )
 
-    out, null_left, found = sphere.denoise_sky(signal, null, area, settings | chosen, region)
+    out, remaining_null, features = sphere.denoise_sky(signal, null, area, settings | best, region)
     dataset = xr.Dataset(
         {
             line: (
@@ -68,15 +68,15 @@ def main() -> None:
             ),
             f"{line}_error": (
                 "pixel",
-                sphere.error_left(error, null, null_left),
+                sphere.error_left(error, null, remaining_null),
                 {
                     "units": "K km/s",
-                    "long_name": "noise left, from the null map; says nothing of lost signal",
+                    "long_name": "remaining noise, from the null map; without lost signal",
                 },
             ),
             f"{line}_null": (
                 "pixel",
-                null_left,
+                remaining_null,
                 {"units": "K km/s", "long_name": "null map with the same weights"},
             ),
             "filtered": (
@@ -86,26 +86,26 @@ def main() -> None:
             ),
         },
         attrs={name: maps.attrs[name] for name in ("nside", "data_kind", "beam_arcmin")}
-        | {name: chosen[name] for name in ("fwhm_arcmin", "alpha", "gain_db")}
+        | {name: best[name] for name in ("fwhm_arcmin", "alpha", "gain_db")}
         | {
             "line": LINE_NAMES[config["line"]],
-            "sigma": found.sigma,
-            "rho": found.rho,
+            "sigma": features.sigma,
+            "rho": features.rho,
             "radius_deg": np.degrees(
-                sphere.disc_radius(maps.attrs["nside"], chosen["fwhm_arcmin"], settings["reach"])
+                sphere.disc_radius(maps.attrs["nside"], best["fwhm_arcmin"], settings["reach"])
             ),
             "margin_deg": settings["margin_deg"],
             "judged_pixels": len(pixels),
             "cross_validation": json.dumps(scores.to_dict("records")),
         },
     )
-    patchset.write(dataset, arguments.output)
+    patchset.write(dataset, args.output)
     table = scores.assign(
         line=LINE_NAMES[config["line"]],
         chosen=scores.index == scores["mse"].idxmin(),
         border=border,
     )
-    with cli.atomic(arguments.scores) as part:
+    with cli.atomic(args.scores) as part:
         table.to_csv(part, index=False, float_format="%.4g")
 
 

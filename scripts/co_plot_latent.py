@@ -1,7 +1,8 @@
-"""The latent space of a network: its bottleneck features of tiles, coloured by physical quantities.
+"""The latent space of a network: bottleneck features of test tiles, and physical quantities.
 
-Each point is a tile of the test split; the axes are the first two principal components of its
-features. The table has R2 of each quantity from the features, and from mean dust and N(HI) alone.
+Each point is a tile of the test split. The axes are the first two principal components of its
+features, the colours are physical quantities. The table has R2 of each quantity from the features,
+and from mean dust and N(HI) alone.
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ from skyloom.co.data import examples
 from skyloom.co.explain import latent
 from skyloom.patchset import flag_names
 
-COLOURED = {
+LABELS = {
     "dust": "ln of mean dust [MJy/sr]",
     "hi": r"ln of mean N(HI) [10$^{20}$ cm$^{-2}$]",
     "co": "asinh of mean W(CO) / noise",
@@ -29,7 +30,7 @@ COLOURED = {
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    help = '{"entry": {...}}, the model\'s'
+    help = '{"entry": {...}} of the model'
     parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     help = "patches.nc, and denoised.nc if trained on"
     parser.add_argument("--data", type=Path, nargs="+", required=True, help=help)
@@ -68,7 +69,7 @@ def figure(
     share = pca.explained_variance_ratio_
     with plotting.style():
         fig, axes = plt.subplots(2, 3, figsize=(10.5, 6.4), sharex=True, sharey=True)
-        for ax, (name, label) in zip(axes.flat, COLOURED.items(), strict=False):
+        for ax, (name, label) in zip(axes.flat, LABELS.items(), strict=False):
             row = table[table.quantity == latent.QUANTITIES[name]].iloc[0]
             points = ax.scatter(x, y, c=quantities[name], s=9, linewidth=0, cmap=plotting.MAP)
             fig.colorbar(points, label=label)
@@ -85,10 +86,10 @@ def figure(
             label="no complex",
         )
         for name, colour, marker in zip(names, plotting.LINES, "osD^vP", strict=False):
-            chosen = complexes == name
+            inside = complexes == name
             ax.scatter(
-                x[chosen],
-                y[chosen],
+                x[inside],
+                y[inside],
                 s=16,
                 color=colour,
                 marker=marker,

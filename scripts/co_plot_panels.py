@@ -1,6 +1,4 @@
-"""Maps of a few test tiles: dust, N(HI), CO, denoised CO, each model's prediction and its
-residual.
-"""
+"""Maps of a few test tiles: dust, N(HI), CO, denoised CO, prediction and residual of each model."""
 
 from pathlib import Path
 
@@ -25,7 +23,9 @@ def main() -> None:
     parser.add_argument(
         "--predictions", type=Path, nargs="+", required=True, help="predictions.nc, one a model"
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     with xr.open_dataset(args.patches, decode_cf=False) as patches:
@@ -34,14 +34,14 @@ def main() -> None:
         )
         codes = {name: value for value, name in flag_names(patches["split"]).items()}
         test = np.flatnonzero(patches["split"].values == codes["test"])
-        chosen = figures.chosen_rows(
+        rows = figures.chosen_rows(
             patches.isel(example=test), args.config["tiles"], args.config["bright_fraction"]
         )
-        shown = patches.isel(example=test[chosen]).load()
+        tiles = patches.isel(example=test[rows]).load()
     denoised = None
     if args.denoised:
         with xr.open_dataset(args.denoised, decode_cf=False) as file:
-            denoised = file["target"].isel(example=test[chosen]).values
+            denoised = file["target"].isel(example=test[rows]).values
     predictions = {}
     for path in args.predictions:
         with xr.open_dataset(path, decode_cf=False) as file:
@@ -51,10 +51,10 @@ def main() -> None:
                     f"{path}: {file.sizes['example']} examples, expected the {len(test)} test tiles"
                 )
             predictions.setdefault(
-                file.attrs["model"], file["prediction"].isel(example=chosen).values
+                file.attrs["model"], file["prediction"].isel(example=rows).values
             )
     plotting.save(
-        figures.panels(shown, predictions, denoised), args.output, shown.attrs["data_kind"]
+        figures.panels(tiles, predictions, denoised), args.output, tiles.attrs["data_kind"]
     )
 
 

@@ -1,5 +1,6 @@
-"""A product's figures: the whole sky, views at high latitude, angular power before and after
-blending.
+"""Figures of a product: the whole sky, views at high latitude, angular power.
+
+Angular power is compared before and after blending.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from skyloom.co.products.area import depth
 from skyloom.co.products.write import read_product
 from skyloom.patchset import PatchSet
 
-LMAX = 1500  # a 15 arcmin beam holds nothing beyond
+LMAX = 1500  # a 15 arcmin beam leaves no power beyond
 
 
 def main() -> None:
@@ -26,13 +27,13 @@ def main() -> None:
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
     parser.add_argument("--product", type=Path, required=True)
     parser.add_argument(
-        "--skies", type=Path, nargs="+", required=True, help="of co_predict_sky: one of each line"
+        "--skies", type=Path, nargs="+", required=True, help="of co_predict_sky, one a line"
     )
     parser.add_argument(
         "--output-sky",
         type=Path,
         required=True,
-        help=".png; the .pdf lies beside it, as of the others",
+        help=".png; the .pdf is written next to it, as for the others",
     )
     parser.add_argument("--output-zooms", type=Path, required=True)
     parser.add_argument("--output-power", type=Path, required=True)
@@ -56,36 +57,36 @@ def main() -> None:
 
     curves = {}
     for line, letters in lines.items():
-        shown = {"predicted": letters["I"], "observed": observed[line]}
+        fields = {"predicted": letters["I"], "observed": observed[line]}
         if "R" in letters:
-            shown["realisation"] = letters["R"]
-        shown["null map"] = np.asarray(maps.array(f"co{line}_null"))
-        for region, found in regional_power(shown, args.config).items():
-            curves[line, region] = found
+            fields["realisation"] = letters["R"]
+        fields["null map"] = np.asarray(maps.array(f"co{line}_null"))
+        for region, spectra in regional_power(fields, args.config).items():
+            curves[line, region] = spectra
     skies = {sky.attrs["line"]: sky for sky in map(xr.load_dataset, args.skies)}
     plotting.save(figures.power(curves, skies), args.output_power, kind)
 
 
-def regional_power(shown: dict[str, np.ndarray], config: dict) -> dict[str, dict]:
-    """Banded C_l of maps outside and inside the Galactic plane, where the product has that sky."""
-    nside = hp.get_nside(next(iter(shown.values())))
+def regional_power(fields: dict[str, np.ndarray], config: dict) -> dict[str, dict]:
+    """Banded C_l of maps outside and inside the Galactic plane, for each region of the product."""
+    nside = hp.get_nside(next(iter(fields.values())))
     lmax = min(2 * nside, LMAX)
     lonlat = hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
-    asked = power.rise(depth(*lonlat, config["area"]))
-    found = {}
+    inside = power.rise(depth(*lonlat, config["area"]))
+    spectra = {}
     for outside in (True, False):
-        window = power.latitude_window(nside, config["plane_deg"], outside) * asked
+        window = power.latitude_window(nside, config["plane_deg"], outside) * inside
         share = float(np.mean(window**2))
         if share > 1e-4:
             name = f"|b| {'>' if outside else '<'} {config['plane_deg']:g} deg (f_sky {share:.2g})"
-            found[name] = {
-                k: power.banded(power.power(v, v, window, lmax)) for k, v in shown.items()
+            spectra[name] = {
+                k: power.banded(power.power(v, v, window, lmax)) for k, v in fields.items()
             }
-    return found
+    return spectra
 
 
 def empty(text: str) -> plt.Figure:
-    """A figure that says why there is none."""
+    """A figure with a text that explains its absence."""
     with plotting.style():
         figure = plt.figure(figsize=(6, 1))
         figure.text(0.5, 0.5, text, ha="center", va="center")

@@ -1,9 +1,8 @@
-"""Learning curves of the same network on raw and on denoised CO, side by side: does less noise let
-it learn more?
+"""Learning curves of one network on raw and on denoised CO: does less noise improve it?
 
-The presentation's Res-UNet stopped improving on the raw map, which led to denoising. Training
-scores are against what each network learns from, validation scores always against the raw map, so
-that the right-hand ends compare.
+In the original presentation the Res-UNet stopped improving on the raw map, which led to denoising.
+Training scores are against the target of each network. Validation scores are always against the raw
+map, so that their ends can be compared.
 
 --config: {"raw": "res_unet", "denoised": "res_unet_denoised"}
 """
@@ -28,7 +27,9 @@ def main() -> None:
         "--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv"
     )
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc, for its data kind")
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     histories = {}
@@ -37,15 +38,16 @@ def main() -> None:
     missing = [model for model in args.config.values() if model not in histories]
     if missing:
         raise cli.BadInput(
-            f"--history: no history of {', '.join(missing)} (found {', '.join(histories)})"
+            f"--history: no history of {', '.join(missing)} (histories: {', '.join(histories)})"
         )
     panels = {target: (model, histories[model]) for target, model in args.config.items()}
     plotting.save(figure(panels), args.output, PatchSet(args.patches).attrs["data_kind"])
 
 
 def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
-    """A column a target, a row a score, the scales shared along a row; one line a seed, the kept
-    weights marked.
+    """A column a target, a row a score, a line a seed; scales are shared along a row.
+
+    A circle marks the weights that are kept.
     """
     names = scores(next(iter(panels.values()))[1][0])
     with plotting.style():
@@ -58,7 +60,7 @@ def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
             squeeze=False,
         )
         for column, (target, (model, tables)) in zip(axes.T, panels.items(), strict=True):
-            column[0].set_title(f"{model.replace('_', ' ')}: learns from {target} CO", loc="left")
+            column[0].set_title(f"{model.replace('_', ' ')}: trained on {target} CO", loc="left")
             column[-1].set_xlabel("step")
             for ax, name in zip(column, names, strict=True):
                 for table in tables:
@@ -90,7 +92,7 @@ def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
                 [],
                 color=TRAIN,
                 linestyle="--",
-                label="training tiles, against what it learns from",
+                label="training tiles, against the training target",
             ),
             plt.Line2D(
                 [],

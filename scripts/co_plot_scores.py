@@ -1,4 +1,4 @@
-"""One figure of the scores of a set's models: minkowski, plane, pdf, latitude, or calibration."""
+"""One figure of the scores of a set's models: minkowski, plane, pdf, latitude or calibration."""
 
 from pathlib import Path
 
@@ -23,12 +23,16 @@ def main() -> None:
         "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
     )
     parser.add_argument("--published", type=Path, required=True, help="config/co/published.yaml")
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     scores = score_figures.read(args.curves, args.config)
-    more = [yaml.safe_load(args.published.read_text())["scalars"]] if args.figure == "plane" else []
-    figure = getattr(score_figures, args.figure)(scores, *more)
+    published = (
+        [yaml.safe_load(args.published.read_text())["scalars"]] if args.figure == "plane" else []
+    )
+    figure = getattr(score_figures, args.figure)(scores, *published)
     plotting.save(figure, args.output, scores.first.attrs["data_kind"])
 
 

@@ -1,4 +1,4 @@
-"""The sky of the study: signal-to-noise of CO, the tiles of each split, the held-out complexes."""
+"""The sky of the study: signal-to-noise of CO, tiles of each split, held-out complexes."""
 
 from pathlib import Path
 
@@ -17,7 +17,9 @@ def main() -> None:
     )
     parser.add_argument("--maps", type=Path, required=True)
     parser.add_argument("--tiles", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     line = args.config["line"]

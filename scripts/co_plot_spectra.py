@@ -1,5 +1,6 @@
-"""rho_l and C_l ratio of a set's models with the observed CO against multipole; dust, ceiling,
-published points.
+"""rho_l and C_l ratio of a set's models with the observed CO, against multipole.
+
+The figure also has the dust map, the noise ceiling and published points.
 """
 
 from pathlib import Path
@@ -22,7 +23,9 @@ def main() -> None:
         "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
     )
     parser.add_argument("--published", type=Path, help="config/co/published.yaml")
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     scores = score_figures.read(args.curves, args.config)

@@ -1,5 +1,6 @@
-"""Rise of the cycle's error with noise on the way back, one line a CycleGAN, beside the same noise
-on the true CO.
+"""Rise of the cycle's error with noise on the generated CO, one line a CycleGAN.
+
+The second panel has the same noise on the true CO.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from skyloom import cli, plotting
 from skyloom.patchset import PatchSet
 
 COLUMNS = ("amplitude", "score", "control")
-# rises below one per cent are drawn to a linear scale, those of a hidden code to a logarithmic one
+# the scale is linear below a rise of one per cent and logarithmic above, where a hidden code lies
 LINEAR = 0.01
 
 
@@ -25,10 +26,10 @@ def main() -> None:
         required=True,
         help=".../<model>/seed<k>/steganography.csv",
     )
+    parser.add_argument("--patches", type=Path, required=True, help="patches.nc, for its data kind")
     parser.add_argument(
-        "--patches", type=Path, required=True, help="patches.nc, whose attribute says the data kind"
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
     args = parser.parse_args()
 
     tables = {}
@@ -48,27 +49,24 @@ def main() -> None:
 
 
 def figure(scores: dict[str, pd.DataFrame]) -> Figure:
-    """Two panels on the same axes: G(dust, HI) on the left, the true CO on the right; a line a
-    model.
-    """
-    looks = plotting.line_styles(scores)
-    panels = {"score": "from G(dust, HI)", "control": "from the true CO, which hides nothing"}
+    """Two panels on the same axes, a line a model: G(dust, HI), and the true CO."""
+    styles = plotting.line_styles(scores)
+    panels = {"score": "from G(dust, HI)", "control": "from the true CO, without a hidden code"}
     with plotting.style():
         fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
         for ax, (column, title) in zip(axes, panels.items(), strict=True):
             for model, table in scores.items():
-                look = looks[model] | {"marker": ".", "label": model.replace("_", " ")}
-                ax.plot(table.amplitude, table[column] - 1, **look)
+                style = styles[model] | {"marker": ".", "label": model.replace("_", " ")}
+                ax.plot(table.amplitude, table[column] - 1, **style)
             ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
             ax.set(xscale="log", xlabel="noise on CO [standard deviations of its asinh]")
             ax.set_yscale("symlog", linthresh=LINEAR)
-            ax.set_ylim(
-                min(-LINEAR, ax.get_ylim()[0]), max(1, ax.get_ylim()[1])
-            )  # so that a line that stays flat looks flat
+            # a constant line must look constant
+            ax.set_ylim(min(-LINEAR, ax.get_ylim()[0]), max(1, ax.get_ylim()[1]))
             ax.set_title(title, loc="left")
             ax.yaxis.set_major_formatter("{x:g}")
         axes[0].set_ylabel(
-            "rise of the error of (dust, HI) brought back,\nwith noise / without, less 1"
+            "rise of the error of the reconstructed (dust, HI),\nwith noise / without, less 1"
         )
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return fig

@@ -30,14 +30,14 @@ def main() -> None:
         "seed": args.seed,
         "line": config["line"],
         "digest": trained["digest"],
+        "kind": trained["kind"],
     }
-    sky.attrs |= {"kind": trained["kind"]}
     with cli.atomic(args.output) as path:
         sky.to_netcdf(path)
     print(
         f"{sky.attrs['tiles']} tiles, {sky.sizes['pixel']} pixels; closure "
-        f"{sky.attrs['closure_rms']:.2%} of std,"
-        f" seam {sky.attrs['seam']:.2%}, beam {sky.attrs['beam_arcmin']:.2f} arcmin"
+        f"{sky.attrs['closure_rms']:.2%} of std, seam {sky.attrs['seam']:.2%}, "
+        f"beam {sky.attrs['beam_arcmin']:.2f} arcmin"
     )
 
 

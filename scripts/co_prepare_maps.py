@@ -1,6 +1,4 @@
-"""Bring the raw CO, dust and HI maps to RING order, physical units and one beam: R/raw or resources
--> R/maps.nc.
-"""
+"""Bring the raw CO, dust and HI maps to RING order, physical units and one beam (maps.nc)."""
 
 from pathlib import Path
 
@@ -23,15 +21,15 @@ def main() -> None:
     )
     parser.add_argument("--hi-map", required=True, type=Path, help="HI4PI N(HI) (cm-2)")
     parser.add_argument("--output", required=True, type=Path, help="maps.nc")
-    arguments = parser.parse_args()
+    args = parser.parse_args()
 
     from skyloom import patchset
     from skyloom.co.data import maps
 
-    dataset = maps.prepare(arguments.co_map, arguments.dust_map, arguments.hi_map, arguments.config)
-    patchset.write(dataset, arguments.output)
+    dataset = maps.prepare(args.co_map, args.dust_map, args.hi_map, args.config)
+    patchset.write(dataset, args.output)
     print(
-        f"{arguments.output}: {dataset.attrs['data_kind']} sky at NSIDE {dataset.attrs['nside']}, "
+        f"{args.output}: {dataset.attrs['data_kind']} sky at NSIDE {dataset.attrs['nside']}, "
         f"median CO(1-0) error {float(dataset['co10_error'].median()):.3f} K km/s (Type 2 at 15 "
         "arcmin: about 0.45)"
     )

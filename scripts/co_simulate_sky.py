@@ -1,5 +1,6 @@
-"""Make the embedded stand-in sky and write it as the three real products' files (CO Type 2, GNILC
-857 GHz, HI4PI).
+"""Make the embedded stand-in sky and write it in the files of the three real products.
+
+These are Planck CO Type 2, GNILC dust at 857 GHz and HI4PI.
 """
 
 from pathlib import Path
@@ -15,18 +16,18 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help="what differs from the defaults (JSON)",
+        help="parameters that differ from the defaults",
     )
     parser.add_argument("--co-map", type=Path, required=True)
     parser.add_argument("--dust-map", type=Path, required=True)
     parser.add_argument("--hi-map", type=Path, required=True)
-    arguments = parser.parse_args()
+    args = parser.parse_args()
 
-    config = {**DEFAULTS, **arguments.config}
+    config = {**DEFAULTS, **args.config}
     sky = simulate_sky(config)
-    write_co(sky, arguments.co_map, config)
-    write_dust(sky, arguments.dust_map, config)
-    write_hi(sky, arguments.hi_map, config)
+    write_co(sky, args.co_map, config)
+    write_dust(sky, args.dust_map, config)
+    write_hi(sky, args.hi_map, config)
 
 
 if __name__ == "__main__":

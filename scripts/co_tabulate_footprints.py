@@ -23,16 +23,16 @@ def main() -> None:
     maps = PatchSet(args.maps)
     if header["NSIDE"] != maps.attrs["nside"]:
         raise cli.BadInput(
-            f"{args.product}: NSIDE {header['NSIDE']}; expected {maps.attrs['nside']} as "
+            f"{args.product}: NSIDE {header['NSIDE']}; expected {maps.attrs['nside']}, as in "
             f"{args.maps}"
         )
     names = [f"co{line}{suffix}" for line in lines for suffix in ("", "_null")]
     observed = {name: np.asarray(maps.array(name)) for name in names}
-    found = table(lines, observed, args.config)
-    found.insert(0, "product", header["PRODUCT"])
-    found["data"] = header["SKYKIND"]
+    statistics = table(lines, observed, args.config)
+    statistics.insert(0, "product", header["PRODUCT"])
+    statistics["data"] = header["SKYKIND"]
     with cli.atomic(args.output) as path:
-        found.to_csv(path, index=False, float_format="%.4g")
+        statistics.to_csv(path, index=False, float_format="%.4g")
     print(
         f"{len(args.config)} footprints at "
         f"{healpy.nside2resol(header['NSIDE'], arcmin=True):.1f} arcmin"

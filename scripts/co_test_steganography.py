@@ -1,6 +1,6 @@
-"""Test a trained CycleGAN for hidden texture in its CO, by noise on the way back.
+"""Test a trained CycleGAN for hidden texture in its CO (skyloom/co/explain/steganography.py).
 
-On test tiles: a diagnosis by which nothing is chosen (skyloom/co/explain/steganography.py).
+The test adds noise to the generated CO of test tiles. It is a diagnosis: nothing is chosen by it.
 """
 
 from pathlib import Path

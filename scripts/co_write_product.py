@@ -1,5 +1,6 @@
-"""Join the seeds and lines of a product and write it as FITS, with uncertainty, mask and a template
-for PySM.
+"""Join the seeds and lines of a product and write FITS files: maps and a template for PySM.
+
+The maps have an uncertainty and a mask.
 """
 
 from pathlib import Path
@@ -32,7 +33,7 @@ def main() -> None:
         type=Path,
         nargs="+",
         required=True,
-        help="of co_predict_sky: all lines and seeds",
+        help="of co_predict_sky, all lines and seeds",
     )
     parser.add_argument(
         "--tiles",
@@ -59,34 +60,34 @@ def main() -> None:
         )
     first = args.skies[0], xr.open_dataset(args.skies[0])
     lines = {}
-    for line, chosen in config["sets"].items():
-        paths, members = zip(*skies[line], strict=True)
-        if members[0].sizes["pixel"] != first[1].sizes["pixel"]:
+    for line, settings in config["sets"].items():
+        paths, line_skies = zip(*skies[line], strict=True)
+        if line_skies[0].sizes["pixel"] != first[1].sizes["pixel"]:
             raise cli.BadInput(
                 f"{paths[0]}: another area than {first[0]}; expected all lines on one sky"
             )
-        intensity, error, realisation, made_of = join_seeds(list(members), list(paths))
+        intensity, error, realisation, parts = join_seeds(list(line_skies), list(paths))
         views = tile_views(
             read_tiles(tiles[line]).query("split == 'train'"),
-            chosen["views"],
-            chosen["shift_deg"],
+            settings["views"],
+            settings["shift_deg"],
             config["tiles"]["seed"],
         )
         noise = np.asarray(maps.array(f"co{line}_error"))
         snr, size = config["tiles"]["snr_threshold"], config["tiles"]["size_deg"]
-        bits = mask_bits(members[0], intensity, noise, snr, views, size)
-        about = line_facts(line, list(members), intensity, realisation, made_of)
-        lines[line] = LineMap(intensity, error, realisation, bits, about)
+        bits = mask_bits(line_skies[0], intensity, noise, snr, views, size)
+        line_keywords = line_facts(line, list(line_skies), intensity, realisation, parts)
+        lines[line] = LineMap(intensity, error, realisation, bits, line_keywords)
         print(
-            f"CO {line}: {bits.size} pixels, missing {np.mean(bits & 1 > 0):.2%}, extrapolated"
-            f" {np.mean(bits & 2 > 0):.2%}, trained on {np.mean(bits & 4 > 0):.2%}; uncertainty: "
-            f"{made_of}"
+            f"CO {line}: {bits.size} pixels, missing {np.mean(bits & 1 > 0):.2%}, "
+            f"extrapolated {np.mean(bits & 2 > 0):.2%}, trained on {np.mean(bits & 4 > 0):.2%}; "
+            f"uncertainty: {parts}"
         )
 
     product, git = config["product"], git_state()
     facts = {
         "PRODUCT": config["name"],
-        "SKYKIND": (maps.attrs["data_kind"], "survey, or what stands for it"),
+        "SKYKIND": (maps.attrs["data_kind"], "survey or simulation"),
         "AREA": ("full" if product["area"] == "full" else "disc", "sky that is predicted"),
         "WINDOW": ("cosine", "sin x sin over a tile, blended in K km/s"),
         "TILNSIDE": (product["tile_nside"], "tiles lie on the centres of this NSIDE"),

@@ -1,4 +1,4 @@
-"""Cut the column maps of a set's families into images with their split."""
+"""Cut the column maps of a set's families into images and assign their split."""
 
 import contextlib
 from pathlib import Path
@@ -6,22 +6,24 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from skyloom import patchset
-from skyloom.cli import json_argument, parser, run
+from skyloom import cli, patchset
 from skyloom.patchset import SPLITS
 from skyloom.turbulence.data.images import cut_images
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument(
-        "--config", type=json_argument, required=True, help="the set: families, field, parts, ..."
+    parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help="the set: families, field, parts and further settings",
     )
-    arguments.add_argument(
+    parser.add_argument(
         "--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order"
     )
-    arguments.add_argument("--output", required=True)
-    args = arguments.parse_args()
+    parser.add_argument("--output", type=Path, required=True, help="patches.nc")
+    args = parser.parse_args()
 
     names = args.config["families"]
     with contextlib.ExitStack() as stack:
@@ -37,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

@@ -1,5 +1,4 @@
-"""A shuffled panel of images of two sets, numbered and nothing else; which is which stands in a key
-kept apart.
+"""A shuffled, numbered panel of images of two sets, and a separate key with their sets.
 
 Look at the figure, write a CSV with the columns `image,answer` (the name of a set), then:
 
@@ -23,7 +22,7 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='"first", "second", "panel": images of each, "seed"',
+        help='"first", "second", "panel" (images of each set), "seed"',
     )
     parser.add_argument(
         "--patches",
@@ -32,7 +31,9 @@ def main() -> None:
         required=True,
         help="patches.nc of the first and second set",
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     parser.add_argument("--key", type=Path, required=True, help="CSV: image, set, row")
     args = parser.parse_args()
 

@@ -1,4 +1,7 @@
-"""Test images in a plane, by their histograms of oriented gradients and by a network's features."""
+"""Test images in a plane, by histograms of oriented gradients and by a network's features.
+
+The features are those before the head.
+"""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Which pixels, waves, phases and amplitudes the predictions of a trained model depend on.
+"""Dependence of a model's predictions on pixels, waves, phases and amplitudes.
 
-On test images: a diagnosis by which nothing is chosen (skyloom/turbulence/explain).
+The images are test images. It is a diagnosis: nothing is chosen by it (skyloom/turbulence/explain).
 """
 
 from pathlib import Path
@@ -74,8 +74,12 @@ def attributions(trained: dict, split, rows: np.ndarray, settings: dict) -> xr.D
     _, task = checkpoint.network(trained)
     images = split[rows]["input"][:, 0].numpy()
     maps = gradients.explained(task, images, settings["steps"], settings["seed"])
-    own = split.patches.coords
-    coordinates = {name: own[name][split.rows[rows]] for name in COORDINATES if name in own}
+    coordinates_of_images = split.patches.coords
+    coordinates = {
+        name: coordinates_of_images[name][split.rows[rows]]
+        for name in COORDINATES
+        if name in coordinates_of_images
+    }
     return maps.assign_coords({name: ("shown", values) for name, values in coordinates.items()})
 
 

@@ -1,6 +1,4 @@
-"""Share of images called steep against the true index, of models tested on a set of continuous
-indices.
-"""
+"""Share of images classified as steep against the true index, on a set of continuous indices."""
 
 from pathlib import Path
 
@@ -15,19 +13,22 @@ def main() -> None:
     parser.add_argument(
         "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
-    found: dict[str, list[xr.Dataset]] = {}
+    curves: dict[str, list[xr.Dataset]] = {}
     for path in args.curves:
         with xr.open_dataset(path) as file:
             if "predicted_class" not in file:
                 raise cli.BadInput(
-                    f"{path}: no predicted_class (found {', '.join(file)}); expected a curves.nc"
+                    f"{path}: predicted_class not found (variables: {', '.join(file)}); expected "
+                    "a curves.nc"
                 )
-            found.setdefault(file.attrs["model"], []).append(file.sel(subset="all").load())
-    kind = next(iter(found.values()))[0].attrs["data_kind"]
-    plotting.save(index.continuum(found), args.output, kind)
+            curves.setdefault(file.attrs["model"], []).append(file.sel(subset="all").load())
+    kind = next(iter(curves.values()))[0].attrs["data_kind"]
+    plotting.save(index.continuum(curves), args.output, kind)
 
 
 if __name__ == "__main__":

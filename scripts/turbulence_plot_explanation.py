@@ -1,6 +1,4 @@
-"""A figure of explanations: `saliency` of images, `bands` of waves, `controls` of several models,
-`embedding`.
-"""
+"""A figure of explanations: `saliency`, `bands` of waves, `controls` of models, `embedding`."""
 
 from pathlib import Path
 
@@ -10,10 +8,10 @@ from skyloom import cli, plotting
 from skyloom.turbulence import explain_figures
 
 FIGURES = {
-    "saliency": lambda found: explain_figures.saliency(found[0]),
-    "bands": lambda found: explain_figures.bands(found[0]),
+    "saliency": lambda datasets: explain_figures.saliency(datasets[0]),
+    "bands": lambda datasets: explain_figures.bands(datasets[0]),
     "controls": explain_figures.controls,
-    "embedding": lambda found: explain_figures.embedding(found[0]),
+    "embedding": lambda datasets: explain_figures.embedding(datasets[0]),
 }
 
 
@@ -27,15 +25,20 @@ def main() -> None:
         required=True,
         help="explain/*.nc; `controls`: several",
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
-    found = [xr.load_dataset(path) for path in args.explanations]
-    if args.figure == "saliency" and "saliency" not in found[0]:
+    explanations = [xr.load_dataset(path) for path in args.explanations]
+    if args.figure == "saliency" and "saliency" not in explanations[0]:
         raise cli.BadInput(
-            f"{args.explanations[0]}: of a baseline, which has no gradients; expected a network's"
+            f"{args.explanations[0]}: explanation of a baseline, which has no gradients; expected "
+            "that of a network"
         )
-    plotting.save(FIGURES[args.figure](found), args.output, found[0].attrs["data_kind"])
+    plotting.save(
+        FIGURES[args.figure](explanations), args.output, explanations[0].attrs["data_kind"]
+    )
 
 
 if __name__ == "__main__":

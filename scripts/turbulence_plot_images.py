@@ -15,19 +15,23 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='{"families": [...], "count": simulations of a class}',
+        help='{"families": [...], "count": number of simulations of a class}',
     )
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc of the set")
     parser.add_argument(
         "--columns", type=Path, nargs="+", required=True, help="columns.nc of each family in order"
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     with contextlib.ExitStack() as stack:
-        open_file = lambda path: stack.enter_context(xr.open_dataset(path, decode_cf=False))  # noqa: E731
-        families = dict(zip(args.config["families"], map(open_file, args.columns), strict=True))
-        patches = open_file(args.patches)
+        patches, *columns = [
+            stack.enter_context(xr.open_dataset(path, decode_cf=False))
+            for path in (args.patches, *args.columns)
+        ]
+        families = dict(zip(args.config["families"], columns, strict=True))
         figure = images.panels(patches, families, args.config["count"])
         plotting.save(figure, args.output, patches.attrs["data_kind"])
 

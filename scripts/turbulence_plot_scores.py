@@ -1,6 +1,4 @@
-"""One figure of how well the models of a set tell the two classes apart: roc, confusion, or
-reliability.
-"""
+"""One figure of the classification by a set's models: roc, confusion or reliability."""
 
 from pathlib import Path
 
@@ -22,22 +20,24 @@ def main() -> None:
         "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
     )
     parser.add_argument(
-        "--metrics", type=Path, nargs="+", required=True, help="metrics.json of the same"
+        "--metrics", type=Path, nargs="+", required=True, help="metrics.json of the same models"
     )
     parser.add_argument(
         "--published", type=Path, required=True, help="config/turbulence/published.yaml"
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
-    found = scores.read(args.curves, args.metrics, args.config["highlight"], "roc")
-    more = (
+    curves = scores.read(args.curves, args.metrics, args.config["highlight"], "roc")
+    published = (
         [yaml.safe_load(args.published.read_text())["confusion"]]
         if args.figure == "confusion"
         else []
     )
-    figure = getattr(scores, args.figure)(found, *more)
-    plotting.save(figure, args.output, found.first.attrs["data_kind"])
+    figure = getattr(scores, args.figure)(curves, *published)
+    plotting.save(figure, args.output, curves.first.attrs["data_kind"])
 
 
 if __name__ == "__main__":

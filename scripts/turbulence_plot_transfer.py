@@ -1,6 +1,4 @@
-"""What is left of accuracies on other sets: the matrix of models and sets, or accuracy against
-single nuisances.
-"""
+"""Accuracy on other sets: the matrix of models and sets, or curves against single nuisances."""
 
 from pathlib import Path
 
@@ -20,13 +18,15 @@ def main() -> None:
         help='{"ladders": [{"key": "zoom", "values": {set: zoom}}]}',
     )
     parser.add_argument("--table", type=Path, required=True, help="transfer.csv")
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     table = transfer.read(args.table)
-    more = [args.config["ladders"]] if args.figure == "nuisances" else []
+    ladders = [args.config["ladders"]] if args.figure == "nuisances" else []
     kinds = ", ".join(dict.fromkeys(table.data))
-    plotting.save(getattr(transfer, args.figure)(table, *more), args.output, kinds)
+    plotting.save(getattr(transfer, args.figure)(table, *ladders), args.output, kinds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
-"""Project shards of our own simulations to maps of column density, optionally coarsened before."""
+"""Project shards of our own simulations to maps of column density.
+
+With `refine` the density is coarsened first, like on an adaptive grid.
+"""
 
 from itertools import chain
+from pathlib import Path
 
 from skyloom import cli, patchset
 from skyloom.turbulence.project.columns import column_maps
@@ -12,8 +16,8 @@ def main() -> None:
     help = "box_pc, mass_msun, pixels, refine"
     parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     help = "shards of turbulence_simulate_clouds"
-    parser.add_argument("--snapshots", nargs="+", required=True, help=help)
-    parser.add_argument("--output", required=True)
+    parser.add_argument("--snapshots", type=Path, nargs="+", required=True, help=help)
+    parser.add_argument("--output", type=Path, required=True, help="columns.nc")
     args = parser.parse_args()
 
     shards = (read("simulated", path, args.config) for path in args.snapshots)

@@ -1,47 +1,47 @@
-"""Simulate one shard of a set's clouds: decaying isothermal turbulence from a solenoidal velocity
-field.
+"""Simulate one shard of a set's clouds: decaying isothermal turbulence.
+
+A simulation starts from a solenoidal velocity field.
 """
 
 import sys
 import time
 from pathlib import Path
 
-from skyloom.cli import json_argument, parser, run
+from skyloom import cli
 from skyloom.turbulence.simulate.plan import shard, simulations
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument(
-        "--config", type=json_argument, required=True, help="section simulate of the set"
+    parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="section simulate of the set"
     )
-    arguments.add_argument("--shard", type=int, required=True)
-    arguments.add_argument("--shards", type=int, required=True)
-    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
-    arguments.add_argument("--output", type=Path, required=True)
-    args = arguments.parse_args()
+    parser.add_argument("--shard", type=int, required=True)
+    parser.add_argument("--shards", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--output", type=Path, required=True)
+    args = parser.parse_args()
     config = args.config
 
-    everything = simulations(config)
-    mine = shard(everything, args.shard, args.shards)
+    rows = simulations(config)
+    shard_rows = shard(rows, args.shard, args.shards)
     device = _prepare(config["backend"], args.threads)
-    # what follows loads numba, which is of no use to a config that was refused
+    # this import loads numba, which takes time, and comes after all refusals of the config
     from skyloom.turbulence.simulate.snapshots import write_snapshots
 
     wall, core = time.perf_counter(), time.process_time()
-    failures = write_snapshots(config, mine, args.output, device)
+    failures = write_snapshots(config, shard_rows, args.output, device)
     for seed, reason in failures.items():
         print(f"simulation with seed {seed} failed: {reason}", file=sys.stderr)
     print(
-        f"{len(mine)} of {len(everything)} simulations of {config['grid']}^3 cells, "
-        f"{len(failures)} failed: "
-        f"{time.perf_counter() - wall:.1f} s, {time.process_time() - core:.1f} s of CPU "
-        f"({device or config['backend']})"
+        f"{len(shard_rows)} of {len(rows)} simulations of {config['grid']}^3 cells, "
+        f"{len(failures)} failed: {time.perf_counter() - wall:.1f} s, "
+        f"{time.process_time() - core:.1f} s of CPU ({device or config['backend']})"
     )
 
 
 def _prepare(backend: str, threads: int) -> str | None:
-    """Threads of the backend; torch's device, a GPU where there is one, and None for the others."""
+    """Set the threads of the backend. Returns torch's device, None for the other backends."""
     if backend == "early":
         return None
     if backend == "numba":
@@ -56,4 +56,4 @@ def _prepare(backend: str, threads: int) -> str | None:
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

@@ -1,10 +1,9 @@
-"""The container that passes from stage to stage: netCDF-4 for people and xarray, a plain numpy map
-for training.
+"""The container that passes from stage to stage: a netCDF-4 file that numpy can map.
 
-A netCDF-4 file is an HDF5 file, and HDF5 stores an array that is neither chunked nor compressed as
-one run of bytes. `PatchSet` asks HDF5 where that run begins and maps it, which is as fast as a
-`.npy` file. An array of another layout (an archived, compressed copy) is read whole into memory
-instead: slower, the same values.
+A netCDF-4 file is an HDF5 file, and HDF5 stores an array without chunks and compression as one run
+of bytes. `PatchSet` reads the start of that run from HDF5 and maps it, which is as fast as a `.npy`
+file. An array of another layout (an archived, compressed copy) is read into memory as a whole. This
+is slower and gives the same values.
 """
 
 from __future__ import annotations
@@ -21,26 +20,27 @@ import numpy as np
 
 from skyloom.cli import BadInput, atomic, require
 
-if TYPE_CHECKING:  # xarray takes a second to import, and training does not need it
+# xarray takes a second to import, and training does not need it
+if TYPE_CHECKING:
     import xarray as xr
 
 PAGE_BYTES = 4096
 SPLITS = {"train": 0, "valid": 1, "test": 2}  # values of the coordinate `split`
-ALIGN_FROM_BYTES = 65536  # smaller arrays are packed behind one another
+ALIGN_FROM_BYTES = 65536  # smaller arrays are not aligned
 
 
 def write(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a patch set atomically, each numeric array contiguous, page-aligned and in native byte
-    order.
+    """Write a patch set atomically: numeric arrays contiguous, page-aligned, in native byte order.
 
-    The dimension `example`, where a variable has it, must come first.
+    Where a variable has the dimension `example`, it must come first: BadInput otherwise.
     """
     for name, variable in dataset.variables.items():
         if "example" in variable.dims[1:]:
             raise BadInput(
                 f"{path}: variable {name} has dimensions {variable.dims}; expected 'example' first"
             )
-    dataset = dataset.drop_encoding()  # a chunked or compressed source must not pass its layout on
+    # the layout of a chunked or compressed source must not be kept
+    dataset = dataset.drop_encoding()
     dataset = dataset.map(_native, keep_attrs=True).assign_coords(
         {k: _native(v) for k, v in dataset.coords.items()}
     )
@@ -54,14 +54,15 @@ def write(dataset: xr.Dataset, path: str | Path) -> None:
 
 
 def merge(shards: list[str | Path], path: str | Path, dim: str = "example") -> None:
-    """Join shards along their first dimension `dim`, one after the other: memory for one shard.
+    """Join shards along their first dimension `dim`, in order. One shard is in memory at a time.
 
-    Attributes, and variables without `dim`, are the first shard's. Raises `BadInput` where a
-    shard's variables differ.
+    Attributes, and variables without `dim`, are those of the first shard. Raises BadInput where the
+    variables of a shard differ.
     """
     sizes = [_check_against(shards[0], shard, dim) for shard in shards]
     with atomic(path) as part, aligned(), netCDF4.Dataset(part, "w") as out:
-        out.set_fill_off()  # all is written below; filling first would double the work
+        # every value is written below; a fill would double the work
+        out.set_fill_off()
         row = 0
         for shard, size in zip(shards, sizes, strict=True):
             with netCDF4.Dataset(shard) as file:
@@ -78,15 +79,14 @@ def merge(shards: list[str | Path], path: str | Path, dim: str = "example") -> N
 
 @contextlib.contextmanager
 def aligned() -> Iterator[None]:
-    """Begin large arrays at a page; netCDF-C otherwise packs them at any byte, even an odd one."""
+    """Start large arrays at a page; netCDF-C otherwise packs them at any byte, even an odd one."""
     before = netCDF4.get_alignment()
     netCDF4.set_alignment(ALIGN_FROM_BYTES, PAGE_BYTES)
     try:
         yield
     finally:
-        netCDF4.set_alignment(
-            before[0], max(before[1], 1)
-        )  # untouched it reads (0, 0), and 0 fails every later open
+        # the initial alignment reads (0, 0), and setting 0 makes every later open fail
+        netCDF4.set_alignment(before[0], max(before[1], 1))
 
 
 def flag_names(variable: xr.DataArray) -> dict[int, str]:
@@ -98,9 +98,9 @@ def flag_names(variable: xr.DataArray) -> dict[int, str]:
 class PatchSet:
     """A patch set, opened for reading.
 
-    `attrs`: attributes of the file. `coords`: what is known of each example, {name: (example,)
-    array}: tile, split, position. `len()`: the number of examples. Raises `BadInput` for files that
-    this container cannot be.
+    `attrs` are the attributes of the file. `coords` are the coordinates of each example, {name:
+    (example,) array}: tile, split, position. `len()` is the number of examples. Raises BadInput for
+    files that are no patch set.
     """
 
     def __init__(self, path: str | Path):
@@ -126,11 +126,13 @@ class PatchSet:
         return self._attrs_of[name]
 
     def array(self, name: str) -> np.ndarray:
-        """The whole variable as a read-only map of the file; index it with an array to read a
-        batch.
+        """The whole variable as a read-only map of the file.
+
+        Index it with an array to read a batch.
         """
         self._must_have(name)
-        if name not in self._arrays:  # mapped at first use: each worker process maps for itself
+        # mapped at first use, so that each worker process has its own map
+        if name not in self._arrays:
             self._arrays[name] = self._map(name)
         return self._arrays[name]
 
@@ -148,7 +150,8 @@ class PatchSet:
             )
         with h5py.File(self.path, "r") as file:
             variable = file[name]
-            start = variable.id.get_offset()  # None: chunked, compressed, empty or never written
+            # the offset is None where the array is chunked, compressed, empty or never written
+            start = variable.id.get_offset()
             if start is not None and variable.external is None and variable.dtype.isnative:
                 return np.memmap(self.path, variable.dtype, "r", start, variable.shape)
             values = variable[()]
@@ -156,20 +159,19 @@ class PatchSet:
 
 
 def _native(array: xr.DataArray) -> xr.DataArray:
-    """torch refuses arrays of the other byte order, which is what FITS files give."""
+    """An array in native byte order: torch refuses the other one, which FITS files have."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _check_against(first: str | Path, shard: str | Path, dim: str) -> int:
-    """The shard's number of examples; refuses one that does not go with the first."""
+    """Number of examples of a shard. Refuses a shard whose layout differs from the first."""
     _check_file(Path(shard))
-    found, expected = _layout(shard, dim), _layout(first, dim)
-    for name in expected.keys() | found.keys():
-        if found.get(name) != expected.get(name):
+    layout, expected = _layout(shard, dim), _layout(first, dim)
+    for name in expected.keys() | layout.keys():
+        if layout.get(name) != expected.get(name):
             raise BadInput(
-                f"{shard}: variable {name} is {found.get(name, 'missing')}; expected "
-                f"{expected.get(name, 'none')}, "
-                f"as in {first}"
+                f"{shard}: variable {name} is {layout.get(name, 'missing')}; expected "
+                f"{expected.get(name, 'none')}, as in {first}"
             )
     with netCDF4.Dataset(shard) as file:
         return len(file.dimensions[dim])
@@ -201,7 +203,7 @@ def _define_like(out: netCDF4.Dataset, file: netCDF4.Dataset, dim: str, length: 
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what cannot be mapped, with a message for the person who can mend it."""
+    """Refuse files that cannot be mapped."""
     if not path.exists():
         raise BadInput(f"{path}: no such file; expected a patch set (netCDF-4)")
     with open(path, "rb") as file:
@@ -212,19 +214,18 @@ def _check_file(path: Path) -> None:
         )
     if head[:8] != b"\x89HDF\r\n\x1a\n":
         raise BadInput(f"{path}: begins with {head[:8]!r}; expected a netCDF-4 file")
-    # The end of the file as HDF5's superblock states it: its place depends on the superblock's
-    # version.
-    place = slice(40, 48) if head[8] < 2 else slice(28, 36)
-    expected, found = int.from_bytes(head[place], "little"), path.stat().st_size
-    if found < expected:
+    # The superblock of HDF5 holds the end of the file, at a position that depends on its version.
+    field = slice(40, 48) if head[8] < 2 else slice(28, 36)
+    expected, size = int.from_bytes(head[field], "little"), path.stat().st_size
+    if size < expected:
         raise BadInput(
-            f"{path}: cut short, {found} bytes found, {expected} bytes expected; make or fetch "
-            "it again"
+            f"{path}: cut short, {size} bytes found, {expected} bytes expected; make or fetch it "
+            "again"
         )
 
 
 def _plain(item: netCDF4.Dataset | netCDF4.Variable) -> dict:
-    """Attributes as plain Python, which a checkpoint may hold."""
+    """Attributes as plain Python, which a checkpoint can hold."""
     values = {name: item.getncattr(name) for name in item.ncattrs()}
     return {
         name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value

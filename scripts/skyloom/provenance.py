@@ -1,4 +1,4 @@
-"""Where a result came from: the code's commit, the packages' versions, the inputs' checksums."""
+"""Provenance of a result: commit of the code, versions of packages, checksums of inputs."""
 
 import hashlib
 import importlib.metadata
@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-# What a number can depend on; absent ones are left out.
+# Packages that a number can depend on; absent ones are left out.
 PACKAGES = (
     "torch",
     "numpy",
@@ -24,12 +24,14 @@ PACKAGES = (
 )
 
 WHOLE_BYTES = 256 << 20  # files up to this size are hashed whole, at some 1 GB/s
-BLOCK_BYTES, N_BLOCKS, EDGE_BYTES = 64 << 10, 256, 1 << 20  # of larger ones, what is read: 18 MiB
+# of larger files 18 MiB are read: blocks, and both ends
+BLOCK_BYTES, N_BLOCKS, EDGE_BYTES = 64 << 10, 256, 1 << 20
 
 
 def git_state(folder: Path = Path(__file__).parent) -> dict:
-    """{"commit", "dirty"} of the clone that holds `folder`; None for both where there is no git or
-    no clone.
+    """{"commit", "dirty"} of the clone that holds `folder`.
+
+    Both are None where there is no git or no clone.
     """
 
     def git(*words: str) -> str:
@@ -58,13 +60,12 @@ def package_versions() -> dict[str, str]:
 
 
 def file_checksum(path: str | Path) -> str:
-    """`sha256:...` of the whole file, or, above 256 MiB, `sampled-sha256:...`, which takes well
-    under a second.
+    """`sha256:...` of the whole file, or `sampled-sha256:...` above 256 MiB, in less than a second.
 
-    Sampled are: the size, the first and last MiB, 256 blocks of 64 KiB at even distances, and of a
-    netCDF-4 or HDF5 file all names, shapes, types, attributes and arrays of up to 1 MiB (split,
-    coordinates, normalisation). A training set that was made anew from other input or by other code
-    differs there; a few values edited by hand may not.
+    The sample holds the size, the first and last MiB and 256 blocks of 64 KiB at equal distances.
+    Of a netCDF-4 or HDF5 file it also holds all names, shapes, types, attributes and arrays of up
+    to 1 MiB (split, coordinates, normalisation). A training set that was made from other input or
+    by other code differs in the sample. A few values edited by hand may not.
     """
     path = Path(path)
     size = path.stat().st_size

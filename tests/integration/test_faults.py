@@ -1,4 +1,4 @@
-"""Interruptions and faults of a whole run, each followed by what a user would type next."""
+"""Interruptions and faults of a whole run, each followed by the user's next command."""
 
 import os
 import re
@@ -23,7 +23,7 @@ SLOW = (
 
 @pytest.fixture
 def prepared(finished, tmp_path):
-    """A finished run whose network is to train for longer, so that it can be caught in the act."""
+    """A finished run whose network trains for longer, so that a test can interrupt it."""
     folder = tmp_path / "skyloom"
     shutil.copytree(finished, folder, symlinks=True)
     (folder / "mine.yaml").write_text(SLOW)
@@ -35,7 +35,7 @@ def arguments(target=HISTORY):
 
 
 def start(folder):
-    """Start Snakemake as its own process group leader, as a shell would."""
+    """Start Snakemake as its own process group leader, like a shell."""
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", *arguments()],
         cwd=folder,
@@ -47,7 +47,7 @@ def start(folder):
 
 
 def trainer(folder) -> int:
-    """Process id of the training once it has saved a state."""
+    """Process id of the training after it has saved a state."""
     for _ in range(600):
         if any((folder / STATE).glob("state*.pt")):
             break

@@ -1,4 +1,4 @@
-"""A whole run of test size: what it leaves, what it says, and that a second one does nothing."""
+"""A whole run of test size: its outputs, its summary, and a second run that does nothing."""
 
 import csv
 import json
@@ -168,9 +168,7 @@ def test_failed_run_says_why_in_its_summary_and_keeps_what_was_made(tmp_path, fi
 
 
 def test_study_runs_from_user_files_in_resources(tmp_path, finished):
-    """Files brought along in the products' format take the place of the simulated ones; nothing
-    downstream knows.
-    """
+    """Files in the format of the products replace the simulated ones without other changes."""
     folder = copy_repository(tmp_path / "skyloom")
     raw = folder / "resources/raw/co"
     raw.mkdir(parents=True)
@@ -181,6 +179,5 @@ def test_study_runs_from_user_files_in_resources(tmp_path, finished):
     done = snakemake(folder, target, *TEST_RUN, "--configfile", "mine.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "co_simulate_sky" not in done.stdout and "download_raw" not in done.stdout
-    assert (
-        json.loads((folder / target).read_text())["data"] == "simulated"
-    )  # read from the files, not from the config
+    # the data kind is read from the files, not from the config
+    assert json.loads((folder / target).read_text())["data"] == "simulated"

@@ -1,4 +1,4 @@
-"""The profiles: what they must have in common, and what a run needs of them."""
+"""The profiles: their common settings, and the settings that a run needs."""
 
 import pytest
 import yaml
@@ -27,7 +27,7 @@ def test_profile_reruns_by_content_not_by_the_time_of_a_clone(profile):
 def test_submitting_profile_has_the_settings_without_which_runs_hang(profile):
     settings = read(profile)
     assert settings["slurm-status-command"] == "squeue"
-    # Outlast an outage of Slurm of ten minutes.
+    # a run survives an outage of Slurm of ten minutes
     assert settings["slurm-status-attempts"] / settings["max-status-checks-per-second"] >= 600
     assert settings["slurm-jobname-prefix"] == "skyloom"
     assert settings["default-resources"]["slurm_account"] == "$SKYLOOM_ACCOUNT"

@@ -16,11 +16,11 @@ import yaml
 from conftest import REPOSITORY, copy_repository
 
 BOX = REPOSITORY / "tests/slurm/box.sh"
-# Odd values, so that they can come from nowhere else.
+# Unusual values, which no default has.
 GPUS, RUNTIME_MINUTES, MEMORY_MB = 2, 17, 3100
 CHECKPOINT = "results/test/co/models/network/seed0/best.ckpt"
 STATE = "results/test/state/co/network/seed0"
-# Look at the queue sooner, and give up sooner, than is fit for a real cluster.
+# Query the queue earlier, and give up earlier, than on a real cluster.
 IMPATIENT = [
     "--slurm-init-seconds-before-status-checks=3",
     "--max-status-checks-per-second=1",
@@ -37,9 +37,7 @@ os.execv({sbatch!r}, ["sbatch", *sys.argv[1:]])
 
 @pytest.fixture(scope="module")
 def slurm_environment() -> dict[str, str]:
-    """The environment of a login node of the one-machine Slurm; installed and started here, stopped
-    at the end.
-    """
+    """The environment of a login node of a one-machine Slurm, which is started and stopped here."""
     if os.environ.get("SKYLOOM_TEST_SLURM") != "1":
         pytest.skip(
             "SKYLOOM_TEST_SLURM is not 1: it lets the tests install Debian's Slurm packages and "
@@ -116,9 +114,8 @@ def test_more_gpus_than_a_node_has_are_refused(check_site):
 
 def test_short_min_job_age_is_refused_with_the_value_to_set(check_site, tmp_path):
     text = (REPOSITORY / "profiles/slurm/config.yaml").read_text()
-    patient = text.replace(
-        "before-status-checks: 40", "before-status-checks: 150"
-    )  # asks for 450 s of the box's 300 s
+    # the profile needs 450 s, the box has 300 s
+    patient = text.replace("before-status-checks: 40", "before-status-checks: 150")
     (tmp_path / "config.yaml").write_text(patient)
     done = check_site("--profile", str(tmp_path))
     assert done.returncode == 2
@@ -129,9 +126,7 @@ def test_short_min_job_age_is_refused_with_the_value_to_set(check_site, tmp_path
 
 
 class Login:
-    """A copy of the repository with a user's config, and an sbatch before the real one that notes
-    what it is asked.
-    """
+    """A copy of the repository with a user's config, and an sbatch that records its arguments."""
 
     def __init__(self, folder: Path, environment: dict[str, str]):
         self.top, self.log = copy_repository(folder / "skyloom"), folder / "sbatch.log"
@@ -177,7 +172,7 @@ class Login:
         }
 
     def start(self, *arguments: str, profile: str = "slurm") -> subprocess.Popen:
-        """Start Snakemake, as a user does on a login node."""
+        """Start Snakemake like a user on a login node."""
         self.log.unlink(missing_ok=True)
         command = [
             sys.executable,
@@ -195,7 +190,7 @@ class Login:
         return subprocess.Popen(command, cwd=self.top, env=self.environment, **pipes)
 
     def run(self, *arguments: str, profile: str = "slurm") -> str:
-        """Run Snakemake to its end, which must be a good one; returns what it printed."""
+        """Run Snakemake to its end, which must be successful. Returns its output."""
         process = self.start(*arguments, profile=profile)
         try:
             printed, _ = process.communicate(timeout=1200)
@@ -205,7 +200,7 @@ class Login:
         return printed
 
     def submissions(self) -> list[tuple[str, argparse.Namespace]]:
-        """Rule and sbatch options of each job that was submitted since the last start."""
+        """Rule and sbatch options of each job submitted since the last start."""
         parser = argparse.ArgumentParser(allow_abbrev=False)
         for name in ("comment", "job-name", "mem", "nodes", "gres", "qos"):
             parser.add_argument(f"--{name}")
@@ -232,9 +227,7 @@ def login(slurm_environment, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def submitted(login):
-    """The study, run once: resources of each rule as a dry run prints them, and what was
-    submitted.
-    """
+    """The study, run once: resources of each rule in a dry run, and the submitted jobs."""
     printed = login.run("-n")
     wanted = {}
     for rule, block in re.findall(
@@ -269,7 +262,8 @@ def test_every_job_names_account_partition_time_and_memory_of_its_rule(submitted
     }
     for rule, line in jobs:
         assert line.account == "skyloom_test"
-        assert line.partition == "boost_usr_prod"  # the box's default
+        # the default of the box
+        assert line.partition == "boost_usr_prod"
         assert line.job_name.startswith("skyloom_")
         asked = (line.time, line.mem, line.gres or "")
         assert asked in [(w["runtime"], w["mem_mb"], w.get("gres", "")) for w in wanted[rule]], rule
@@ -290,7 +284,7 @@ def test_nothing_is_left_to_do_after_the_run(login, submitted):
 
 
 def history(login) -> list[dict[str, str]]:
-    """The network's history without the columns that are seconds on a clock."""
+    """The history of the network without columns of wall time."""
     with open(login.top / CHECKPOINT.replace("best.ckpt", "history.csv")) as file:
         return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
 

@@ -1,4 +1,4 @@
-"""What check_site says of a profile before it asks Slurm anything."""
+"""Refusals of check_site before it calls Slurm."""
 
 import pytest
 import yaml

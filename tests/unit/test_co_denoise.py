@@ -1,6 +1,4 @@
-"""The patch denoiser on noise of known rms: white, and correlated over the 15' beam as in the Type
-2 map.
-"""
+"""The patch denoiser on noise of known rms: white, and correlated over the 15' beam."""
 
 import json
 import subprocess
@@ -17,14 +15,15 @@ from skyloom.cli import BadInput
 from skyloom.co.denoise.patch import denoise
 
 SETTINGS = {"method": "nlm_patch", "h": 0.8, "patch_size": 5, "patch_distance": 6}
-NOISE = 0.45  # K km/s, Planck 2013 XIII
-BEAM_SIGMA = 15 / 1.40625 / 2.3548  # pixels of a 3-degree patch of 128
+NOISE = 0.45  # [K km/s] Planck 2013 XIII
+BEAM_SIGMA = 15 / 1.40625 / 2.3548  # [pixel] of a 3-degree patch of 128 pixels
 
 
 @pytest.fixture(scope="module")
 def clouds():
-    """Two patches of lognormal clouds of slope -2.75 at the resolution of the beam, (2, 128, 128)
-    [K km/s].
+    """Two patches of lognormal clouds of slope -2.75 at the beam's resolution.
+
+    (2, 128, 128) [K km/s].
     """
     random = np.random.default_rng(3)
     k = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.rfftfreq(128)[None])
@@ -45,14 +44,12 @@ def gain_db(clouds, noise):
 
 
 def test_white_noise_falls_by_more_than_five_decibel(clouds):
-    # 7.8 dB were measured on other clouds of the same resolution and noise; 5 leaves room for the
-    # clouds' texture
+    # other clouds of the same resolution and noise gave 7.8 dB; 5 allows for another texture
     assert gain_db(clouds, np.random.default_rng(0).standard_normal(clouds.shape)) > 5
 
 
 def test_noise_correlated_over_the_beam_hardly_changes(clouds):
-    # white noise smoothed to the beam has the clouds' own scale: 0.1-0.6 dB were measured; above
-    # 0.7 the filter cheats
+    # white noise smoothed to the beam has the scale of the clouds: other clouds gave 0.1 to 0.6 dB
     white = np.random.default_rng(0).standard_normal(clouds.shape)
     assert (
         abs(gain_db(clouds, gaussian_filter(white, (0, BEAM_SIGMA, BEAM_SIGMA), mode="wrap")))
@@ -68,8 +65,8 @@ def test_masked_pixels_stay_masked_and_leave_their_neighbours_alone(clouds):
     full, part = denoise(noisy, error, SETTINGS), denoise(holed, error, SETTINGS)
     assert np.array_equal(np.isnan(part), np.isnan(holed))
     np.testing.assert_array_equal(part[1], full[1])
-    # neighbours are compared within patch_distance + patch_size / 2: two hundred pixels of sky
-    # still vote beside a hole
+    # neighbours are compared within patch_distance + patch_size / 2: next to a hole two hundred
+    # pixels remain
     assert np.nanstd(part[0] - full[0]) < 0.1 * NOISE
 
 

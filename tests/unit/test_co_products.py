@@ -1,4 +1,4 @@
-"""A model on the whole sky: coverage, shared noise, uncertainty, mask, FITS, footprints, power."""
+"""A model on the whole sky: coverage, shared noise, FITS files, footprints, figures."""
 
 import healpy as hp
 import matplotlib.pyplot as plt
@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from test_co_sphere import smooth_sky
 
@@ -16,7 +15,7 @@ import co_predict_sky
 import co_tabulate_footprints
 import co_write_product
 from skyloom.cli import BadInput
-from skyloom.co.products import area, figures, footprints, power, sky, write
+from skyloom.co.products import area, figures, power, sky, write
 from skyloom.patchset import PatchSet
 
 NSIDE, BEAM, DISC = 128, 120.0, {"glon": 300.0, "glat": -50.0, "radius_deg": 12.0}
@@ -45,7 +44,7 @@ def noise_arcmin(task):
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
-    """maps.nc of a smooth sky, whose CO is a third of its dust and known but for a hole."""
+    """maps.nc of a smooth sky. Its CO is a third of its dust, with a hole."""
     path = tmp_path_factory.mktemp("maps") / "maps.nc"
     dust = 10 * smooth_sky(NSIDE, BEAM, 300, seed=2)
     co = 0.3 * dust
@@ -67,7 +66,10 @@ def maps(tmp_path_factory):
 
 @pytest.fixture
 def checkpoint(tmp_path, toy_study):
-    """`checkpoint(code)` is one of a network with this code, in the study `toy`."""
+    """A function `checkpoint(code)` that makes the checkpoint of a network with this code.
+
+    It belongs to the study `toy`.
+    """
 
     def make(code: str = FAKE) -> dict:
         folder = tmp_path / "toy" / "models"
@@ -92,8 +94,7 @@ def checkpoint(tmp_path, toy_study):
     return make
 
 
-# --- what is asked for
-# ----------------------------------------------------------------------------------------------
+# --- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -121,23 +122,21 @@ def test_checkpoint_of_another_line_beam_or_pixel_is_refused(maps, key, value, m
         sky.require_match("best.ckpt", meta, maps, "10", TILES)
 
 
-def test_tiles_that_do_not_cover_the_asked_sky_are_refused():
+def test_tiles_that_do_not_cover_the_area_are_refused():
     with pytest.raises(
         BadInput, match=r"3 deg, 32 pixels, on NSIDE 16 centres leave \d+ pixels .* uncovered"
     ):
         area.area_tiles(16, DISC, 3.0, 32, NSIDE)
     assert 100 < len(area.area_tiles(32, DISC, 3.0, 32, NSIDE)[0]) < 250
-    # between the centres of two pixels lie 1.5 x 1.5 square degrees, less than the 3.4 from one
-    # tile to the next
+    # two pixels a side cover 1.5 x 1.5 square degrees, less than the 3.4 of a tile centre
     with pytest.raises(BadInput, match="3 deg, 2 pixels"):
         area.area_tiles(32, DISC, 3.0, 2, NSIDE)
 
 
-# --- prediction
-# --------------------------------------------------------------------------------------------------
+# --- prediction ----------------------------------------------------------------------------------
 
 
-def test_linear_model_gives_its_map_back_with_the_closure_it_states(maps, checkpoint):
+def test_linear_model_returns_its_map_with_the_stated_closure(maps, checkpoint):
     found = sky.predict_sky(checkpoint(), maps, PRODUCT, BANDS)
     inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
     np.testing.assert_array_equal(found.pixel, inside)
@@ -146,7 +145,7 @@ def test_linear_model_gives_its_map_back_with_the_closure_it_states(maps, checkp
     assert error.std() / truth.std() == pytest.approx(found.attrs["closure_rms"], rel=1e-3)
     assert found.attrs["closure_rms"] < 0.02  # beams of 4.4 pixels, whole beams a tile
     np.testing.assert_allclose(found.spread, 0.5, rtol=1e-5)
-    # tiles that agree but for the sphere's interpolation
+    # tiles agree up to the interpolation on the sphere
     assert found.attrs["seam"] < 0.01 and float(abs(found.known - 1).max()) < 1e-6  # float32
     assert found.attrs["samples"] == 0 and "realisation" not in found
 
@@ -155,10 +154,10 @@ def test_effective_beam_is_that_of_two_interpolations(maps, checkpoint):
     found = sky.predict_sky(
         checkpoint(), maps, PRODUCT | {"area": DISC | {"radius_deg": 20.0}}, BANDS
     )
-    # square grids: at x from a node of pitch q linear interpolation spreads by x (q - x); between
-    # tile pixels p apart |x| is p / 3 on average and x^2 is p^2 / 6, as much as the second
-    # interpolation spreads: p q / 3 in all. HEALPix's next ring is shifted by half a pixel: up to
-    # q^2 / 4 more in the share p / 3 q of one axis
+    # Square grids: at x from a node of pitch q linear interpolation has a variance of x (q - x).
+    # Between tile pixels p apart the mean of |x| is p / 3 and that of x^2 is p^2 / 6, which is the
+    # variance of the second interpolation: p q / 3 in all. The next ring of HEALPix is shifted by
+    # half a pixel: up to q^2 / 4 more in the share p / 3 q of one axis.
     share = (found.attrs["beam_arcmin"] ** 2 - BEAM**2) / (8 * np.log(2))
     share /= (180 / 32) * hp.nside2resol(NSIDE, arcmin=True)
     assert 1 / 3 < share < 1 / 2
@@ -173,26 +172,24 @@ def test_network_that_starts_from_the_shared_field_keeps_its_power_where_tiles_o
     field = sky.noise_on_sphere(60.0, 2, 5)
     at = np.array(hp.pix2vec(NSIDE, shared.pixel.values))
     direct = sky.sample(field[:1], at)[0][0]
-    assert (
-        shared.attrs["seam_realisation"] < 0.1
-    )  # tiles that saw one field differ by its interpolation
-    # the field, through tiles of 5.6 arcmin: the interpolation's loss only
+    # tiles of one field differ by its interpolation
+    assert shared.attrs["seam_realisation"] < 0.1
+    # the field after tiles of 5.6 arcmin loses power by interpolation only
     assert np.corrcoef(shared.realisation, direct)[0, 1] > 0.999
     assert shared.realisation.std() == pytest.approx(direct.std(), rel=0.02)
-    assert shared.sample_std.mean() == pytest.approx(
-        np.sqrt(2 / np.pi), abs=0.12
-    )  # of two draws of unit variance
+    # of two draws of unit variance
+    assert shared.sample_std.mean() == pytest.approx(np.sqrt(2 / np.pi), abs=0.12)
 
 
 def test_network_that_draws_for_each_tile_loses_power_in_the_blend(maps, checkpoint):
     torch.manual_seed(0)
     own = STOCHASTIC.replace("START", 'torch.randn(len(dust), 2, 1, 1).expand_as(batch["noise"])')
     found = sky.predict_sky(checkpoint(own), maps, PRODUCT, BANDS)
-    # one number a tile: where w are its weights, blending leaves sum(w^2) of the variance, a third
-    # to two thirds here
+    # one number a tile: with weights w, blending leaves sum(w^2) of the variance, a third to two
+    # thirds here
     assert found.realisation.std() < 0.8
-    # and what it takes is the scatter between tiles: together they are the drawn variance of 1,
-    # known to 0.14 from some 130 tiles that overlap
+    # the removed variance is the scatter between tiles: both add to the drawn variance of 1, which
+    # some 130 overlapping tiles give to 0.14
     assert (1 + found.attrs["seam_realisation"] ** 2) * float(
         found.realisation.var()
     ) == pytest.approx(1, abs=0.4)
@@ -207,86 +204,13 @@ def test_field_on_the_sphere_has_unit_variance_and_the_spectrum_of_its_beam():
     ell, cl = power.banded(hp.anafast(first, lmax=151, iter=0))
     expected = np.exp(-ell * (ell + 1) * (np.radians(2) / 2.3548) ** 2)
     ratio = (cl / expected) / (cl / expected)[0]
-    np.testing.assert_allclose(
-        ratio, 1, atol=0.15
-    )  # cosmic variance: a band of 30 l holds 960 modes and more
+    # cosmic variance: a band of 30 l holds 960 modes and more
+    np.testing.assert_allclose(ratio, 1, atol=0.15)
     with pytest.raises(BadInput, match="starts from a field of 2 arcmin; expected at least 6.9"):
         sky.noise_on_sphere(2.0, 1, seed=1)
 
 
-# --- uncertainty, mask, files
-# ---------------------------------------------------------------------------------------
-
-
-def member(seed=0, n=6, value=1.0, **extra) -> xr.Dataset:
-    names = {"prediction": value, "disagreement": 0.2, "known": 1.0} | extra
-    planes = {name: ("pixel", np.full(n, v, np.float32)) for name, v in names.items()}
-    attrs = {
-        "nside": NSIDE,
-        "model": "fake",
-        "seed": seed,
-        "digest": "0123456789abcdef",
-        "line": "10",
-        "tiles": 3,
-    }
-    attrs |= {
-        "beam_arcmin": 16.0,
-        "closure_rms": 0.003,
-        "seam": 0.01,
-        "samples": 0,
-        "data_kind": "simulated",
-    }
-    return xr.Dataset(planes, {"pixel": np.arange(n, dtype=np.int32)}, attrs)
-
-
-def test_variances_of_model_tiles_and_seeds_add():
-    skies = [member(0, value=1.0, spread=0.3), member(1, value=2.0, spread=0.5)]
-    intensity, error, realisation, made_of = write.join_seeds(skies, ["a", "b"])
-    assert intensity[0] == 1.5 and realisation is None and made_of == "spread+seeds+tiles"
-    assert error[0] ** 2 == pytest.approx((0.3**2 + 0.5**2) / 2 + 0.5 + 0.2**2, rel=1e-6)
-    *_, error, _, made_of = write.join_seeds([member()], ["a"])
-    assert np.isnan(error).all() and made_of == "none"
-    _, error, realisation, made_of = write.join_seeds(
-        [member(sample_std=9, spread=0.4, realisation=7)], ["a"]
-    )
-    assert error[0] ** 2 == pytest.approx(0.4**2 + 0.2**2, rel=1e-6) and realisation[0] == 7
-    assert made_of == "spread+tiles"
-    _, error, _, made_of = write.join_seeds([member(sample_std=0.3, realisation=7)], ["a"])
-    assert (
-        error[0] ** 2 == pytest.approx(0.3**2 + 0.2**2, rel=1e-6) and made_of == "sample_std+tiles"
-    )
-    with pytest.raises(BadInput, match="b: another area or NSIDE than a"):
-        write.join_seeds([member(), member(n=5)], ["a", "b"])
-
-
-def test_realisation_has_its_own_seam_and_mass_in_the_header():
-    skies = [member(0, value=1.0, realisation=3.0), member(1, value=2.0, realisation=9.0)]
-    for sky_of, seam in zip(skies, (0.2, 0.3), strict=True):
-        sky_of.attrs["seam_realisation"] = seam
-    intensity, _, realisation, made_of = write.join_seeds(skies, ["a", "b"])
-    facts = write.line_facts("10", skies, intensity, realisation, made_of)
-    assert facts["SEAMR10"][0] == 0.3 and facts["MASSR10"][0] == 2.0 and facts["SEAM10"][0] == 0.01
-    assert not {"SEAMR10", "MASSR10"} & set(
-        write.line_facts("10", [member()], intensity, None, "none")
-    )
-
-
-def test_mask_bits_stand_where_their_definition_has_them():
-    lon, lat = np.array([50.0, 50.0, 50.0, 120.0, 120.0]), np.array([0.0, 0.0, 45.0, 3.0, 8.0])
-    pixel = hp.ang2pix(NSIDE, lon, lat, lonlat=True)
-    found = member(n=5, known=1.0).assign_coords(pixel=pixel)
-    found.known.values[0] = 0.4
-    noise = np.full(hp.nside2npix(NSIDE), 0.5, np.float32)
-    noise[pixel[1]] = np.nan  # the median stands in
-    views = pd.DataFrame({"glon": [120.0], "glat": [4.0], "angle": [30.0]})
-    bits = write.mask_bits(found, np.array([10, 4.1, 10, 3.9, 10.0]), noise, 8.0, views, 3.0)
-    assert bits.tolist() == [
-        write.MISSING,
-        0,
-        write.EXTRAPOLATED,
-        write.EXTRAPOLATED | write.TRAINED,
-        0,
-    ]
+# --- files and figures ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -342,7 +266,7 @@ def call(monkeypatch, script, words: str, config: dict, output, checkpoint: str 
     script.main()
 
 
-def test_product_is_read_by_healpy_and_says_what_it_is(product, maps):
+def test_product_is_read_by_healpy_and_describes_itself(product, maps):
     path = product / "spot.fits"
     header = fits.getheader(path, 1)
     assert [header[f"TTYPE{i}"] for i in (1, 2, 3)] == ["I10", "E10", "M10"] and header[
@@ -364,9 +288,8 @@ def test_product_is_read_by_healpy_and_says_what_it_is(product, maps):
     assert header["BEAM10"] > BEAM and header["DIGST10"] == "abc,abc"
     intensity, error = (hp.read_map(path, field=k) for k in (0, 1))
     inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
-    np.testing.assert_allclose(
-        intensity[inside], 0.3 * maps.array("dust")[inside], rtol=0.05
-    )  # closure, at its worst
+    # closure, at its worst
+    np.testing.assert_allclose(intensity[inside], 0.3 * maps.array("dust")[inside], rtol=0.05)
     assert (intensity == hp.UNSEEN).sum() == hp.nside2npix(NSIDE) - len(inside)
     assert error[inside].mean() == pytest.approx(0.5, rel=0.01)  # seeds agree, tiles nearly
     bits = hp.read_map(path, field=2).astype(int)
@@ -386,7 +309,8 @@ def test_template_for_pysm_is_the_map_in_kelvin_of_the_cmb(product):
 
 def test_pysm_reads_the_template_in_its_unit(product):
     pysm3 = pytest.importorskip("pysm3")
-    for unit in (None, pysm3.units.K_CMB):  # COLines names the unit, and would relabel another one
+    # COLines passes the unit, and would relabel another one
+    for unit in (None, pysm3.units.K_CMB):
         found = pysm3.Model(nside=NSIDE).read_map(str(product / "pysm.fits"), field=0, unit=unit)
         assert found.unit == pysm3.units.K_CMB
         np.testing.assert_array_equal(found.value, hp.read_map(product / "pysm.fits", field=0))
@@ -403,7 +327,7 @@ def test_footprints_of_a_product_are_tabulated(product, maps, monkeypatch):
 
 @pytest.fixture
 def drawn(product, maps, monkeypatch):
-    """The figures of the product by name, as its entry point would save them."""
+    """The figures of the product by name, as its entry point saves them."""
     made = {}
     monkeypatch.setattr(
         co_plot_product.plotting,
@@ -427,11 +351,10 @@ def test_disc_is_shown_on_the_scale_of_its_own_brightest_sky(drawn, product):
     top = np.percentile(intensity[intensity != hp.UNSEEN], 99.9)
     for ax in panels.values():
         image = ax.images[0]
-        assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(
-            top, rel=0.05
-        )  # two digits
+        # two digits
+        assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(top, rel=0.05)
         assert image.colorbar.get_ticks()[-1] == image.norm.vmax  # the top has its number
-        # no label on the border: all within 0.7 radii of the centre
+        # no label lies on the border: all are within 0.7 radii of the centre
         assert (
             ax.texts
             and max(np.abs(label.get_position()).max() for label in ax.texts) < 0.7 * 12 * 1.05
@@ -448,9 +371,8 @@ def test_faint_disc_is_not_one_flat_colour():
     noise = np.random.default_rng(0).normal(0, 0.45, sky_of.size)
     figure = figures.whole_sky({"10": {"I": sky_of}}, {"10": noise}, DISC)
     observed, predicted = (ax.images[0].norm.vmax for ax in figure.axes if ax.images)
-    assert predicted == 0.05 and observed == pytest.approx(
-        3.09 * 0.45, rel=0.1
-    )  # 99.9 % of a normal distribution
+    # 99.9 % of a normal distribution
+    assert predicted == 0.05 and observed == pytest.approx(3.09 * 0.45, rel=0.1)
     plt.close(figure)
 
 
@@ -468,7 +390,7 @@ def test_zooms_show_the_same_sky_in_each_column(drawn):
     assert observed.get_clim() == predicted.get_clim() == uncertainty.get_clim()
 
 
-def test_power_after_blending_stands_beside_what_interpolation_costs_the_dust(drawn, product):
+def test_power_after_blending_is_drawn_with_the_effect_of_interpolation_on_dust(drawn, product):
     outside, ratio = (ax for ax in drawn["power"].axes if ax.get_visible())
     assert outside.get_title(loc="left").startswith("CO 1-0, |b| > 20 deg (f_sky 0.0")
     assert not outside.get_title(loc="left").endswith("0.0)") and "0.00)" not in outside.get_title(
@@ -476,19 +398,18 @@ def test_power_after_blending_stands_beside_what_interpolation_costs_the_dust(dr
     )
     lines = {line.get_label(): line for line in outside.lines}
     observed, predicted = (lines[name].get_ydata() for name in ("observed", "predicted"))
-    np.testing.assert_allclose(
-        predicted[:4] / observed[:4], 1, atol=0.05
-    )  # within the beam of 2 deg
+    # within the beam of 2 deg
+    np.testing.assert_allclose(predicted[:4] / observed[:4], 1, atol=0.05)
     shown = {line.get_label(): line.get_ydata() for line in ratio.lines}
     with xr.open_dataset(product / "seed0.nc") as found:
         for label, field in (("dust: interpolation alone", "dust"), ("predicted", "prediction")):
             np.testing.assert_array_equal(shown[label], found.cl_ratio.sel(field=field))
-    # a linear model predicts what all tiles agree on: its own loss is the dust's
+    # tiles of a linear model agree, so that its loss is that of the dust
     np.testing.assert_allclose(shown["predicted"], shown["dust: interpolation alone"], rtol=1e-3)
 
 
 def without_output(parser):
-    """Let `call` pass --output to a script with other outputs."""
+    """A parser that accepts the --output of `call` for a script with other outputs."""
 
     def made(doc):
         found = parser(doc)
@@ -496,46 +417,3 @@ def without_output(parser):
         return found
 
     return made
-
-
-# --- footprints and power
-# -------------------------------------------------------------------------------------------
-
-
-def test_area_of_a_box_is_that_of_the_sphere():
-    box = {"frame": "galactic", "lon": [350, 20], "lat": [-60, -30], "least_b": 0}
-    found = footprints.inside(256, box).sum() * hp.nside2pixarea(256, degrees=True)
-    expected = 30 * np.degrees(np.sin(np.radians(60)) - np.sin(np.radians(30)))
-    assert found == pytest.approx(expected, rel=0.01)
-    assert footprints.inside(
-        64, box | {"lon": [0, 360], "lat": [-90, 90], "least_b": 30}
-    ).mean() == pytest.approx(0.5, rel=0.01)
-
-
-def test_equatorial_box_agrees_with_astropy():
-    box = {"frame": "equatorial", "lon": [300, 60], "lat": [-70, -40], "least_b": 0}
-    lon, lat = hp.pix2ang(64, np.arange(hp.nside2npix(64)), lonlat=True)
-    sky_of = SkyCoord(lon, lat, unit="deg", frame="galactic").icrs
-    expected = (
-        (np.abs((sky_of.ra.deg + 180) % 360 - 180) <= 60)
-        & (sky_of.dec.deg >= -70)
-        & (sky_of.dec.deg <= -40)
-    )
-    # healpy's rotation is of B1950-like constants to some arcsec: pixels on the very border may
-    # differ
-    assert (footprints.inside(64, box) != expected).sum() < 5
-
-
-def test_power_of_white_noise_is_its_variance_times_the_pixel_whatever_the_mask():
-    noise = np.random.default_rng(0).normal(0, 2, hp.nside2npix(128))
-    for outside in (True, False):
-        cl = power.power(noise, noise, power.latitude_window(128, 20, outside), 200)
-        # 40,000 modes on the sky, a third of them in the plane: 1 % of scatter
-        assert cl[20:].mean() == pytest.approx(4 * hp.nside2pixarea(128), rel=0.04)
-
-
-def test_returned_beam_is_the_quadrature_sum_of_beam_and_further_smoothing():
-    original = smooth_sky(128, 120, 300, seed=3)
-    wider = hp.smoothing(original, fwhm=np.radians(1), iter=1)
-    found = power.returned_beam(wider, original, np.ones_like(original), 120.0)
-    assert found == pytest.approx(np.hypot(120, 60), rel=0.005)

@@ -1,6 +1,4 @@
-"""The stand-in sky: reproducible, conserved, in the real products' format, and within the measured
-anchors.
-"""
+"""The stand-in sky: reproducible, conserved, in the format of the products, near the anchors."""
 
 import json
 import subprocess
@@ -62,29 +60,25 @@ def valid(*skies):
 
 def test_one_seed_is_one_sky_at_each_nside(truth):
     fine = emission({**DEFAULTS, "nside": 128})
-    for name, tolerance in (
-        ("hi", 0.01),
-        ("dust", 0.02),
-        ("w10", 0.10),
-    ):  # the CO threshold is the least linear
+    # the CO threshold is the least linear step
+    for name, tolerance in (("hi", 0.01), ("dust", 0.02), ("w10", 0.10)):
         degraded = hp.ud_grade(fine[name], 64, dtype=np.float64)
         assert degraded.mean() == pytest.approx(truth[name].mean(dtype=np.float64), rel=tolerance)
-    # they differ by what the coarse sky cannot resolve, some 0.1 of ln(dust), whose rms over the
-    # sky is 1.3
+    # the coarse sky lacks the finest structure, some 0.1 of ln(dust), whose rms is 1.3
     assert np.corrcoef(np.log(hp.ud_grade(fine["dust"], 64)), np.log(truth["dust"]))[0, 1] > 0.99
 
 
-def test_gaussian_field_has_the_spectrum_and_the_variance_asked_for():
+def test_gaussian_field_has_the_given_spectrum_and_variance():
     config = {"nside": 128, "seed": 3}
     field, variance = gaussian_field("any", lambda ell: ell**-2.75, config)
     ell = np.arange(10, 250)
     slope = np.polyfit(np.log(ell), np.log(hp.anafast(field)[ell]), 1, w=np.sqrt(ell))[0]
-    assert slope == pytest.approx(-2.75, abs=0.05)  # cosmic variance of 240 multipoles: 0.02
+    # cosmic variance of 240 multipoles: 0.02
+    assert slope == pytest.approx(-2.75, abs=0.05)
     flat, flat_variance = gaussian_field("any", np.ones_like, config)
-    assert flat.var() == pytest.approx(
-        flat_variance, rel=0.02
-    )  # 147,000 modes: 0.4 %, and pixels for an integral
-    # a band limit of 383 of 4096 leaves all of a steep spectrum and (384 / 4097)^2 of a flat one
+    # scatter of 147,000 modes: 0.4 %; the integral is a sum over pixels
+    assert flat.var() == pytest.approx(flat_variance, rel=0.02)
+    # a band limit of 383 of 4096 keeps all of a steep spectrum, and (384 / 4097)^2 of a flat one
     assert variance == pytest.approx(1, abs=0.03)
     assert flat_variance == pytest.approx((384 / 4097) ** 2, rel=1e-3)
 
@@ -99,12 +93,13 @@ def test_beam_conserves_flux_and_has_its_width():
     angle = np.degrees(np.arccos(np.clip(directions[:, centre] @ directions, -1, 1)))
     near = angle < 3 * fwhm_deg
     assert seen.sum() == pytest.approx(1000, rel=0.01)
-    # second moment of a round Gaussian; the pixel's own width adds 1 %, the ring of the band limit
-    # is beyond `near`
+    # second moment of a round Gaussian; the width of the pixel adds 1 %, and the ring of the band
+    # limit is beyond `near`
     assert np.average(angle[near] ** 2, weights=seen[near]) == pytest.approx(
         2 * fwhm_deg**2 / (8 * np.log(2)), rel=0.03
     )
-    assert np.array_equal(smooth(point, 30), point)  # a beam below the 55' pixel does nothing
+    # a beam narrower than the 55' pixel has no effect
+    assert np.array_equal(smooth(point, 30), point)
 
 
 def test_diffuse_disc_towards_the_pole_is_the_column_of_a_gaussian_layer():
@@ -118,9 +113,8 @@ def test_diffuse_disc_towards_the_pole_is_the_column_of_a_gaussian_layer():
     both_sides = DEFAULTS["hi_density"] * arms * height_cm * np.sqrt(2 * np.pi) / 1e20
     north = column[hp.query_disc(16, [0, 0, 1.0], np.radians(5))].mean()
     south = column[hp.query_disc(16, [0, 0, -1.0], np.radians(5))].mean()
-    assert north + south == pytest.approx(
-        both_sides, rel=0.02
-    )  # quadrature of six samples a shell, sec(b) of the disc
+    # quadrature of six samples a shell, sec(b) of the disc
+    assert north + south == pytest.approx(both_sides, rel=0.02)
     assert south > north  # the Sun is above the plane
 
 
@@ -150,13 +144,12 @@ def test_noise_rms_equals_the_error_columns_and_null_maps_are_independent(truth)
 def test_line_ratio_lies_between_the_disc_s_and_the_inner_galaxy_s(truth):
     bright = truth["w10"] > 1
     ratio = truth["w21"][bright] / truth["w10"][bright]
-    assert (
-        np.percentile(ratio, 1) > 0.45 and np.percentile(ratio, 99) < 1.05
-    )  # 0.65 to 0.8, with 10 % scatter
+    # 0.65 to 0.8, with 10 % scatter
+    assert np.percentile(ratio, 1) > 0.45 and np.percentile(ratio, 99) < 1.05
     assert 0.6 < np.median(ratio) < 0.8
 
 
-def test_masked_sky_is_faint_and_of_the_size_asked_for(sky, truth):
+def test_masked_sky_is_faint_and_of_the_size_of_the_config(sky, truth):
     masked = sky["M10"] == 0
     assert masked.mean() == pytest.approx(DEFAULTS["masked_fraction"], abs=0.002)
     assert truth["w10"][masked].max() < 1
@@ -225,15 +218,14 @@ def test_anchor_measures_agree_with_skies_whose_answer_is_known():
     same = {"dust": first + 9, "I10": hp.smoothing(first, fwhm=to_co_beam)}
     assert dict(anchors.dust_co_correlation(same, tiles))[398] == pytest.approx(1, abs=1e-3)
     mixed = {"dust": first + 9, "I10": hp.smoothing(first + second, fwhm=to_co_beam)}
-    # a map against itself plus as much of another: sqrt(1/2); 40 tiles of some 20 modes: 0.03
+    # a map against itself plus as much of another: sqrt(1/2); scatter of 40 tiles of 20 modes: 0.03
     assert dict(anchors.dust_co_correlation(mixed, tiles))[398] == pytest.approx(
         np.sqrt(0.5), abs=0.08
     )
     everywhere = np.ones(hp.nside2npix(64), bool)
     coarse, _ = gaussian_field("coarse", lambda ell: ell**-2.8, {"nside": 64, "seed": 5})
-    assert anchors.log_spectrum_slope(np.exp(coarse), everywhere) == pytest.approx(
-        -2.8, abs=0.1
-    )  # 81 l: 0.04
+    # scatter of 81 multipoles: 0.04
+    assert anchors.log_spectrum_slope(np.exp(coarse), everywhere) == pytest.approx(-2.8, abs=0.1)
     hi, molecular = rng.uniform(1, 2.9, 1000), np.r_[np.zeros(500), rng.uniform(0, 9, 500)]
     latitude = np.r_[np.full(500, 60.0), np.full(500, 5.0)]
     excess = anchors.dust_excess(hi, 0.35 * (hi + 2 * molecular), latitude)
@@ -256,5 +248,6 @@ def test_entry_points_write_the_files_and_the_table(tmp_path):
     printed = subprocess.run(check, check=True, capture_output=True, text=True).stdout
     table = pd.read_csv(tmp_path / "anchors.csv")
     assert list(table.columns) == ["anchor", "model", "target", "lower", "upper", "ok", "source"]
-    assert len(table) == 25  # rho_l needs NSIDE 256
+    # without rho_l, which needs NSIDE 256
+    assert len(table) == 25
     assert "N(HI) percentile 50" in printed

@@ -1,4 +1,4 @@
-"""Tiles put back on the sphere: geometry against astropy's WCS, closure, coverage, seams."""
+"""Tiles returned to the sphere: geometry against astropy's WCS, closure, coverage, seams."""
 
 import healpy as hp
 import numpy as np
@@ -12,9 +12,7 @@ NSIDE, PIXELS, SIZE_DEG = 1024, 128, 3.0
 
 
 def smooth_sky(nside: int, fwhm_arcmin: float, lmax: int, seed: int) -> np.ndarray:
-    """A lognormal sky with C_l ~ l^-2.8 under a Gaussian beam: as steep and as bright in places as
-    CO's.
-    """
+    """A lognormal sky with C_l ~ l^-2.8 after a Gaussian beam, as steep as that of CO."""
     ell, m = hp.Alm.getlm(lmax)
     draws = np.random.default_rng(seed).standard_normal((2, len(ell)))
     alm = np.where(m > 0, draws[0] + 1j * draws[1], draws[0]) * np.where(
@@ -31,7 +29,7 @@ def tiles_near(glon: float, glat: float, radius_deg: float):
 
 
 def returned(sky: np.ndarray, centres, gain=None, flat: bool = False) -> np.ndarray:
-    """`sky` cut into tiles, each times its gain, and put back."""
+    """`sky` cut into tiles, each times its gain, and returned to the sphere."""
     nside = hp.get_nside(sky)
     blend = Blend(nside, 1)
     for k, (glon, glat) in enumerate(centres):
@@ -52,14 +50,14 @@ def test_pixels_of_a_tile_lie_where_the_wcs_standard_has_them(glon, glat):
     column, row = wcs.wcs_world2pix(*hp.pix2ang(NSIDE, place.pixel, lonlat=True), 0)
     y, x = np.mgrid[:PIXELS, :PIXELS].astype(np.float32)
     found = place.sample(np.array([x, y]))
-    # bilinear values of a plane are exact: what is left is float32 at 128 pixels
+    # bilinear values of a plane are exact up to float32 at 128 pixels
     np.testing.assert_allclose(found, [column, row], atol=2e-5)
     for i in (column, row):
-        assert (i > -1e-6).all() and (i < PIXELS - 1 + 1e-6).all()  # nothing to interpolate beyond
+        # there is no tile pixel beyond
+        assert (i > -1e-6).all() and (i < PIXELS - 1 + 1e-6).all()
     area = len(place.pixel) * hp.nside2pixarea(NSIDE, degrees=True)
-    assert area == pytest.approx(
-        (SIZE_DEG * (PIXELS - 1) / PIXELS) ** 2, rel=0.03
-    )  # a ring of pixels more or less
+    # the number is uncertain by a ring of pixels
+    assert area == pytest.approx((SIZE_DEG * (PIXELS - 1) / PIXELS) ** 2, rel=0.03)
 
 
 def test_tile_returned_to_the_sphere_closes_within_half_a_percent():
@@ -91,10 +89,8 @@ def test_coarser_centres_leave_gaps_that_are_counted():
     assert gaps / everywhere.size > 1 - 3072 * SIZE_DEG**2 / 41253 > 0.3
 
 
-def test_tiles_of_few_pixels_leave_the_gaps_that_the_blend_finds():
-    """A tile gives values between its outermost pixel centres only: four pixels across 3 degrees
-    cover 2.25.
-    """
+def test_tiles_of_few_pixels_leave_the_gaps_of_the_blend():
+    """A tile has values between its outermost pixel centres: four pixels of 3 deg cover 2.25."""
     blend = Blend(128, 1)
     for glon, glat in np.column_stack(tile_centres(32)):
         place = footprint(128, glon, glat, SIZE_DEG, 4)
@@ -103,11 +99,10 @@ def test_tiles_of_few_pixels_leave_the_gaps_that_the_blend_finds():
     assert gaps == np.count_nonzero(blend.window == 0) > 0
 
 
-def test_window_takes_the_seams_out_of_tiles_that_disagree():
-    """10 % of random gain a tile: flat weights leave steps of its size, the window spreads them
-    over a tile.
-    """
-    nside = 1024  # the steps of the window are half as high from pixel to pixel at 2048
+def test_window_removes_the_seams_of_tiles_that_disagree():
+    """With 10 % random gain a tile, flat weights leave steps of this size."""
+    # at NSIDE 2048 the steps of the window between pixels are half as high
+    nside = 1024
     sky, centres = np.ones(hp.nside2npix(nside), np.float32), tiles_near(300, -50, 7)
     gain = 1 + 0.1 * np.random.default_rng(3).standard_normal(len(centres))
     inside = hp.query_disc(nside, hp.ang2vec(300, -50, lonlat=True), np.radians(4))

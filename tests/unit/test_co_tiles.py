@@ -34,7 +34,7 @@ TILES = {
 
 
 def smooth_map(nside, seed=0):
-    """A correlated positive field, so that interpolation has something to agree on."""
+    """A correlated positive field (n_pix,), smooth enough for interpolation."""
     np.random.seed(seed)  # noqa: NPY002 healpy draws from the global state
     alm = hp.synalm(1 / (1 + np.arange(2 * nside)) ** 2.8, new=True)
     return np.exp(hp.alm2map(alm, nside))
@@ -51,9 +51,7 @@ def tan_header(glon, glat, size_deg, pixels):
 
 @pytest.mark.parametrize("centre", [(10.0, 5.0), (184.2, -71.0), (359.9, 0.0), (80.0, 89.5)])
 def test_patch_equals_bilinear_reproject(centre):
-    """To 1e-10 relative: both interpolate the same four pixels; what is left is rounding in the
-    angles.
-    """
+    """To 1e-10 relative: both interpolate the same four pixels, and the angles are rounded."""
     field = smooth_map(128)
     expected, _ = reproject_from_healpix(
         (field, "galactic"),
@@ -94,7 +92,7 @@ def test_masked_neighbours_are_left_out_and_counted_in_the_weight():
     np.testing.assert_allclose(values.ravel()[whole], expected[whole], rtol=1e-12)
 
 
-def test_recentre_moves_by_the_asked_angle():
+def test_recentre_moves_by_the_given_angle():
     lon, lat = recentre(120.0, 60.0, 0.3, 0.4)
     distance = np.degrees(hp.rotator.angdist([120.0, 60.0], [lon, lat], lonlat=True)[0])
     assert distance == pytest.approx(np.degrees(np.arctan(np.radians(0.5))), rel=1e-9)
@@ -102,9 +100,7 @@ def test_recentre_moves_by_the_asked_angle():
 
 
 def test_no_sky_pixel_lies_in_two_splits():
-    """Every footprint of every view, recentred and rotated ones included, at the pixel level of an
-    NSIDE 512 map.
-    """
+    """All footprints of all views, recentred and rotated ones included, on an NSIDE 512 map."""
     table = label_tiles(32, SPLIT)
     table = table[table["split"] != ""].assign(bright_fraction=1.0, sampling_weight=1.0)
     owner = np.full(hp.nside2npix(512), "", dtype="U12")
@@ -242,11 +238,8 @@ def test_cut_patches_carry_units_flags_and_masked_sky():
     maps["hi"] = smooth_map(32, 9).astype(np.float32)
     maps["target"][hp.query_disc(64, hp.ang2vec(10, 0, lonlat=True), np.radians(1.5))] = np.nan
     patches = cut_patches(maps, tile_views(table, 3, 0.5, 0), ["orion"], 3.0, 16)
-    assert dict(patches.sizes) == {
-        "example": 4,
-        "y": 16,
-        "x": 16,
-    }  # three views of the training tile, one of the test
+    # three views of the training tile, one of the test tile
+    assert dict(patches.sizes) == {"example": 4, "y": 16, "x": 16}
     assert patches["split"].values.tolist() == [0, 0, 0, 2] and patches[
         "complex"
     ].values.tolist() == [0, 0, 0, 1]

@@ -1,5 +1,6 @@
-"""Downloads against a real HTTP server on loopback that cuts, lies, changes its file and answers
-with web pages.
+"""Downloads from a real HTTP server on loopback with faults.
+
+It cuts connections, sends wrong answers, changes its file and sends web pages.
 """
 
 import errno
@@ -29,7 +30,7 @@ PAGE = b"<!DOCTYPE html>\n<html><body>Service under maintenance</body></html>"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `server.site.body` as its attributes say; keeps the Range header of each request."""
+    """Serves `server.site.body` as its attributes state, and records the Range headers."""
 
     def do_GET(self):
         site = self.server.site
@@ -59,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         send = site.cuts.pop(0) if site.cuts else len(site.body)
         self.wfile.write(site.body[start : start + send])
-        self.wfile.flush()  # a short body and then the end of the connection: what a cut looks like
+        # a short body and the end of the connection look like a cut
+        self.wfile.flush()
         if site.after_request:
             site.after_request()
 
@@ -69,9 +71,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site():
-    """The server's behaviour, to be changed by a test; `waits` collects the pauses that fetch asked
-    for.
-    """
+    """Behaviour of the server, which a test may change. `waits` has the pauses of fetch."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.site = SimpleNamespace(
         body=BODY,
@@ -86,7 +86,8 @@ def site():
     )
     server.site.after_request = None
     server.site.url = f"http://127.0.0.1:{server.server_port}/{NAME}"
-    server.handle_error = lambda *arguments: None  # fetch hangs up on what it refuses
+    # fetch closes the connection where it refuses an answer
+    server.handle_error = lambda *arguments: None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server.site
@@ -123,18 +124,17 @@ def test_cut_connections_are_resumed_where_they_broke(site, tmp_path):
     assert get(site, tmp_path) == SHA256
     starts = [int(wanted[6:-1]) if wanted else 0 for _, wanted in site.requests]
     assert len(starts) == 4 and starts == sorted(set(starts))
-    # at most one chunk of what came through is lost with each cut
+    # each cut loses at most one chunk of received bytes
     assert all(
         0 <= 300_000 * i - start <= i * download.CHUNK_BYTES for i, start in enumerate(starts)
     )
-    assert site.waits == [download.BACKOFF_SECONDS] * 3  # each attempt got on with the file
+    # each attempt received bytes, so that no pause grows
+    assert site.waits == [download.BACKOFF_SECONDS] * 3
 
 
 def test_interrupted_download_goes_on_in_the_next_run_by_last_modified_too(site, tmp_path):
-    site.etag, site.modified = (
-        'W/"weak"',
-        "Wed, 01 Jul 2015 00:00:00 GMT",
-    )  # a weak ETag is no basis for If-Range
+    # a weak ETag is no basis for If-Range
+    site.etag, site.modified = 'W/"weak"', "Wed, 01 Jul 2015 00:00:00 GMT"
     site.cuts = [500_000] + [0] * download.ATTEMPTS
     with pytest.raises(
         BadInput, match=rf"given up after {download.ATTEMPTS} attempts .*; .*{NAME}\.part is kept"
@@ -150,7 +150,8 @@ def test_interrupted_download_goes_on_in_the_next_run_by_last_modified_too(site,
 def test_server_that_ignores_range_sends_all_and_nothing_is_doubled(site, tmp_path):
     site.ranges, site.cuts = False, [400_000]
     assert get(site, tmp_path) == SHA256
-    assert site.requests[1][1] is not None  # it was asked for the rest
+    # the request was for the rest
+    assert site.requests[1][1] is not None
 
 
 def test_server_without_validator_is_never_resumed(site, tmp_path):
@@ -312,9 +313,8 @@ def test_disk_that_fills_up_midway_keeps_the_part_and_the_next_run_goes_on(site,
     with pytest.raises(BadInput, match=full):
         fetch(RawFile(NAME, (site.url, site.url + "?second=source")), folder / NAME)
     kept = (folder / f"{NAME}.part").stat().st_size
-    assert (
-        0 < kept < len(BODY) and len(site.requests) == 1
-    )  # the second source would have begun from the start
+    # the second source would start from the beginning
+    assert 0 < kept < len(BODY) and len(site.requests) == 1
     make_room()
     assert get(site, folder) == SHA256
     assert site.requests[1:] == [(f"/{NAME}", f"bytes={kept}-")]
@@ -322,12 +322,12 @@ def test_disk_that_fills_up_midway_keeps_the_part_and_the_next_run_goes_on(site,
 
 @pytest.fixture
 def small_disk(tmp_path, monkeypatch):
-    """A folder on a disk of 512 kB and a function that makes room: a tmpfs where we may mount one,
-    else a stand-in.
+    """A folder on a disk of 512 kB, and a function that enlarges it.
+
+    It is a tmpfs where root may mount one, else a simulated one.
     """
-    monkeypatch.setattr(
-        download, "SPARE_BYTES", -len(BODY)
-    )  # there seemed to be room when the transfer began
+    # the space seems sufficient at the start of the transfer
+    monkeypatch.setattr(download, "SPARE_BYTES", -len(BODY))
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]

@@ -1,4 +1,4 @@
-"""The patch-set container: what xarray writes and reads is the reference."""
+"""The patch-set container, with xarray as the reference for writing and reading."""
 
 import pickle
 
@@ -118,9 +118,7 @@ def test_merged_shards_are_the_unsharded_set(tmp_path):
 
 
 def test_files_open_after_a_write_in_the_same_process(tmp_path):
-    """netCDF-C's alignment, put back to the (0, 0) it reads untouched, makes each later
-    open fail.
-    """
+    """An alignment reset to its initial (0, 0) makes each later open of netCDF-C fail."""
     write(patches(), tmp_path / "p.nc")
     patches().to_netcdf(tmp_path / "other.nc", engine="netcdf4")
     with netCDF4.Dataset(tmp_path / "other.nc") as other:
@@ -151,7 +149,7 @@ def test_file_cut_short_is_refused_with_found_and_expected_bytes(tmp_path):
 
 
 def test_old_superblock_cut_short_is_refused_too(tmp_path):
-    """h5py's `earliest` files (superblock 0) state their end at another place."""
+    """`earliest` files of h5py (superblock 0) hold their end at another position."""
     import h5py
 
     path = tmp_path / "p.nc"

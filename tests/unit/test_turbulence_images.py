@@ -1,4 +1,4 @@
-"""Images of column density: cuts, variants, and a split that goes by simulation."""
+"""Images of column density: cuts, variants, and a split by simulation."""
 
 import numpy as np
 import pytest
@@ -55,13 +55,14 @@ def test_each_view_of_a_simulation_is_in_its_split_and_classes_keep_their_shares
     assert (table.groupby("simulation")["split"].nunique() == 1).all()
     counts = table.groupby("simulation").first().groupby(["split", "index"]).size().unstack()
     assert (counts[11 / 3] == counts[4.0]).all()
-    # of ten pairs of seeds; the golden ratio's multiples miss a share by one at most
+    # of ten pairs of seeds; multiples of the golden ratio deviate from a share by one at most
     assert abs(counts[4.0].to_numpy() - [6, 2, 2]).max() <= 1
 
 
 def test_seed_is_in_one_split_in_every_set_of_the_same_shares():
-    """Pre-training, mixtures and shifted sets share seeds with the nominal one: none of its test
-    may be seen there.
+    """Sets of other simulations share seeds with the nominal set.
+
+    None of its test fields may be trained on there.
     """
     seeds = np.arange(400)
     everywhere = images.splits(seeds, SETTINGS)
@@ -70,7 +71,7 @@ def test_seed_is_in_one_split_in_every_set_of_the_same_shares():
     assert (images.splits(seeds, SETTINGS | {"seed": 1}) != everywhere).any()
 
 
-def test_families_of_a_set_are_told_apart_and_their_simulations_counted_through():
+def test_families_of_a_set_have_flags_and_their_simulations_are_numbered_together():
     families = {"clouds": columns(), "fast": columns(first_seed=300).assign_attrs(order=1)}
     data = images.cut_images(families, SETTINGS | {"families": list(families)})
     assert data["family"].attrs["flag_meanings"] == "clouds fast" and data.attrs["order"] == "mixed"
@@ -89,7 +90,7 @@ def test_set_that_only_tests_has_one_split_and_no_scale():
     assert (data["split"] == 2).all() and "scale" not in data["image"].attrs
 
 
-def test_continuous_indices_are_told_apart_at_the_classes_of_the_config():
+def test_set_of_continuous_indices_has_the_classes_of_the_config():
     found = columns()
     found["index"] = ("simulation", np.linspace(3, 4.5, SIMULATIONS))
     assert cut(found).attrs["classes"].tolist() == [3.5, 4]
@@ -116,12 +117,10 @@ def test_parts_are_the_corners_of_the_map_they_were_cut_from():
     )
 
 
-def test_standardised_image_knows_no_amplitude_and_a_raw_one_does():
+def test_standardised_image_has_no_amplitude_and_a_raw_one_has():
     weak, strong = columns(), columns()
-    strong["column"] = (
-        weak["column"].dims,
-        (1 + weak["column"].values) ** 3 - 1,
-    )  # log N three times as large
+    # log N three times as large
+    strong["column"] = weak["column"].dims, (1 + weak["column"].values) ** 3 - 1
     a, b = (cut(each)["image"].values for each in (weak, strong))
     np.testing.assert_allclose(a, b, atol=1e-5)
     np.testing.assert_allclose(a.mean((1, 2)), 0, atol=1e-6)
@@ -135,7 +134,7 @@ def test_lowpass_keeps_a_slow_wave_and_removes_a_fast_one():
     np.testing.assert_allclose(images.filtered(slow + fast, lowpass=4), slow, atol=1e-12)
 
 
-def test_beam_damps_a_wave_as_its_transform_says():
+def test_beam_damps_a_wave_by_its_transform():
     k, sigma = 3, 1.5
     expected = np.exp(-0.5 * (2 * np.pi * k / SIDE * sigma) ** 2) * wave(k)
     np.testing.assert_allclose(images.filtered(wave(k), sigma), expected, atol=1e-12)
@@ -145,21 +144,19 @@ def test_beam_damps_a_wave_as_its_transform_says():
 def test_zoom_changes_the_length_of_a_wave_about_the_middle_of_each_part(zoom):
     side, k = 64, 4
     found = images.parts_of(wave(k, side), 2, np.full(4, zoom), np.zeros(4))
-    x = (
-        np.arange(side // 2) - side / 4 + 0.5
-    ) / zoom  # pixels of the map from the middle of a part
+    # in pixels of the map from the middle of a part
+    x = (np.arange(side // 2) - side / 4 + 0.5) / zoom
     for part, middle in enumerate((side / 4, 3 * side / 4) * 2):
         expected = np.cos(2 * np.pi * k / side * (middle + x))
-        # a cubic spline misses a wave of 16 pixels by (2 pi / 16)^4 / 384 or so
+        # the error of a cubic spline for a wave of 16 pixels is about (2 pi / 16)^4 / 384
         np.testing.assert_allclose(
             found[part], np.broadcast_to(expected, found[part].shape), atol=2e-3
         )
 
 
-def test_making_smaller_loses_waves_that_the_pixels_cannot_show():
-    found = images.parts_of(
-        wave(24, 64), 2, np.full(4, 0.5), np.zeros(4)
-    )  # 1.5 cycles a pixel pair
+def test_demagnification_removes_waves_that_the_pixels_cannot_represent():
+    # the wave has 1.5 cycles in two pixels
+    found = images.parts_of(wave(24, 64), 2, np.full(4, 0.5), np.zeros(4))
     assert abs(found).max() < 1e-6
 
 
@@ -167,7 +164,8 @@ def test_noise_has_the_stated_share_of_an_images_deviation():
     clean = cut(columns(), variant="raw")["image"].values
     noise = cut(columns(), variant="raw", noise=0.5)["image"].values - clean
     share = noise.std((1, 2)) / clean.std((1, 2))
-    assert share.mean() == pytest.approx(0.5, rel=0.02)  # 240 images of 64 pixels each: 0.6 %
+    # scatter of 240 images of 64 pixels each: 0.6 %
+    assert share.mean() == pytest.approx(0.5, rel=0.02)
 
 
 def test_nuisances_are_drawn_for_each_image_by_the_seed_alone():
@@ -180,13 +178,15 @@ def test_nuisances_are_drawn_for_each_image_by_the_seed_alone():
     assert "zoom" not in data.coords and data.attrs["blur_pixels"] == [0.5, 1.5, 1]
 
 
-def test_nuisance_for_a_share_of_the_images_leaves_the_others_as_they_are():
+def test_nuisance_for_a_share_of_the_images_leaves_the_others_unchanged():
     plain, ranged = cut(columns()), {"low": 1.5, "high": 2, "share": 0.3}
     data = cut(columns(), zoom=ranged, blur_pixels=ranged)
     zoomed, blurred = data["zoom"].values != 1, data["blur_pixels"].values != 0
     for given in (zoomed, blurred):
-        assert given.mean() == pytest.approx(0.3, abs=0.09)  # 240 images: three deviations
-    assert (zoomed & blurred).any() and not (zoomed == blurred).all()  # drawn apart
+        # three standard deviations of 240 images
+        assert given.mean() == pytest.approx(0.3, abs=0.09)
+    # the two nuisances are drawn independently
+    assert (zoomed & blurred).any() and not (zoomed == blurred).all()
     same = (data["image"].values == plain["image"].values).all((1, 2))
     np.testing.assert_array_equal(same, ~(zoomed | blurred))
 
@@ -250,10 +250,8 @@ def test_families_of_different_pixels_or_unknown_indices_are_refused():
         images.cut_images({"mine": unknown}, SETTINGS)
 
 
-def test_simulations_that_say_no_seed_are_of_their_own_family_and_of_no_other():
-    """One seed is one field: the first output of one folder is not that of another, nor our
-    simulation of seed 0.
-    """
+def test_simulations_without_a_seed_share_no_field_with_another_family():
+    """The first output of one folder is another field than that of another, and than our seed 0."""
     unknown = columns().assign(seed=("simulation", np.full(SIMULATIONS, -1)))
     found = images.cut_images(
         {"mine": unknown, "yours": unknown, "ours": columns(first_seed=0)}, SETTINGS
@@ -263,21 +261,20 @@ def test_simulations_that_say_no_seed_are_of_their_own_family_and_of_no_other():
     assert [len(group) for group in alone] == [SIMULATIONS] * 3
     assert not alone[0] & alone[1] and alone[2] == {*range(SIMULATIONS)}
     assert not (alone[0] | alone[1]) & set(range(10**6))
-    again = images.cut_images({"mine": unknown}, SETTINGS)  # wherever the family is used
+    # the same seeds in every set of the family
+    again = images.cut_images({"mine": unknown}, SETTINGS)
     own = found.isel(example=found["family"].values == 0)
     np.testing.assert_array_equal(again["seed"], own["seed"])
     np.testing.assert_array_equal(again["split"], own["split"])
-    # whose pixels are of an unknown size, NaN, are alike
+    # pixels of unknown size, NaN, count as the same size
     angular = {
         name: data.assign_attrs(box_pc=np.nan) for name, data in (("a", unknown), ("b", unknown))
     }
     assert np.isnan(images.cut_images(angular, SETTINGS).attrs["pixel_pc"])
 
 
-def test_early_source_makes_the_analytic_density_a_shard_like_any_other(tmp_path):
-    """The analytic column density (two-dimensional transforms, another path) is what the shard's
-    projection gives.
-    """
+def test_early_source_writes_the_analytic_density_as_a_shard(tmp_path):
+    """The reference is the analytic column density, by two-dimensional transforms."""
     from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
     from skyloom.turbulence.project.columns import column_maps
     from skyloom.turbulence.read.sources import read

@@ -1,4 +1,4 @@
-"""A shard of simulations: its plan, its cost, its file, and one simulation of it that fails."""
+"""A shard of simulations: its plan, its cost, its file, and one failed simulation."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ CONFIG = {
     "precision": "float64",
     "batch": 1,
 }
-RUNAWAY = {"mach": [1.41, 1.41, 1e6]}  # every third
+RUNAWAY = {"mach": [1.41, 1.41, 1e6]}  # every third simulation fails
 
 
 def run(config: dict, path, *options: str) -> subprocess.CompletedProcess:
@@ -66,9 +66,8 @@ def test_shards_together_are_the_set_and_draws_depend_on_the_seed_alone():
     assert sum((shard(rows, k, 3) for k in range(3)), []) == rows
     assert simulations(config | {"seed": 42, "simulations": 2}) == rows[2:4]
     index = [row["index"] for row in simulations(config | {"simulations": 1000})]
-    assert (
-        3 <= min(index) and max(index) <= 4.5 and np.mean(index) == pytest.approx(3.75, abs=0.06)
-    )  # 4 sigma
+    # the tolerance of the mean is 4 sigma
+    assert 3 <= min(index) and max(index) <= 4.5 and np.mean(index) == pytest.approx(3.75, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +91,8 @@ def test_cost_is_that_of_the_steps_taken_and_needs_no_scientific_library():
         config = CONFIG | {"grid": 32, "simulations": 1} | change
         rows = simulations(config)
         ((_, done),) = clouds(config, rows)
-        assert steps(config, rows[0]) == pytest.approx(
-            done.steps, rel=0.15, abs=1
-        )  # one field's fastest cell
+        # the tolerance is the scatter of the fastest cell of a field
+        assert steps(config, rows[0]) == pytest.approx(done.steps, rel=0.15, abs=1)
         assert cost(config, rows).cell_updates == 32**3 * steps(config, rows[0])
     code = "import sys, skyloom.turbulence.simulate.cost;"
     code += " print({'numpy', 'numba', 'torch', 'scipy'} & set(sys.modules))"
@@ -119,7 +117,7 @@ def test_shard_holds_the_contracts_fields_and_closes_its_balances(tmp_path):
         contrast, centroid = file.density_contrast.values[0], file.centroid.values[0]
     (_, cloud) = next(clouds(CONFIG, simulations(CONFIG)))
     np.testing.assert_array_equal(contrast, cloud.contrast.astype(np.float32))
-    # over a map the column-weighted centroid is the box's mean velocity, which is 0
+    # the mean of the column-weighted centroid is the mean velocity of the box, which is 0
     for axis, image in zip((2, 1, 0), centroid, strict=True):
         assert abs(((1 + contrast.mean(axis)) * image).mean()) < 1e-7 * abs(image).max()  # float32
 
@@ -136,7 +134,7 @@ def test_failed_simulation_is_reported_by_seed_and_the_rest_of_the_shard_kept(tm
             assert bad[2].all() and not bad[[0, 1, 3]].any()
 
 
-def test_shard_of_one_failed_simulation_does_not_hold_up_its_family(tmp_path):
+def test_shard_of_one_failed_simulation_does_not_stop_its_family(tmp_path):
     done = run(CONFIG | {"simulations": 1, "mach": 1e6}, tmp_path / "shard.nc")
     assert done.returncode == 0 and "seed 40 failed: unstable: time step of" in done.stderr
     with xr.open_dataset(tmp_path / "shard.nc") as file:

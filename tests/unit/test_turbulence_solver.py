@@ -1,6 +1,4 @@
-"""The solver against exact solutions, conserved quantities, theory of early times, and its other
-backend.
-"""
+"""The solver against exact solutions, conserved quantities, early theory, its other backend."""
 
 import re
 import subprocess
@@ -18,13 +16,13 @@ from skyloom.turbulence.simulate.early import early_columns, early_contrast
 from skyloom.turbulence.simulate.solver import evolve, initial_states
 from skyloom.turbulence.simulate.velocity import velocity_field
 
-SOUND = 0.188  # [km/s]: 10 K, mu 2.33
+SOUND = 0.188  # [km/s] 10 K, mu 2.33
 BOTH = pytest.mark.parametrize("order", [1, 2])
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """On grids of some thousand cells a second thread is waited for more than it helps."""
+    """One thread: on grids of some thousand cells a second thread costs more than it saves."""
     threads = numba.get_num_threads(), torch.get_num_threads()
     numba.set_num_threads(1), torch.set_num_threads(1)
     yield
@@ -32,8 +30,9 @@ def one_thread():
 
 
 def exact_tube(xi: np.ndarray, left: float, right: float) -> np.ndarray:
-    """Density at x / t = xi of an isothermal tube at rest with left > right; sound speed 1 (Toro
-    2009, chapter 4).
+    """Density at x / t = xi of an isothermal tube at rest with left > right, at sound speed 1.
+
+    Toro 2009, chapter 4.
     """
     middle = brentq(
         lambda r: np.log(left / r) - (r - right) / np.sqrt(r * right), right, left, xtol=1e-14
@@ -71,8 +70,8 @@ def cloud(n: int = 32, seeds=(5, 6), index: float = 11 / 3) -> np.ndarray:
     return np.stack([velocity_field(n, index, seed, 1.41 * SOUND) for seed in seeds])
 
 
-# rates: a limited scheme is of first order at shocks; the first-order one smears the contact-free
-# fan by N^-0.65
+# Rates: a limited scheme is of first order at shocks. The first-order scheme smears the fan, which
+# has no contact, by N^-0.65.
 @pytest.mark.parametrize(("order", "low", "high"), [(1, 0.5, 0.8), (2, 0.85, 1.15)])
 def test_shock_tube_converges_to_the_exact_riemann_solution(order, low, high):
     errors = [tube_error(n, order) for n in (64, 256)]
@@ -87,7 +86,7 @@ def test_shock_tube_is_the_same_along_each_axis(order):
 
 
 def test_sound_wave_converges_at_nearly_second_order():
-    """Minmod clips extrema, so that 2 is not reached; first order stays below 1."""
+    """Minmod clips extrema, so that the rate is below 2. First order stays below 1."""
     assert np.log2(wave_error(64, 2) / wave_error(128, 2)) > 1.7
     assert 0.8 < np.log2(wave_error(64, 1) / wave_error(128, 1)) < 1.0
 
@@ -100,9 +99,8 @@ def test_backends_agree_and_simulations_keep_their_own_clock(order):
     )
     np.testing.assert_array_equal(ours.steps, theirs.steps)
     assert ours.steps[0] < ours.steps[1] and not ours.failures
-    np.testing.assert_allclose(
-        ours.states, theirs.states, rtol=0, atol=1e-13
-    )  # the sums' order differs by compiler
+    # the order of the sums depends on the compiler
+    np.testing.assert_allclose(ours.states, theirs.states, rtol=0, atol=1e-13)
     for backend, batch in (("numba", ours), ("torch", theirs)):
         alone = evolve(states[1:], times[1], 10 / 32, SOUND, order, backend=backend)
         np.testing.assert_array_equal(alone.states[0], batch.states[1])
@@ -144,13 +142,12 @@ def test_single_precision_keeps_the_contrast():
     )
     error = (single - double)[0, 0]
     assert single.dtype == np.float32
-    assert error.std() < 1e-5 * double[0, 0].std()  # 6e-8 a step on a contrast of some 0.03
+    # rounding of 6e-8 a step, on a contrast of some 0.03
+    assert error.std() < 1e-5 * double[0, 0].std()
 
 
 def test_early_density_is_that_of_lighthills_equation():
-    """Column density after 0.2 pc / (km/s), k 1-4; 64 cells are coarse enough to lose a tenth of it
-    to the scheme.
-    """
+    """Column density after 0.2 pc / (km/s), k 1-4. At 64 cells the scheme loses a tenth of it."""
     velocity = cloud(64, seeds=(7,))
     done = evolve(initial_states(velocity), 0.2, 10 / 64, SOUND)
     found = np.fft.fft2(done.states[0, 0].mean(0))
@@ -183,7 +180,7 @@ def test_early_columns_are_the_means_of_the_early_density():
         (lambda state: state.__setitem__((2, 3, 2, 1), 1e7), "unstable: time step of"),
     ],
 )
-def test_faulty_simulation_is_named_and_its_neighbour_kept(backend, spoil, reason):
+def test_failed_simulation_is_reported_and_its_neighbour_kept(backend, spoil, reason):
     states = initial_states(cloud(16))
     alone = evolve(states[1:], 0.3, 10 / 16, SOUND, backend=backend)
     spoil(states[0])

@@ -1,6 +1,4 @@
-"""The initial velocity: one field a seed whatever the grid, solenoidal, Gaussian, of the slope
-asked for.
-"""
+"""The initial velocity: one field a seed on every grid, solenoidal, Gaussian, of its slope."""
 
 import numpy as np
 import pytest
@@ -24,15 +22,15 @@ def wave_numbers(n: int) -> list[np.ndarray]:
 
 def test_same_seed_is_the_same_field_on_16_and_32_cells():
     coarse, fine = (velocity_field(n, 11 / 3, seed=3, rms=0.27, kmax=7) for n in (16, 32))
-    np.testing.assert_allclose(
-        modes(coarse, 7), modes(fine, 7), rtol=0, atol=1e-16
-    )  # of modes up to 0.05: round-off
+    # round-off of modes up to 0.05
+    np.testing.assert_allclose(modes(coarse, 7), modes(fine, 7), rtol=0, atol=1e-16)
 
 
 def test_finer_grid_only_adds_modes_under_one_common_factor():
     coarse, fine = (modes(velocity_field(n, 4, seed=3, rms=1.0), 7) for n in (16, 32))
-    drawn = abs(coarse) > 1e-6  # of modes of 1e-3 and more; the others are round-off
-    ratio = fine[drawn] / coarse[drawn]
+    # modes are 1e-3 and larger; the others are round-off
+    nonzero = abs(coarse) > 1e-6
+    ratio = fine[nonzero] / coarse[nonzero]
     assert abs(ratio - ratio.mean()).max() < 1e-9
     assert 0.9 < ratio.mean().real < 1  # the rms is shared with the modes added
 
@@ -42,12 +40,11 @@ def test_torch_gives_the_field_that_numpy_gives(index):
     ours, theirs = (
         velocity_field(24, index, seed=2**31, rms=1.0, device=device) for device in (None, "cpu")
     )
-    np.testing.assert_allclose(
-        ours, theirs, rtol=0, atol=1e-13
-    )  # logarithm, cosine and FFT differ in the last digit
+    # logarithm, cosine and FFT differ in the last digit
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13)
 
 
-def test_field_has_no_divergence_no_mean_and_the_rms_asked_for():
+def test_field_has_no_divergence_no_mean_and_the_given_rms():
     velocity = velocity_field(32, 11 / 3, seed=1, rms=0.265)
     spectrum = np.fft.fftn(velocity, axes=(1, 2, 3)) / 32**3
     divergence = sum(k * v for k, v in zip(wave_numbers(32), spectrum, strict=True))
@@ -57,7 +54,7 @@ def test_field_has_no_divergence_no_mean_and_the_rms_asked_for():
 
 
 @pytest.mark.parametrize("index", [3, 11 / 3, 4.5])
-def test_power_falls_with_the_index_asked_for(index):
+def test_power_falls_with_the_given_index(index):
     n = 48
     power = (abs(np.fft.fftn(velocity_field(n, index, seed=9, rms=1.0), axes=(1, 2, 3))) ** 2).sum(
         0
@@ -65,12 +62,10 @@ def test_power_falls_with_the_index_asked_for(index):
     shell = np.rint(np.sqrt(sum(k**2 for k in wave_numbers(n)))).astype(int)
     k = np.arange(4, 22)
     mean = np.bincount(shell.ravel(), power.ravel())[k] / np.bincount(shell.ravel())[k]
-    slope = np.polyfit(np.log(k), np.log(mean), 1, w=k)[
-        0
-    ]  # a shell of ~4 pi k^2 modes scatters by 1/k
-    assert slope == pytest.approx(
-        -index, abs=0.05
-    )  # some 40,000 modes: 0.01, and the shells' width
+    # a shell of ~4 pi k^2 modes scatters by 1/k
+    slope = np.polyfit(np.log(k), np.log(mean), 1, w=k)[0]
+    # some 40,000 modes: 0.01, and the shells' width
+    assert slope == pytest.approx(-index, abs=0.05)
 
 
 def test_modes_are_gaussian_and_seeds_independent():
@@ -79,8 +74,8 @@ def test_modes_are_gaussian_and_seeds_independent():
     cells = (white[0] / white[0].std()).ravel()[::7]
     assert stats.kstest(cells, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(white[0].ravel(), white[1].ravel())[0, 1]) < 4 / np.sqrt(3 * n**3)
-    # of a mode itself, before the central limit helps; its projection leaves sin(k, axis) of the
-    # amplitude
+    # a single mode is Gaussian by itself, not by the central limit; its projection reduces the
+    # amplitude to sin(k, axis)
     kz, ky, kx = wave_numbers(15)
     across = np.sqrt(
         np.divide(
@@ -91,9 +86,8 @@ def test_modes_are_gaussian_and_seeds_independent():
         )
     )
     single = modes(white[0], 7)[0].real[across > 0] / across[across > 0]
-    assert abs(stats.kurtosis(single)) < 5 * np.sqrt(
-        24 / (len(single) / 2)
-    )  # a mode and its conjugate count once
+    # a mode and its conjugate count once
+    assert abs(stats.kurtosis(single)) < 5 * np.sqrt(24 / (len(single) / 2))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Units and constants of an isothermal cloud in a box.
 
-The solver works in pc, km/s and the box's mean density, in which an isothermal gas without gravity
-has no other scale: mass and box enter only where maps become physical. CGS constants: CODATA 2018
-and IAU 2015.
+The solver works in pc, km/s and the mean density of the box. Isothermal gas without gravity has no
+other scale: mass and box matter only for maps in physical units. CGS constants: CODATA 2018 and IAU
+2015.
 """
 
 import math
@@ -12,23 +12,22 @@ MYR_S = 3.15576e13  # Julian years
 KMS_CM = 1e5
 MSUN_G = 1.98840987e33
 BOLTZMANN = 1.380649e-16  # [erg/K]
-HYDROGEN_G = 1.6735575e-24  # the atom's mass
+HYDROGEN_G = 1.6735575e-24  # [g] mass of the atom
 
-MYR_PER_TIME = PC_CM / KMS_CM / MYR_S  # one unit of time, pc / (km/s), in Myr: 0.978
+MYR_PER_TIME = PC_CM / KMS_CM / MYR_S  # [Myr] unit of time, 1 pc / (km/s): 0.978
 
 
 def sound_speed_kms(temperature_k: float, mu: float) -> float:
-    """Isothermal sound speed [km/s] of gas of `mu` hydrogen masses a particle: 0.188 at 10 K and
-    2.33.
+    """Isothermal sound speed [km/s] of gas with `mu` hydrogen masses a particle.
 
-    RAMSES' isothermal run takes T / mu with mu = 1 unless told otherwise, which makes that 0.287
-    km/s.
+    It is 0.188 at 10 K and mu = 2.33. The isothermal run of RAMSES has mu = 1 by default, which
+    makes it 0.287.
     """
     return math.sqrt(BOLTZMANN * temperature_k / (mu * HYDROGEN_G)) / KMS_CM
 
 
 def temperature_k(sound_speed_kms: float, mu: float) -> float:
-    """Temperature [K] of isothermal gas of that sound speed: the inverse of `sound_speed_kms`."""
+    """Temperature [K] of isothermal gas: the inverse of `sound_speed_kms`."""
     return (sound_speed_kms * KMS_CM) ** 2 * mu * HYDROGEN_G / BOLTZMANN
 
 

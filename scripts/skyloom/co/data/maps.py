@@ -1,5 +1,6 @@
-"""Raw maps to one frame, one beam and physical units: the sphere for the study, the flat sky for
-single clouds.
+"""Raw maps to one frame, one beam and physical units.
+
+The study uses maps of the sphere; the maps of single clouds are flat.
 """
 
 from pathlib import Path
@@ -16,18 +17,19 @@ from skyloom.cli import BadInput
 from skyloom.co.read import LINES, FlatMap, read_co_type2, read_gnilc, read_hi4pi
 from skyloom.healpix import HealpixTable, check_ordering
 
-HI_UNIT = 1e20  # cm-2
+HI_UNIT = 1e20  # [cm-2]
 # least correlation of dust and N(HI) in check_ordering: 0.97 on the real sky, 0.48 in wrong order
 SAME_SKY = 0.75
-KERNEL_FLOOR = 1e-8  # harmonics that the kernel damps below this are left out
+# harmonics that the kernel damps below this factor are left out
+KERNEL_FLOOR = 1e-8
 
 
 def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.Dataset:
-    """The maps of `maps.nc` (docs/architecture.md), float32, NaN where masked; every check before
-    the long smoothing.
+    """The maps of `maps.nc` (docs/architecture.md), float32, NaN where masked.
 
-    `config` has `dust_monopole` [MJy/sr], `dust_beam_arcmin` and `beam_arcmin` (of CO, to which
-    dust is smoothed).
+    `config` has `dust_monopole` [MJy/sr], `dust_beam_arcmin` and `beam_arcmin`, the beam of CO, to
+    which dust is smoothed. All checks run before the smoothing, which takes longest. Raises
+    BadInput where orderings, NSIDEs or data kinds do not agree.
     """
     dust = read_gnilc(dust_path)
     hi = read_hi4pi(hi_path)
@@ -65,12 +67,11 @@ def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.D
 
 
 def smooth_sphere(values: np.ndarray, from_arcmin: float, to_arcmin: float) -> np.ndarray:
-    """Smooth a RING map (n_pixel,) from one Gaussian FWHM to a wider one; NaN stays NaN and does
-    not spread.
+    """Smooth a RING map (n_pix,) from one Gaussian FWHM to a wider one.
 
-    Missing pixels are left out of the mean of their neighbours (normalised convolution). A kernel
-    narrower than a pixel cannot be told from the pixel itself, and its harmonics would only ring:
-    the map is then returned as it is.
+    NaN stays NaN and does not spread: missing pixels are left out of the mean of their neighbours
+    (normalised convolution). A kernel narrower than a pixel would only cause ringing, so that the
+    map is returned unchanged. Raises BadInput where the second FWHM is smaller.
     """
     kernel = _kernel(from_arcmin, to_arcmin)
     nside = healpy.npix2nside(values.size)
@@ -85,20 +86,17 @@ def smooth_sphere(values: np.ndarray, from_arcmin: float, to_arcmin: float) -> n
 
 
 def smooth_flat(image: FlatMap, from_arcmin: float, to_arcmin: float) -> FlatMap:
-    """Smooth a flat map (y, x) from one Gaussian FWHM to a wider one, mirrored at the edges; NaN as
-    on the sphere.
+    """Smooth a flat map (y, x) from one Gaussian FWHM to a wider one, mirrored at the edges.
+
+    NaN and errors are treated as in `smooth_sphere`.
     """
-    sigma = (
-        _kernel(from_arcmin, to_arcmin)
-        * gaussian_fwhm_to_sigma
-        / (60 * proj_plane_pixel_scales(image.wcs)[::-1])
-    )
+    pixel_arcmin = 60 * proj_plane_pixel_scales(image.wcs)[::-1]
+    sigma = _kernel(from_arcmin, to_arcmin) * gaussian_fwhm_to_sigma / pixel_arcmin
     valid = np.isfinite(image.values)
     smooth = gaussian_filter(np.where(valid, image.values, 0), sigma, mode="reflect")
     weight = gaussian_filter(valid.astype(float), sigma, mode="reflect")
-    return FlatMap(
-        image.path, np.where(valid, smooth / np.where(valid, weight, 1), np.nan), image.wcs
-    )
+    mean = np.where(valid, smooth / np.where(valid, weight, 1), np.nan)
+    return FlatMap(image.path, mean, image.wcs)
 
 
 def moment0(cube: FlatMap) -> FlatMap:
@@ -107,8 +105,9 @@ def moment0(cube: FlatMap) -> FlatMap:
 
 
 def regrid(image: FlatMap, wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
-    """Bilinear values of a flat map on another grid (y, x), whatever the frame of either; NaN
-    outside of the map.
+    """Bilinear values of a flat map on another grid (y, x), in any frame.
+
+    Values outside of the map are NaN.
     """
     y, x = np.indices(shape)
     column, row = image.wcs.world_to_pixel(wcs.pixel_to_world(x, y))
@@ -140,5 +139,5 @@ def _check_pair(co: HealpixTable, dust: HealpixTable) -> None:
 def _check_kinds(*tables: HealpixTable) -> None:
     kinds = {table.data_kind for table in tables}
     if len(kinds) > 1:
-        found = ", ".join(f"{table.path}: {table.data_kind}" for table in tables)
-        raise BadInput(f"survey and simulated maps do not mix; SKYKIND is {found}")
+        listing = ", ".join(f"{table.path}: {table.data_kind}" for table in tables)
+        raise BadInput(f"survey and simulated maps do not mix; SKYKIND is {listing}")

@@ -1,6 +1,4 @@
-"""Labelled patches cut from the sphere: one xarray Dataset a shard, example by example on the
-tangent plane.
-"""
+"""Labelled patches cut from the sphere on the tangent plane, one xarray Dataset a shard."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,8 @@ from skyloom.co.data.regions import SPLITS
 from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.patchset import PatchSet
 
-LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}  # the config's key -> attribute `line`
+# key of the config -> attribute `line`
+LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}
 UNITS = {
     "dust": "MJy/sr",
     "hi": "1e20 cm-2",
@@ -29,9 +28,7 @@ LONG_NAMES = {
 
 
 def patch_maps(maps: PatchSet, line: str) -> dict[str, np.ndarray]:
-    """What patches are cut from: columns of `maps.nc` for CO line "10" or "21", by their names in a
-    patch set.
-    """
+    """Columns of `maps.nc` for CO line "10" or "21", by their names in a patch set."""
     line = f"co{line}"
     columns = {
         "dust": "dust",
@@ -50,8 +47,9 @@ def cut_patches(
     size_deg: float,
     pixels: int,
 ) -> xr.Dataset:
-    """`cut_planes` of every view with what is known of each example; `complexes` names the held-out
-    complexes.
+    """`cut_planes` of every view with the coordinates of each example.
+
+    `complexes` has the names of the held-out complexes.
     """
     return xr.Dataset(
         {
@@ -70,16 +68,18 @@ def cut_patches(
 def cut_planes(
     maps: dict[str, np.ndarray], views: pd.DataFrame, size_deg: float, pixels: int
 ) -> dict[str, np.ndarray]:
-    """Cut every view from every map, all maps of one NSIDE with one set of interpolation weights.
+    """Cut every view from every map. Maps of one NSIDE share their interpolation weights.
 
-    Parameters ----------
-    maps : dust, hi, target, error, null: (n_pix,) float32 RING, NaN where masked; N(HI) may have an
-        NSIDE of its own
+    Parameters
+    ----------
+    maps : dust, hi, target, error, null: (n_pix,) float32 RING, NaN where masked. N(HI) may have
+        another NSIDE
     views : rows of `regions.tile_views`, of which glon, glat and angle [deg] are read
     size_deg, pixels : side of a patch [deg], number of pixels along it
 
-    Returns each map's (view, y, x) float32, NaN where any of them is masked, and `weight`, the
-    share of valid sky.
+    Returns
+    -------
+    Each map (view, y, x) float32, NaN where any map is masked, and `weight`, the valid share.
     """
     shape = (len(views), pixels, pixels)
     names = [name for name in UNITS if name != "hi"]
@@ -99,13 +99,18 @@ def cut_planes(
 def cut_tile(
     planes: list[np.ndarray], hi: np.ndarray, vectors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One tile of maps of one NSIDE, and of N(HI), which has its own: values and the share of valid
-    sky.
+    """One tile of maps of one NSIDE and of N(HI): values and the valid share of their weights.
 
-    planes : (n_pix,) each, RING, NaN where masked; vectors : (3, y, x) of `tiles.tile_vectors`.
-        Returns the values
-    (n_map + 1, y, x), N(HI) last, NaN where no neighbour is valid, and the least share of any of
-    them (y, x), 0 there.
+    Parameters
+    ----------
+    planes : (n_pix,) each, RING, NaN where masked
+    hi : (n_hi_pix,), the same
+    vectors : (3, y, x) of `tiles.tile_vectors`
+
+    Returns
+    -------
+    values : (n_map + 1, y, x), N(HI) last, NaN where no neighbour is valid
+    weight : (y, x), the least valid share of any map, 0 where values are NaN
     """
     values, weight = sample(planes, vectors)
     hi_values, hi_weight = sample([hi], vectors)
@@ -117,7 +122,7 @@ def cut_tile(
 
 
 def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
-    """Per-example coordinates: place on the sky, split and complex as flags, selection."""
+    """Coordinates of each example: position on the sky, split and complex as flags, selection."""
 
     def flags(column: str, meanings: list[str]) -> tuple:
         codes = [meanings.index(value or "none") for value in views[column]]
@@ -141,14 +146,14 @@ def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
             {"long_name": "0 nominal, else recentred and rotated"},
         ),
     }
-    described = {
+    descriptions = {
         "glon": ("deg", "Galactic longitude of the centre"),
         "glat": ("deg", "Galactic latitude of the centre"),
         "angle": ("deg", "position angle of the y axis, from north to east"),
         "bright_fraction": ("1", "share of the tile's pixels above the SNR threshold"),
         "sampling_weight": ("1", "1 / probability that the tile was chosen"),
     }
-    for name, (units, long_name) in described.items():
+    for name, (units, long_name) in descriptions.items():
         coords[name] = (
             "example",
             views[name].to_numpy(np.float64),
@@ -158,8 +163,9 @@ def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
 
 
 def shard_rows(n: int, shard: int, shards: int) -> slice:
-    """The rows of shard `shard`: contiguous, so that merging keeps the order, and of equal length
-    to within one.
+    """Rows of shard `shard`: contiguous and equal in number to within one.
+
+    A merge of the shards in their order keeps the order of the rows.
     """
     edges = np.linspace(0, n, shards + 1).round().astype(int)
     return slice(edges[shard], edges[shard + 1])

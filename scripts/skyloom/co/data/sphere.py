@@ -1,14 +1,14 @@
-"""Tiles back to the sphere: each is sampled at the HEALPix pixels that it covers, and overlapping
-ones are blended.
+"""Tiles back to the sphere: sampled at the HEALPix pixels that they cover, then blended.
 
-A pixel's place on a tile is its gnomonic projection, three dot products; its value there is
-bilinear between the tile's pixels. The sides of a tile are great circles, so that the pixels inside
-are those of a spherical polygon: no pixel is projected in vain, and nothing walks the whole sphere
-(benchmarks/co_tile_to_sphere.py). Overlapping tiles are averaged in linear units with a cosine
-window, sin x sin from border to border, which fades each one out where a network sees less context
-and leaves no seam where it ends. Where tiles disagree by 10 % its worst step between neighbours is
-about half that of sin^2 x sin^2, which leaves less overlap to blend in, and a fourth of that of
-equal weights.
+The position of a pixel on a tile is its gnomonic projection, three dot products. Its value there is
+bilinear between the pixels of the tile. The sides of a tile are great circles, so that the pixels
+inside form a spherical polygon. No pixel outside is projected, and no step scans the whole sphere
+(benchmarks/co_tile_to_sphere.py).
+
+Overlapping tiles are averaged in linear units with a cosine window, sin x sin from border to
+border. The window gives less weight to the borders, where a network sees less context, and leaves
+no seam. If tiles disagree by 10 %, its largest step between neighbouring pixels is half that of
+sin^2 x sin^2 and a fourth of that of equal weights. sin^2 x sin^2 leaves less overlap to blend in.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,16 @@ import numpy as np
 
 from skyloom.co.data.tiles import frame
 
-LEAST = 1e-6  # of the window: a pixel on the very border of its only tile keeps that tile's value
+# least value of the window: a pixel on the border of its only tile keeps the value of that tile
+LEAST = 1e-6
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """The sphere's pixels on one tile: `pixel` (n,) RING, the tile's `corner` (4, n) pixels around
-    each (row * side + column), their bilinear `share` (4, n), and the `window` (n,).
+    """Pixels of the sphere on one tile.
+
+    `pixel` (n,) RING; `corner` (4, n), the pixels of the tile around each (row * side + column);
+    `share` (4, n), their bilinear weights; `window` (n,), the weight in the blend.
     """
 
     pixel: np.ndarray
@@ -41,8 +44,9 @@ class Footprint:
 
 
 def surrounded(nside: int, glon: float, glat: float, size_deg: float, pixels: int) -> np.ndarray:
-    """RING pixels of the sphere between the outermost pixel centres of a tile: those that it gives
-    a value.
+    """RING pixels of the sphere between the outermost pixel centres of a tile.
+
+    These are the pixels that the tile gives a value.
     """
     centre, east, north = frame(glon, glat)
     half = np.radians(size_deg / pixels) * (pixels - 1) / 2
@@ -53,17 +57,14 @@ def surrounded(nside: int, glon: float, glat: float, size_deg: float, pixels: in
 
 
 def footprint(nside: int, glon: float, glat: float, size_deg: float, pixels: int) -> Footprint:
-    """Where on a tile (of `tiles.tile_vectors`, angle 0) those pixels of the sphere lie that its
-    pixels surround.
-    """
+    """Positions on a tile (`tiles.tile_vectors`, angle 0) of the pixels that it surrounds."""
     pixel = surrounded(nside, glon, glat, size_deg, pixels)
     step = np.radians(size_deg / pixels)
     middle = (pixels - 1) / 2
-    ahead, xi, eta = frame(glon, glat) @ np.array(hp.pix2vec(nside, pixel))
-    column, row = (
-        middle - xi / (ahead * step),
-        middle + eta / (ahead * step),
-    )  # longitude grows to the left
+    cosine, xi, eta = frame(glon, glat) @ np.array(hp.pix2vec(nside, pixel))
+    # longitude grows to the left
+    column = middle - xi / (cosine * step)
+    row = middle + eta / (cosine * step)
     x, y = (np.clip(i.astype(np.int32), 0, pixels - 2) for i in (column, row))
     dx, dy = (column - x).astype(np.float32), (row - y).astype(np.float32)
     first = y * pixels + x
@@ -77,10 +78,10 @@ def footprint(nside: int, glon: float, glat: float, size_deg: float, pixels: int
 
 
 class Blend:
-    """Sums over tiles, pixel by pixel: `add` the planes of each tile, then take their `mean`.
+    """Sums over tiles at each pixel: `add` the planes of every tile, then take their `mean`.
 
-    `window` is the sum of the windows (n_pix,), 0 where no tile lies; `weight` is that of the
-    windows on valid sky.
+    `window` (n_pix,) is the sum of the windows, 0 where no tile lies. `weight` (n_pix,) is the sum
+    of the windows on valid sky.
     """
 
     def __init__(self, nside: int, planes: int):
@@ -89,19 +90,21 @@ class Blend:
         self.weight = np.zeros(n_pix, np.float32)
         self.total = np.zeros((planes, n_pix), np.float32)
 
-    def add(self, place: Footprint, values: np.ndarray, valid: np.ndarray | float = 1.0) -> None:
-        """Add a tile's `values` (plane, n) at its footprint's pixels, in linear units; `valid` (n,)
-        in [0, 1].
+    def add(self, tile: Footprint, values: np.ndarray, valid: np.ndarray | float = 1.0) -> None:
+        """Add the `values` (plane, n) of a tile at the pixels of its footprint, in linear units.
+
+        `valid` (n,) is the valid share of each value, 0 to 1.
         """
-        weight = place.window * valid
-        self.window[place.pixel] += place.window
-        self.weight[place.pixel] += weight
+        weight = tile.window * valid
+        self.window[tile.pixel] += tile.window
+        self.weight[tile.pixel] += weight
         for total, value in zip(self.total, values, strict=True):
-            total[place.pixel] += weight * value
+            total[tile.pixel] += weight * value
 
     def mean(self) -> np.ndarray:
-        """Blended planes (plane, n_pix) float32, NaN where there is no valid sky; the sums are used
-        up.
+        """Blended planes (plane, n_pix) float32, NaN without valid sky.
+
+        The sums are overwritten.
         """
         np.divide(self.total, self.weight, out=self.total, where=self.weight > 0)
         self.total[:, self.weight <= 0] = np.nan
@@ -111,9 +114,7 @@ class Blend:
 def uncovered(
     glon: np.ndarray, glat: np.ndarray, size_deg: float, pixels: int, area: np.ndarray
 ) -> int:
-    """How many of the sphere's pixels in `area` (n_pix,) bool lie on none of the tiles of `pixels`
-    a side.
-    """
+    """Number of pixels of `area` (n_pix,) bool that no tile of `pixels` a side covers."""
     missing, nside = area.copy(), hp.npix2nside(area.size)
     for lon, lat in zip(glon, glat, strict=True):
         missing[surrounded(nside, lon, lat, size_deg, pixels)] = False

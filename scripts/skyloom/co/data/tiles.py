@@ -1,10 +1,9 @@
-"""Tiles: square tangent-plane patches of the sphere, and bilinear sampling of HEALPix maps on them.
+"""Tiles: square tangent-plane patches of the sphere, and bilinear samples of HEALPix maps on them.
 
 A tile is given by its centre and position angle. Its pixel centres lie at `((i - (n - 1) / 2) *
-pixel)` from the centre on the tangent plane (gnomonic projection, FITS code TAN); row 0 is south,
-column 0 is east (longitude grows to the left). One call of `healpy.get_interp_weights` serves all
-maps of one NSIDE, which is what makes five maps cost little more than one
-(benchmarks/co_patch_cutting.py).
+pixel)` from the centre on the tangent plane (gnomonic projection, FITS code TAN). Row 0 is south,
+column 0 is east: longitude grows to the left. One call of `healpy.get_interp_weights` serves all
+maps of one NSIDE, so that five maps cost little more than one (benchmarks/co_patch_cutting.py).
 """
 
 import healpy as hp
@@ -12,25 +11,27 @@ import numpy as np
 
 
 def tile_centres(nside: int) -> tuple[np.ndarray, np.ndarray]:
-    """Galactic longitude and latitude [deg] of the HEALPix RING pixel centres that tiles are
-    centred on.
+    """Galactic longitude and latitude [deg] of the tile centres.
+
+    The centres are the RING pixel centres of `nside`.
     """
     return hp.pix2ang(nside, np.arange(hp.nside2npix(nside)), lonlat=True)
 
 
 def frame(glon: float, glat: float, angle: float = 0.0) -> np.ndarray:
-    """Unit vectors (3, 3) of a tile: its centre, its east and its north, turned by `angle` [deg]
-    from north to east.
+    """Unit vectors (3, 3) of a tile: its centre, its east and its north.
+
+    East and north are turned by `angle` [deg] from north to east.
     """
-    lon, lat, turn = np.radians([glon, glat, angle])
+    lon, lat, rotation = np.radians([glon, glat, angle])
     centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
     return np.array(
         [
             centre,
-            np.cos(turn) * east - np.sin(turn) * north,
-            np.sin(turn) * east + np.cos(turn) * north,
+            np.cos(rotation) * east - np.sin(rotation) * north,
+            np.sin(rotation) * east + np.cos(rotation) * north,
         ],
     )
 
@@ -54,18 +55,18 @@ def tile_vectors(
 
 
 def recentre(glon: float, glat: float, dx_deg: float, dy_deg: float) -> tuple[float, float]:
-    """Longitude and latitude [deg] of the point `dx_deg` east and `dy_deg` north of a centre on its
-    tangent plane.
+    """Longitude and latitude [deg] of a point on the tangent plane of a centre.
+
+    The point lies `dx_deg` east and `dy_deg` north of the centre.
     """
     centre, east, north = frame(glon, glat)
-    lon, lat = hp.vec2ang(
-        centre + np.radians(dx_deg) * east + np.radians(dy_deg) * north, lonlat=True
-    )
+    vector = centre + np.radians(dx_deg) * east + np.radians(dy_deg) * north
+    lon, lat = hp.vec2ang(vector, lonlat=True)
     return float(lon[0]), float(lat[0])
 
 
 def sample(maps: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bilinear samples of HEALPix maps (as `healpy.get_interp_val`), masked pixels left out.
+    """Bilinear samples of HEALPix maps (as `healpy.get_interp_val`) without masked pixels.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def sample(maps: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarra
     Returns
     -------
     values : (n_map, ...) float64; NaN where no neighbour is valid in every map
-    weight : (...) share of the interpolation weights that falls on pixels valid in every map
+    weight : (...) share of the interpolation weights on pixels that are valid in every map
     """
     nside = hp.npix2nside(maps[0].shape[-1])
     x, y, z = vectors
@@ -89,9 +90,7 @@ def sample(maps: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarra
     else:
         weight = np.where(valid, weight, 0)
         total = weight.sum(0)
+        values = np.where(valid, values, 0)
         with np.errstate(invalid="ignore"):
-            result = (
-                np.einsum("mkn,kn->mn", np.where(valid, values, 0), weight, dtype=np.float64)
-                / total
-            )
+            result = np.einsum("mkn,kn->mn", values, weight, dtype=np.float64) / total
     return result.reshape(len(maps), *x.shape), total.reshape(x.shape)

@@ -1,6 +1,6 @@
-"""Denoised CO, for training and for a look at what a signal-to-noise cut depends on; scores are
-against the raw map.
+"""Denoised CO, for training and to measure the effect of a signal-to-noise cut.
 
-`patch` filters within each patch, `sphere` over the whole sky; `choose` finds the latter's two
-parameters on the null map, `compare` measures both where the truth is known.
+Scores are computed against the raw map. `patch` filters within each patch, `sphere` over the whole
+sky. `choose` finds the two parameters of the latter on the null map. `compare` measures both on a
+sky whose truth is known.
 """

@@ -1,6 +1,4 @@
-"""Denoisers side by side: what each gains on both kinds of noise, and what it costs in
-resolution.
-"""
+"""Figure of the denoisers: gain on both kinds of noise, and loss of resolution."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,12 +18,11 @@ NAMES = {
 
 
 def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
-    """Gain in PSNR (left) and share of the sky's structure that is kept (right), a row a kind of
-    noise.
+    """Gain in PSNR (left) and share of the sky's structure that is kept (right), a row a noise.
 
-    table, curves : of `compare.compare`; bars and bands are its 68 % intervals.
+    table, curves : of `compare.compare`. Bars and bands are its 68 % intervals
     """
-    looks = plotting.line_styles(NAMES) | {"raw": {"color": "0.5", "linestyle": "-"}}
+    styles = plotting.line_styles(NAMES) | {"raw": {"color": "0.5", "linestyle": "-"}}
     noises = list(dict.fromkeys(table["noise"]))
     with plotting.style():
         size = (9, 2.7 * len(noises))
@@ -34,21 +31,21 @@ def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
         )
         for (gain, curve), noise in zip(axes, noises, strict=True):
             part = table[(table["noise"] == noise) & (table["denoiser"] != "raw")]
-            place = np.arange(len(part))[::-1]
-            colours = [looks[denoiser]["color"] for denoiser in part["denoiser"]]
+            height = np.arange(len(part))[::-1]
+            colours = [styles[denoiser]["color"] for denoiser in part["denoiser"]]
             for offset, column, hatch in (
                 (0.19, "gain_db", PLAIN),
                 (-0.19, "gain_bright_db", HATCHED),
             ):
                 ends = np.abs([part[f"{column}{end}"] - part[column] for end in ("_lo", "_hi")])
-                look = {"color": colours, "hatch": hatch, "edgecolor": "white"}
+                style = {"color": colours, "hatch": hatch, "edgecolor": "white"}
                 gain.barh(
-                    place + offset,
+                    height + offset,
                     part[column],
                     0.34,
                     xerr=ends,
                     error_kw={"elinewidth": 1},
-                    **look,
+                    **style,
                 )
             gain.axvline(0, color="0.3", linewidth=0.8)
             labels = [
@@ -56,24 +53,24 @@ def denoisers(table: pd.DataFrame, curves: xr.Dataset) -> Figure:
                 f"{row.effective_fwhm_arcmin:.1f} arcmin"
                 for row in part.itertuples()
             ]
-            gain.set_yticks(place, labels, fontsize=7)
+            gain.set_yticks(height, labels, fontsize=7)
             gain.set_title(f"{noise} noise", loc="left")
             if curve is not axes[0, 1]:
                 curve.sharey(axes[0, 1])
             for denoiser in curves.denoiser.values:
-                found = curves.sel(noise=noise, denoiser=denoiser)
+                curves_of_denoiser = curves.sel(noise=noise, denoiser=denoiser)
                 curve.plot(
                     curves.l,
-                    found.transfer,
+                    curves_of_denoiser.transfer,
                     marker=".",
                     label=NAMES.get(denoiser, "none"),
-                    **looks[denoiser],
+                    **styles[denoiser],
                 )
-                colour = looks[denoiser]["color"]
+                colour = styles[denoiser]["color"]
                 curve.fill_between(
                     curves.l,
-                    found.transfer_lo,
-                    found.transfer_hi,
+                    curves_of_denoiser.transfer_lo,
+                    curves_of_denoiser.transfer_hi,
                     color=colour,
                     alpha=0.15,
                     linewidth=0,

@@ -1,18 +1,18 @@
 """Non-local means on the sphere (Quispe Pena & Frolov 2023, arXiv 2306.00211).
 
-A pixel becomes the mean of all pixels of the disc around it, weighted by how alike their
-surroundings are. Alike is a distance between three features of the smoothed map that no rotation
-changes: its value, its gradient and the skeleton of its Hessian. What is averaged is the map as it
-is, so that sharp structure which repeats stays sharp.
+A pixel becomes the mean of all pixels in the disc around it, weighted by the similarity of their
+surroundings. Similarity is a distance in three features of the smoothed map that no rotation
+changes: its value, its gradient and the skeleton of its Hessian. The mean is taken over the
+unsmoothed map, so that repeated sharp structure stays sharp.
 
-Two constants of the authors' code are taken otherwise. Its noise scale is the norm of (map -
-smoothed map) over the number of pixels, so that alpha means another strength at each NSIDE: here it
-is the rms. Its rho is the mean of a ratio whose tail the pixels next to extrema decide: here it is
-the median.
+Two constants differ from the authors' code. Its noise scale is the norm of (map - smoothed map)
+over the number of pixels, so that alpha depends on NSIDE. Here it is the rms. Its rho is the mean
+of a ratio whose tail is due to the pixels next to extrema. Here it is the median.
 
-The 12,000 pixels of the disc are the cost. Blocks of 256 neighbouring pixels share the disc around
-the block's centre, so that their distances to it are one matrix product (on a GPU where torch finds
-one): nothing is left out, and a pixel's disc is off its centre by a sixth of the radius at most.
+The 12,000 pixels of the disc cause the cost. Blocks of 256 neighbouring pixels share the disc
+around the centre of the block. Their distances to the disc are one matrix product, on a GPU where
+torch finds one. Nothing is left out, and the centre of a pixel's disc is off by a sixth of the
+radius at most.
 """
 
 from collections.abc import Iterator
@@ -23,34 +23,34 @@ import numpy as np
 import torch
 from astropy.stats import gaussian_fwhm_to_sigma
 
-KERNEL_FLOOR = 1e-8  # harmonics that the Gaussian damps below this are left out
+# harmonics that the Gaussian damps below this factor are left out
+KERNEL_FLOOR = 1e-8
 LARGEST_LMAX = 4000
 LARGEST_RADIUS = np.pi / 6
 BLOCK = 16  # pixels along a side of the blocks that share a disc
-COARSE_NSIDE = 64  # at which the area to filter is widened
-NOISE_FWHM_DEG = 2.0  # over which the noise that is left is averaged: some 70 beams of 15'
-LEAST_EXPONENT = (
-    -40.0
-)  # nothing beside the pixel's own weight of 1, and far from float32's slow denormals
+COARSE_NSIDE = 64  # NSIDE at which the area to filter is widened
+# FWHM over which the remaining noise is averaged: some 70 beams of 15'
+NOISE_FWHM_DEG = 2.0
+# exp(-40) is negligible next to the pixel's own weight of 1, and no slow denormal in float32
+LEAST_EXPONENT = -40.0
 
 
 class Features(NamedTuple):
-    """What is known of each pixel's surroundings, in units of the noise."""
+    """Features of the surroundings of each pixel, in units of the noise."""
 
-    values: (
-        np.ndarray
-    )  # (pixel, 3) float32: the weight of a pair is exp(-|difference|^2 / (2 alpha^2))
-    sigma: float  # [K km/s], rms of (map - smoothed map)
-    rho: float  # [rad-2], of the third feature's metric
+    # (n_pix, 3) float32: the weight of a pair is exp(-|difference|^2 / (2 alpha^2))
+    values: np.ndarray
+    sigma: float  # [K km/s] rms of (map - smoothed map)
+    rho: float  # [rad-2] of the metric of the third feature
 
 
-# --- features
-# --------------------------------------------------------------------------------------------------
+# --- features ------------------------------------------------------------------------------------
 
 
 def features(sky: np.ndarray, fwhm_arcmin: float) -> Features:
-    """The three features of a map (pixel,) [K km/s], RING, NaN where masked, each over its expected
-    noise.
+    """The three features of a map (n_pix,) [K km/s], each over its expected noise.
+
+    The map is RING, NaN where masked.
     """
     nside, valid = hp.npix2nside(sky.size), np.isfinite(sky)
     value, theta, phi, difference, mixed = derivatives(*smoothed(sky, fwhm_arcmin), nside)
@@ -70,8 +70,7 @@ def features(sky: np.ndarray, fwhm_arcmin: float) -> Features:
 def smoothed(sky: np.ndarray, fwhm_arcmin: float) -> tuple[np.ndarray, int]:
     """Harmonic coefficients of a map seen through a Gaussian beam, and their lmax.
 
-    sky : (pixel,) RING; where it is NaN the mean of what is known under the same Gaussian stands
-        in.
+    sky : (n_pix,) RING; NaN is replaced by the mean of the valid pixels under the same Gaussian
     """
     nside, fwhm = hp.npix2nside(sky.size), np.radians(fwhm_arcmin / 60)
     needed = np.sqrt(-2 * np.log(KERNEL_FLOOR)) / (gaussian_fwhm_to_sigma * fwhm)
@@ -84,19 +83,18 @@ def smoothed(sky: np.ndarray, fwhm_arcmin: float) -> tuple[np.ndarray, int]:
     valid = np.isfinite(sky)
     if not valid.all():
         planes = np.where(valid, sky, 0), valid.astype(float)
-        total, known = (hp.alm2map(transform(plane, 0), nside, lmax=lmax) for plane in planes)
-        sky = np.where(
-            valid, sky, np.where(known > 0.01, total / np.maximum(known, 0.01), 0)
-        )  # 0 deep in a hole
+        total, weight = (hp.alm2map(transform(plane, 0), nside, lmax=lmax) for plane in planes)
+        # 0 deep in a hole
+        mean = np.where(weight > 0.01, total / np.maximum(weight, 0.01), 0)
+        sky = np.where(valid, sky, mean)
     return transform(sky, 1), lmax
 
 
 def derivatives(alm: np.ndarray, lmax: int, nside: int) -> tuple[np.ndarray, ...]:
-    """I, I_t, I_p, I_tt - I_pp, I_tp (pixel,) of a map: covariant derivatives per radian along
-    theta and phi.
+    """I, I_t, I_p, I_tt - I_pp and I_tp of a map, (n_pix,) each.
 
-    The second ones are the map's spin-2 derivative: coefficients times sqrt((l + 2)! / (l - 2)!),
-    of one parity.
+    These are covariant derivatives per radian along theta and phi. The second derivatives are the
+    spin-2 derivative of the map: its coefficients times sqrt((l + 2)! / (l - 2)!), of one parity.
     """
     value, theta, phi = hp.alm2map_der1(alm, nside, lmax=lmax)
     ell = np.arange(lmax + 1.0)
@@ -105,27 +103,31 @@ def derivatives(alm: np.ndarray, lmax: int, nside: int) -> tuple[np.ndarray, ...
     return value, theta, phi, -difference, -mixed / 2
 
 
-# --- the weighted mean
-# -------------------------------------------------------------------------------------------
+# --- the weighted mean ---------------------------------------------------------------------------
 
 
 def average(
     planes: np.ndarray,
-    found: Features,
+    surroundings: Features,
     pixels: np.ndarray,
     alpha: float,
     radius: float,
     region: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The non-local mean of maps at some pixels, all with the weights of one map's features.
+    """The non-local mean of maps at some pixels, with the weights of one map's features.
 
-    planes : (pixel, n_map), RING; a pixel that is NaN in any map has no vote
-    pixels : RING numbers of the wanted pixels
-    alpha, radius : strength in units of the noise; of the disc of voters [rad]
-    region : (pixel,) integers; voters come from a pixel's own region only, so that no training
-        pixel sees a test one
+    Parameters
+    ----------
+    planes : (n_pix, n_map), RING; a pixel that is NaN in any map has no weight
+    surroundings : features of the map that the weights belong to
+    pixels : (n_mean,) RING numbers at which the mean is taken
+    alpha, radius : strength in units of the noise; radius of the disc [rad]
+    region : (n_pix,) integers; a mean is taken over pixels of the same region, so that no training
+        pixel depends on a test pixel
 
-    Returns (n_wanted, n_map) float32. A pixel without any voter is NaN.
+    Returns
+    -------
+    (n_mean, n_map) float32; NaN where the disc holds no valid pixel.
     """
     nside = hp.npix2nside(len(planes))
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -133,15 +135,22 @@ def average(
     means = np.full((len(pixels), planes.shape[1]), np.nan, np.float32)
     for rows, disc in blocks(nside, pixels, radius):
         for part, voters in _by_region(rows, pixels[rows], disc[valid[disc]], region):
-            own, other = found.values[pixels[part]], found.values[voters]
-            origin = own.mean(0)  # large common values would drown small distances in float32
-            own, other = ((torch.from_numpy(x - origin) / alpha).to(device) for x in (own, other))
+            own_features, disc_features = (
+                surroundings.values[pixels[part]],
+                surroundings.values[voters],
+            )
+            # in float32 large common values would hide small distances
+            origin = own_features.mean(0)
+            own_features, disc_features = (
+                (torch.from_numpy(x - origin) / alpha).to(device)
+                for x in (own_features, disc_features)
+            )
             votes = torch.from_numpy(
                 np.column_stack([planes[voters], np.ones(len(voters), np.float32)])
             ).to(device)
-            exponent = own @ other.T
-            exponent -= own.square().sum(1, keepdim=True) / 2
-            exponent -= other.square().sum(1) / 2
+            exponent = own_features @ disc_features.T
+            exponent -= own_features.square().sum(1, keepdim=True) / 2
+            exponent -= disc_features.square().sum(1) / 2
             total = exponent.clamp_(LEAST_EXPONENT, 0).exp_() @ votes
             means[part] = (total[:, :-1] / total[:, -1:]).cpu().numpy()
     return means
@@ -150,9 +159,7 @@ def average(
 def blocks(
     nside: int, pixels: np.ndarray, radius: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Block by block of 16 x 16 pixels: the rows of `pixels` that lie in it, and the disc around
-    its centre.
-    """
+    """Blocks of 16 x 16 pixels: the rows of `pixels` in it, and the disc around its centre."""
     side = min(BLOCK, nside)
     block = hp.ring2nest(nside, pixels) // side**2
     order = np.argsort(block, kind="stable")
@@ -161,32 +168,33 @@ def blocks(
         yield rows, hp.query_disc(nside, hp.pix2vec(nside // side, number, nest=True), radius)
 
 
-def _by_region(rows, wanted, voters, region) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows with their voters, region by region; rows without any are left out."""
+def _by_region(rows, pixels, voters, region) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows with the pixels of their mean, region by region. Rows without any are left out."""
     if region is None:
         groups = [(rows, voters)]
     else:
         groups = [
-            (rows[region[wanted] == k], voters[region[voters] == k])
-            for k in np.unique(region[wanted])
+            (rows[region[pixels] == k], voters[region[voters] == k])
+            for k in np.unique(region[pixels])
         ]
     yield from (group for group in groups if len(group[1]))
 
 
 def disc_radius(nside: int, fwhm_arcmin: float, reach: float) -> float:
-    """Radius [rad] of the disc of voters: `reach` / NSIDE (64: some 12,000 pixels) or the FWHM, at
-    most 30 degrees.
+    """Radius [rad] of the disc of a mean, at most 30 degrees.
+
+    It is the larger of `reach` / NSIDE (64: some 12,000 pixels) and the FWHM.
     """
     return min(max(reach / nside, np.radians(fwhm_arcmin / 60)), LARGEST_RADIUS)
 
 
-# --- a whole sky
-# -------------------------------------------------------------------------------------------------
+# --- a whole sky ---------------------------------------------------------------------------------
 
 
 def bright_area(snr: np.ndarray, threshold: float, margin_deg: float) -> np.ndarray:
-    """Pixels (pixel,) bool within `margin_deg` of one whose signal-to-noise exceeds `threshold`, to
-    a degree or so.
+    """Pixels (n_pix,) bool within `margin_deg` of one with a signal-to-noise above `threshold`.
+
+    The margin is accurate to about a degree.
     """
     nside = hp.npix2nside(snr.size)
     coarse = min(nside, COARSE_NSIDE)
@@ -208,27 +216,32 @@ def denoise_sky(
     settings: dict,
     region: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, Features]:
-    """Filter a map within `area`; elsewhere its raw value stays. The null map is averaged with the
-    same weights.
+    """Filter a map within `area`, and its null map with the same weights. The rest stays unchanged.
 
-    signal, null : (pixel,) [K km/s] RING, NaN where masked, and NaN they stay
+    Parameters
+    ----------
+    signal, null : (n_pix,) [K km/s] RING, NaN where masked, also in the result
+    area : (n_pix,) bool
     settings : `fwhm_arcmin`, `alpha`, `reach`
+    region : (n_pix,) of `average`
 
-    Returns the denoised signal, the null map likewise (what noise is left) and the features.
+    Returns
+    -------
+    The denoised signal, the denoised null map (the remaining noise) and the features.
     """
-    found = features(signal, settings["fwhm_arcmin"])
+    surroundings = features(signal, settings["fwhm_arcmin"])
     pixels = np.flatnonzero(area & np.isfinite(signal) & np.isfinite(null))
     radius = disc_radius(hp.npix2nside(signal.size), settings["fwhm_arcmin"], settings["reach"])
     planes = np.column_stack([signal, null]).astype(np.float32)
-    planes[pixels] = average(planes, found, pixels, settings["alpha"], radius, region)
-    return planes[:, 0], planes[:, 1], found
+    planes[pixels] = average(planes, surroundings, pixels, settings["alpha"], radius, region)
+    return planes[:, 0], planes[:, 1], surroundings
 
 
 def error_left(error: np.ndarray, null: np.ndarray, null_left: np.ndarray) -> np.ndarray:
-    """The error after denoising: the map's own times the share of the null map's rms that is left
-    around a pixel.
+    """The error (n_pix,) after denoising: the map's error times the remaining share of the noise.
 
-    It knows nothing of signal that was averaged away or invented: a bound from below.
+    The share is the local ratio of the rms of the null maps. The error does not include signal that
+    the average removed or invented, and is therefore a lower bound.
     """
     valid = np.isfinite(null) & np.isfinite(null_left) & (error > 0)
     before, after = (

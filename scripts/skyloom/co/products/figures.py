@@ -14,12 +14,12 @@ from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.co.products.write import HIGH_LATITUDE, TRANSITIONS
 
 UNIT = r"K km s$^{-1}$"
-STRETCH = 1.0  # K km/s: linear below, logarithmic above
-FAINTEST = 0.5  # K km/s: about the noise of the observed map
-EMPTY = 1e-3  # K km/s: least top of a scale
-BEAM_CUT = 0.05  # B_l^2: bands beyond hold what leaks into them
-FLAT_DEG, DISC_PIXELS = 45.0, 400  # a disc up to this radius is shown on its tangent plane
-LABELS_AT = 0.68  # of a disc's radius, its graticule's labels
+STRETCH = 1.0  # [K km/s] linear below, logarithmic above
+FAINTEST = 0.5  # [K km/s] about the noise of the observed map
+EMPTY = 1e-3  # [K km/s] least top of a scale
+BEAM_CUT = 0.05  # B_l^2; bands beyond hold leakage of the other bands
+FLAT_DEG, DISC_PIXELS = 45.0, 400  # a disc up to this radius is drawn on its tangent plane
+LABELS_AT = 0.68  # position of the graticule's labels, in units of a disc's radius
 VIEW_DEG, VIEW_PIXELS, VIEW_APART = 6.0, 180, 12.0
 PARTS = {
     "observed": "observed",
@@ -32,12 +32,15 @@ PARTS = {
 def whole_sky(
     lines: dict[str, dict[str, np.ndarray]], observed: dict[str, np.ndarray], area: dict | str
 ) -> Figure:
-    """Observed, predicted and its uncertainty: Mollweide, a column a line, or a disc's tangent
-    plane, a row a line.
+    """Observed map, predicted map and uncertainty of each line.
 
-    lines : `write.read_product`; observed : line -> (n_pix,) [K km/s]. The maps of a line share the
-        scale of the
-    predicted one; where that is below the noise, the observed map has its own.
+    The whole sky is a Mollweide map, a column a line. A disc is its tangent plane, a row a line.
+    The maps of a line share the scale of the predicted map. Where that scale is below the noise,
+    the observed map has another.
+
+    lines : of `write.read_product`
+    observed : line -> (n_pix,) [K km/s]
+    area : `full` or a disc
     """
     flat = area != "full" and area["radius_deg"] <= FLAT_DEG
     rows = [
@@ -50,17 +53,19 @@ def whole_sky(
         width, height = (3.8, 3.2) if flat else (5.6, 2.75)
         figure = plt.figure(figsize=(width * shape[1] + 0.6, height * shape[0] + 0.3))
         for column, (line, maps) in enumerate(lines.items()):
-            shown = {"observed": observed[line], **maps}
+            maps_of_line = {"observed": observed[line], **maps}
             for row, name in enumerate(rows):
-                if name not in shown:
+                if name not in maps_of_line:
                     continue
-                alone = name == "observed" and _top(maps["I"], 99.9) < FAINTEST
-                asked = np.isfinite(maps["I"])
-                norm, ticks = _scale(shown["observed" if alone else "I"][asked])
-                at = (column, row) if flat else (row, column)
-                place = *shape, at[0] * shape[1] + at[1] + 1
-                draw = (_disc, area) if flat else (_globe,)
-                ax, image = draw[0](figure, place, shown[name], norm, *draw[1:])
+                separate_scale = name == "observed" and _top(maps["I"], 99.9) < FAINTEST
+                inside = np.isfinite(maps["I"])
+                norm, ticks = _scale(maps_of_line["observed" if separate_scale else "I"][inside])
+                cell = (column, row) if flat else (row, column)
+                position = *shape, cell[0] * shape[1] + cell[1] + 1
+                projection = (_disc, area) if flat else (_globe,)
+                ax, image = projection[0](
+                    figure, position, maps_of_line[name], norm, *projection[1:]
+                )
                 ax.set_title(f"CO {TRANSITIONS[line]}, {PARTS[name]}", loc="left")
                 bar = figure.colorbar(image, ax=ax, shrink=0.75, aspect=25, pad=0.02, extend="both")
                 bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
@@ -78,7 +83,7 @@ def whole_sky(
 
 
 def _scale(intensity: np.ndarray) -> tuple[Normalize, list[float]]:
-    """A scale up to 99.9 % of a CO map's values, and its bar's ticks, the top among them."""
+    """A scale up to 99.9 % of the values of a CO map, and the ticks of its bar with the top."""
     top = float(f"{_top(intensity, 99.9):.2g}")
     if top > 2 * STRETCH:
         norm, marks = AsinhNorm(STRETCH, 0, top), (0, 0.5, 1, 3, 10, 30, 100, 300)
@@ -88,14 +93,14 @@ def _scale(intensity: np.ndarray) -> tuple[Normalize, list[float]]:
 
 
 def _top(values: np.ndarray, percent: float) -> float:
-    """The value that `percent` of the known pixels are below, never 0: the sky may be empty."""
+    """The percentile of the valid pixels, at least `EMPTY`, since the sky may be empty."""
     return max(figures._percentile(values, percent), EMPTY)
 
 
-def _globe(figure: Figure, place: tuple, values: np.ndarray, norm):
-    """A Mollweide map of the whole sky; returns axes and image."""
+def _globe(figure: Figure, position: tuple, values: np.ndarray, norm):
+    """A Mollweide map of the whole sky. Returns axes and image."""
     lon, lat = np.linspace(180, -180, 721), np.linspace(-90, 90, 361)
-    ax = figure.add_subplot(*place, projection="mollweide")
+    ax = figure.add_subplot(*position, projection="mollweide")
     ax.set_facecolor(figures.MASKED)
     pixel = hp.ang2pix(hp.get_nside(values), *np.meshgrid(lon, lat), lonlat=True)
     x, y = np.radians(-lon), np.radians(lat)
@@ -106,63 +111,65 @@ def _globe(figure: Figure, place: tuple, values: np.ndarray, norm):
     return ax, image
 
 
-def _disc(figure: Figure, place: tuple, values: np.ndarray, norm, area: dict):
-    """A disc of sky on its tangent plane; returns axes and image."""
+def _disc(figure: Figure, cell: tuple, values: np.ndarray, norm, area: dict):
+    """A disc of sky on its tangent plane. Returns axes and image."""
     half = np.degrees(np.tan(np.radians(1.02 * area["radius_deg"])))
     vectors = tile_vectors(area["glon"], area["glat"], 0.0, 2 * half, DISC_PIXELS)
-    ax = figure.add_subplot(*place)
+    ax = figure.add_subplot(*cell)
     image = figures._map(ax, values[hp.vec2pix(hp.get_nside(values), *vectors)], norm, half)
     ax.set_facecolor(figures.MASKED)
     step = 5 if area["radius_deg"] < 15 else 10
     offset = np.linspace(-half, half, DISC_PIXELS)
-    lonlat = hp.vec2ang(
-        vectors[..., ::-1].reshape(3, -1).T, lonlat=True
-    )  # the x axis grows to the east
+    # the x axis grows to the east
+    lonlat = hp.vec2ang(vectors[..., ::-1].reshape(3, -1).T, lonlat=True)
     lon, lat = (angle.reshape(DISC_PIXELS, DISC_PIXELS) for angle in lonlat)
     lon = (lon - area["glon"] + 180) % 360 - 180 + area["glon"]
     low, high = np.searchsorted(offset, [-LABELS_AT * half, LABELS_AT * half])
-    # labels stand on a chord inside the disc: longitudes below its centre, latitudes east of it
+    # labels lie on a chord inside the disc: longitudes below its centre, latitudes east of it
     for values, along in ((lon, lon[low]), (lat, lat[:, high])):
-        if np.ptp(values) > 180:  # a pole lies in the disc
+        # a pole lies in the disc
+        if np.ptp(values) > 180:
             continue
         levels = step * np.arange(np.ceil(values.min() / step), np.floor(values.max() / step) + 1)
         ax.contour(
             offset, offset, values, levels, colors="white", linewidths=0.4, linestyles="solid"
         )
         for level in levels:
-            for place in offset[:-1][np.diff(along > level)]:
-                if abs(place) < 0.85 * LABELS_AT * half:  # their corner belongs to neither
-                    where = (place, offset[low]) if values is lon else (offset[high], place)
-                    text = (
-                        f"{level % 360:g}"
-                        if values is lon
-                        else f"{level:+g}".replace("-", "\N{MINUS SIGN}")
-                    )
-                    look = {"ha": "center", "va": "center", "path_effects": figures.HALO}
-                    ax.text(*where, f"{text}\N{DEGREE SIGN}", fontsize=6, color="white", **look)
+            for crossing in offset[:-1][np.diff(along > level)]:
+                # the corner between the two chords has no labels
+                if abs(crossing) < 0.85 * LABELS_AT * half:
+                    if values is lon:
+                        position, text = (crossing, offset[low]), f"{level % 360:g}"
+                    else:
+                        position = (offset[high], crossing)
+                        text = f"{level:+g}".replace("-", "\N{MINUS SIGN}")
+                    style = {"ha": "center", "va": "center", "path_effects": figures.HALO}
+                    text = f"{text}\N{DEGREE SIGN}"
+                    ax.text(*position, text, fontsize=6, color="white", **style)
     return ax, image
 
 
 def high_latitude_centres(intensity: np.ndarray, count: int) -> list[tuple[float, float]]:
-    """Where to look at |b| > 30 deg: the brightest predictions, averaged over a degree, that lie
-    apart; [deg].
+    """Centres [deg] of views at |b| > 30 deg: the brightest predictions that lie apart.
+
+    The predictions are averaged over about a degree. Centres have a distance of `VIEW_APART`.
     """
     coarse = hp.ud_grade(np.where(np.isfinite(intensity), intensity, hp.UNSEEN), 64)
     glon, glat = hp.pix2ang(64, np.arange(len(coarse)), lonlat=True)
     high = np.flatnonzero(
         (np.abs(glat) > HIGH_LATITUDE + VIEW_DEG / 2) & (coarse > 0.5 * hp.UNSEEN)
     )
-    chosen: list[tuple[float, float]] = []
+    centres: list[tuple[float, float]] = []
     for k in high[np.argsort(-coarse[high], kind="stable")]:
-        place = glon[k], glat[k]
+        direction = glon[k], glat[k]
         if all(
-            np.degrees(hp.rotator.angdist(place, other, lonlat=True)) > VIEW_APART
-            for other in chosen
+            np.degrees(hp.rotator.angdist(direction, other, lonlat=True)) > VIEW_APART
+            for other in centres
         ):
-            chosen.append(place)
-        if len(chosen) == count:
+            centres.append(direction)
+        if len(centres) == count:
             break
-    return chosen
+    return centres
 
 
 def zooms(
@@ -173,12 +180,15 @@ def zooms(
     beam: float,
     count: int,
 ):
-    """Gnomonic views at |b| > 30 deg of dust, observed and predicted CO; None where the product has
-    no such sky.
+    """Gnomonic views at |b| > 30 deg of dust, observed and predicted CO.
 
-    maps : letter -> (n_pix,) of `line`. The maps of a row share the scale of the realisation, or of
-        the predicted one;
-    where that is below the noise, the observed map has its own.
+    maps : letter -> (n_pix,) of `line` [K km/s]
+    observed, dust : (n_pix,) [K km/s], [MJy/sr]
+    beam : FWHM [arcmin]
+
+    The maps of a row share the scale of the realisation, or of the prediction where there is none.
+    Where that scale is below the noise, the observed map has another. Returns None where the
+    product has no sky at these latitudes.
     """
     centres = high_latitude_centres(maps["I"], count)
     if not centres:
@@ -218,27 +228,28 @@ def zooms(
 
 
 def power(curves: dict, skies: dict[str, xr.Dataset]) -> Figure:
-    """Angular power of each line outside and inside the plane, and what is left of bright tiles'
-    own after blending.
+    """Angular power of each line outside and inside the plane, and the loss of power by blending.
 
-    curves : (line, region) -> {label: (l, C_l)} in (K km/s)^2 sr; skies : line -> a sky of
-        `sky.predict_sky`. Tiles are
-    cut again from the blended map, one more interpolation: dust, which all tiles agree on, shows
-    what that takes.
+    curves : (line, region) -> {label: (l, C_l)} in (K km/s)^2 sr
+    skies : line -> a sky of `sky.predict_sky`
+
+    The loss is the ratio of the power of bright tiles after and before blending. Tiles are cut
+    again from the blended map, which is one more interpolation. All tiles agree on dust, whose
+    ratio therefore measures the interpolation.
     """
-    looks = plotting.line_styles(["predicted", "observed", "realisation", "null map"])
-    looks["null map"] = {"color": "0.5", "linestyle": ":"}
-    looks["dust: interpolation alone"] = score_figures.REAL
+    styles = plotting.line_styles(["predicted", "observed", "realisation", "null map"])
+    styles["null map"] = {"color": "0.5", "linestyle": ":"}
+    styles["dust: interpolation alone"] = score_figures.REAL
     lines = list(dict.fromkeys(line for line, _ in curves))
     regions = {line: [region for name, region in curves if name == line] for line in lines}
-    wide = max(map(len, regions.values())) + 1
+    columns = max(map(len, regions.values())) + 1
     with plotting.style():
-        size = (4 * wide, 3.5 * len(lines) + 0.3)
-        figure, axes = plt.subplots(len(lines), wide, figsize=size, squeeze=False)
+        size = (4 * columns, 3.5 * len(lines) + 0.3)
+        figure, axes = plt.subplots(len(lines), columns, figsize=size, squeeze=False)
         for row, line in zip(axes, lines, strict=True):
             for ax, region in zip(row[:-1], regions[line], strict=False):
                 for label, (ell, cl) in curves[line, region].items():
-                    ax.plot(ell, np.where(cl > 0, cl, np.nan), label=label, **looks[label])
+                    ax.plot(ell, np.where(cl > 0, cl, np.nan), label=label, **styles[label])
                 ax.set_title(f"CO {TRANSITIONS[line]}, {region}", loc="left")
             ax = row[-1]
             sky = skies[line]
@@ -253,7 +264,7 @@ def power(curves: dict, skies: dict[str, xr.Dataset]) -> Figure:
                     sky.cl_ratio.sel(field=name),
                     marker=".",
                     label=fields[name],
-                    **looks[fields[name]],
+                    **styles[fields[name]],
                 )
             if ax.lines:
                 score_figures._beam_cut(ax, sky.attrs["beam_arcmin"], BEAM_CUT, sky.l.values)

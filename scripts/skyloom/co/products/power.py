@@ -1,9 +1,8 @@
-"""Angular power spectra on a part of the sphere, and the beam that a map has after it went through
-tiles.
+"""Angular power spectra on a part of the sphere, and the beam of a map after its cut into tiles.
 
-Pseudo-C_l of an apodised map over the mean square of its window: the f_sky correction. It holds for
-bands wider than the window's own resolution, and for spectra that no plane next to the mask
-outshines.
+The spectra are pseudo-C_l of an apodised map over the mean square of its window (f_sky correction).
+They hold for bands wider than the resolution of the window, if no plane next to the mask outshines
+them.
 """
 
 import healpy as hp
@@ -12,13 +11,12 @@ from astropy.stats import gaussian_fwhm_to_sigma
 
 TAPER_DEG = 3.0  # a window rises from 0 to 1 over this angle
 BAND = 30  # multipoles a band, wider than the resolution 180 / TAPER_DEG leaves correlated
-BEAM_FLOOR = 1e-4  # multipoles at which B_l^2 of a map is less are left out of the fit of its beam
+# multipoles with a B_l^2 below this are left out of the fit of a map's beam
+BEAM_FLOOR = 1e-4
 
 
 def rise(distance_deg: np.ndarray, taper_deg: float = TAPER_DEG) -> np.ndarray:
-    """0 where the distance to a border is negative, 1 from `taper_deg` inwards, sin^2 between;
-    float32.
-    """
+    """A window: 0 at negative distances, 1 beyond `taper_deg`, sin^2 between; float32."""
     return (np.sin(np.pi / 2 * np.clip(distance_deg / taper_deg, 0, 1)) ** 2).astype(np.float32)
 
 
@@ -32,18 +30,18 @@ def latitude_window(nside: int, latitude_deg: float, outside: bool) -> np.ndarra
 def power(first: np.ndarray, second: np.ndarray, window: np.ndarray, lmax: int) -> np.ndarray:
     """C_l (lmax + 1,) of two maps (n_pix,) in a window, over the mean square of the window.
 
-    Where either map is NaN the window is 0; each map loses its weighted mean.
+    The window is 0 where either map is NaN. The weighted mean of each map is subtracted.
     """
     window = np.where(np.isfinite(first) & np.isfinite(second), window, 0).astype(np.float64)
     area = window.mean()
     if area == 0:
         return np.full(lmax + 1, np.nan)
 
-    def seen(values: np.ndarray) -> np.ndarray:
-        known = np.where(window > 0, values, 0)
-        return window * (known - (window * known).mean() / area)
+    def windowed(values: np.ndarray) -> np.ndarray:
+        values = np.where(window > 0, values, 0)
+        return window * (values - (window * values).mean() / area)
 
-    maps = [seen(first)] if first is second else [seen(first), seen(second)]
+    maps = [windowed(first)] if first is second else [windowed(first), windowed(second)]
     return hp.anafast(*maps, lmax=lmax, iter=0) / np.mean(window**2)
 
 
@@ -57,33 +55,34 @@ def banded(cl: np.ndarray, width: int = BAND) -> tuple[np.ndarray, np.ndarray]:
 def returned_beam(
     back: np.ndarray, original: np.ndarray, window: np.ndarray, beam_arcmin: float
 ) -> float:
-    """FWHM [arcmin] that a map of `beam_arcmin` has after its way through tiles.
+    """FWHM [arcmin] of a map of `beam_arcmin` after its cut into tiles and its return.
 
-    Two bilinear interpolations widen it by a variance s^2 an axis: to first order back - original =
-    s^2/2 Laplacian of the original, fitted pixel by pixel where the window is, then corrected for
-    what Gaussian smoothing differs from that. In theory s^2 = p q / 3 on square grids, with p < q
-    the pixels of tile and sphere: a point of the sphere comes back from tile pixels close to it,
-    where the first interpolation has hardly smoothed. HEALPix staggers its rings, which brings up
-    to a half more.
+    Two bilinear interpolations add a variance s^2 an axis to the beam. To first order back -
+    original = s^2/2 Laplacian of the original. This is fitted to the pixels of the window and then
+    corrected for the higher orders of Gaussian smoothing. In theory s^2 = p q / 3 on square grids,
+    with p < q the pixels of tile and sphere: the tile pixels around a point of the sphere lie close
+    to it, where the first interpolation hardly smooths. The staggered rings of HEALPix add up to a
+    half of that.
 
-    back, original, window : (n_pix,) RING, NaN where unknown; a window of 0 leaves a pixel out.
+    back, original, window : (n_pix,) RING, NaN where invalid; pixels with a window of 0 are left
+        out
     """
     nside = hp.get_nside(original)
     sigma = np.radians(beam_arcmin / 60) * gaussian_fwhm_to_sigma
     lmax = min(2 * nside, int(np.sqrt(-np.log(BEAM_FLOOR)) / sigma))
-    known = (window > 0) & np.isfinite(back) & np.isfinite(original)
-    if not known.any():
+    valid = (window > 0) & np.isfinite(back) & np.isfinite(original)
+    if not valid.any():
         return float("nan")
     alm = hp.map2alm(np.where(np.isfinite(original), original, 0), lmax=lmax, iter=1)
     x = np.arange(lmax + 1) * (np.arange(lmax + 1) + 1.0)
 
     def through(kernel: np.ndarray) -> np.ndarray:
-        return hp.alm2map(hp.almxfl(alm, kernel), nside, lmax=lmax)[known]
+        return hp.alm2map(hp.almxfl(alm, kernel), nside, lmax=lmax)[valid]
 
     slope = through(-x / 2)
-    norm = (window[known] * slope**2).sum()
-    slope *= window[known]
-    change = (back[known] - original[known]).astype(np.float64)
+    norm = (window[valid] * slope**2).sum()
+    slope *= window[valid]
+    change = (back[valid] - original[valid]).astype(np.float64)
     extra = (slope * change).sum() / norm
     extra += (slope * (change - through(np.expm1(-x * extra / 2)))).sum() / norm
     return float(np.degrees(np.sqrt(sigma**2 + max(extra, 0))) * 60 / gaussian_fwhm_to_sigma)

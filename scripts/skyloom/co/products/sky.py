@@ -1,9 +1,9 @@
-"""One trained model on the sky: its tiles predicted, put back on the sphere and blended.
+"""One trained model on the sky: its tiles are predicted, returned to the sphere and blended.
 
 Inputs are cut and normalised by the code that made the training examples, with the constants of the
 checkpoint. A stochastic network starts every tile from one Gaussian field on the sphere, sampled at
-the tile's pixels: overlapping tiles then draw the same clouds, and blending does not average them
-away.
+the pixels of the tile. Overlapping tiles then have the same realisation, and blending does not
+average it away.
 """
 
 from pathlib import Path
@@ -25,40 +25,34 @@ from skyloom.co.products.power import returned_beam, rise
 from skyloom.co.simulate.fields import noise_field
 from skyloom.patchset import PatchSet
 
-BATCH = 32  # tiles predicted at a time, at most
-NOISE_PIXELS = 4  # pixels of the noise field's sphere along its beam, at the least
-NOISE_NSIDE = 2048  # the finest that is drawn
-SPECTRUM_TILES = 512  # tiles that are kept for spectra before and after blending,
-# of which this share is taken, by the mean of their prediction: in the others there is no cloud
+BATCH = 32  # largest number of tiles predicted at a time
+NOISE_PIXELS = 4  # least number of pixels of the noise field along its beam
+NOISE_NSIDE = 2048  # largest NSIDE of the noise field
+SPECTRUM_TILES = 512  # tiles that are kept for spectra before and after blending
+# share of those tiles in the spectra, by the mean of their prediction: the others hold no cloud
 BRIGHTEST = 0.25
 
 
-# --- what is asked for
-# ----------------------------------------------------------------------------------------------
+# --- inputs --------------------------------------------------------------------------------------
 
 
 def require_match(path: Path, meta: dict, maps: PatchSet, line: str, tiles: dict) -> None:
-    """Refuse a checkpoint of another line, or one trained on maps of another beam or tiles of other
-    pixels.
-    """
-    wanted = {
+    """Refuse a checkpoint whose line, beam, pixel size or number of pixels is not the product's."""
+    expected = {
         "line": (LINE_NAMES[line], "the product's line"),
         "beam_arcmin": (float(maps.attrs["beam_arcmin"]), str(maps.path)),
         "pixel_arcmin": (60 * tiles["size_deg"] / tiles["pixels"], "co.tiles"),
         "pixels": (tiles["pixels"], "co.tiles"),
     }
-    for key, (value, source) in wanted.items():
-        found = meta.get(key, "nothing")
-        same = (
-            found == value
-            if isinstance(value, str)
-            else np.isclose(found, value)
-            if found != "nothing"
-            else False
-        )
-        if not same:
+    for key, (reference, source) in expected.items():
+        actual = meta.get(key, "nothing")
+        if isinstance(reference, str):
+            agrees = actual == reference
+        else:
+            agrees = actual != "nothing" and np.isclose(actual, reference)
+        if not agrees:
             raise BadInput(
-                f"{path}: trained with {key} {found!r}; expected {value!r} from {source}"
+                f"{path}: trained with {key} {actual!r}; expected {reference!r} from {source}"
             )
 
 
@@ -74,10 +68,11 @@ def noise_arcmin(trained: dict) -> float | None:
 
 
 def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarray]:
-    """`count` Gaussian fields on the sphere, white noise seen through a beam; unit variance where
-    they are sampled.
+    """`count` Gaussian fields on the sphere: white noise after a beam, of unit variance.
 
-    Drawn from `seed` alone, so that all lines and seeds of a model start from the same fields.
+    The variance is that of bilinear samples. The fields depend on `seed` alone, so that all lines
+    and seeds of a model start from the same ones. Raises BadInput where the beam needs an NSIDE
+    above `NOISE_NSIDE`.
     """
     nside = 64
     while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / NOISE_PIXELS:
@@ -92,35 +87,46 @@ def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarra
         noise_field(f"product {k}", fwhm_arcmin, {"nside": nside, "seed": seed})
         for k in range(count)
     ]
-    # bilinear samples between pixels vary less than pixels do: by their own scatter over a hundred
-    # tiles' worth
+    # bilinear samples between pixels scatter less than the pixels: divide by the scatter of as many
+    # samples as a hundred tiles have
     probes = np.random.default_rng(seed).standard_normal((3, 1 << 20))
     return [field / np.float32(sample([field], probes)[0].std()) for field in fields]
 
 
-# --- prediction
-# --------------------------------------------------------------------------------------------------
+# --- prediction ----------------------------------------------------------------------------------
 
 
 def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr.Dataset:
-    """The blended maps of a checkpoint over an area, with what is known of their quality.
+    """The blended maps of a checkpoint over an area, with measures of their quality.
 
-    Parameters ----------
-    trained : a checkpoint; `meta` gives normalisation, pixels and pixel size of its tiles
+    Parameters
+    ----------
+    trained : a checkpoint; `meta` has normalisation, pixels and pixel size of its tiles
     maps : maps.nc with `dust` (n_pix,) and `hi` (n_hi_pix,)
-    product : `area`, `tile_nside`, `samples` and `seed` (of a stochastic network's fields)
+    product : `area`, `tile_nside`, `samples` and `seed` (of the fields of a stochastic network)
     bands : `l_first`, `l_width`, `l_count` and `taper_deg` of the tiles' spectra
 
-    Returns ------- Over `pixel`, the RING pixels of the area: `prediction` [K km/s], NaN where no
-    input is known; `spread`, the model's own standard deviation, and for a stochastic one
-    `sample_std` and `realisation`, the first of its samples; `disagreement`, the standard deviation
-    between overlapping tiles; `known`, the share of the tiles' weight with valid input. Over
-    `field` and `l`: median C_l of bright tiles before and after blending, and their median ratio.
-    Attributes: `closure_rms` of the dust map over its own standard deviation, `beam_arcmin` of the
-    product; `seam`, the rms between overlapping tiles over the map's standard deviation, and
-    `seam_realisation` likewise.
+    Returns
+    -------
+    Over `pixel`, the RING pixels of the area:
 
-    Raises BadInput where tiles leave a part of the area uncovered.
+    - `prediction` [K km/s], NaN without valid input;
+    - `spread` [K km/s], the model's standard deviation, where the model has one;
+    - `sample_std` [K km/s], the scatter of the samples of a stochastic model;
+    - `realisation` [K km/s], the first of these samples;
+    - `disagreement` [K km/s], the standard deviation between overlapping tiles;
+    - `known`, the share of the tiles' weight with valid input.
+
+    Over `field` and `l`: median C_l of bright tiles before and after blending, and their median
+    ratio.
+
+    Attributes: `closure_rms` of the dust map over its standard deviation, `beam_arcmin` of the
+    product, `seam`, the rms between overlapping tiles over the standard deviation of the map, and
+    `seam_realisation`, that of the realisation.
+
+    Raises
+    ------
+    BadInput : tiles leave a part of the area uncovered
     """
     meta, area = trained["meta"], product["area"]
     nside, pixels = int(maps.attrs["nside"]), meta["pixels"]
@@ -129,7 +135,7 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     beam = noise_arcmin(trained)
     noise = noise_on_sphere(beam, product["samples"], product["seed"]) if beam else []
     apply = checkpoint.predictor(trained)
-    watched = _watched(depth(glon, glat, area) > size_deg / np.sqrt(2))
+    spectrum_rows = _spectrum_rows(depth(glon, glat, area) > size_deg / np.sqrt(2))
 
     blend, before = None, []
     values = len(INPUTS) * pixels**2 * max(1, len(noise))
@@ -138,12 +144,12 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
         vectors = [tile_vectors(glon[k], glat[k], 0.0, size_deg, pixels) for k in rows]
         batch = tile_batch(maps, vectors, glat[rows], noise, meta["normalisation"])
         with torch.no_grad():
-            found = {name: values.float().cpu() for name, values in apply(batch).items()}
-        planes = {"dust": batch["dust"], "prediction": found["prediction"]}
-        if "spread" in found:
-            planes["variance"] = found["spread"].square()
+            outputs = {name: values.float().cpu() for name, values in apply(batch).items()}
+        planes = {"dust": batch["dust"], "prediction": outputs["prediction"]}
+        if "spread" in outputs:
+            planes["variance"] = outputs["spread"].square()
         if noise:
-            planes["samples"] = found["samples"]
+            planes["samples"] = outputs["samples"]
         values = torch.cat([*planes.values(), batch["valid"]], 1).numpy()
         if blend is None:
             names = [
@@ -152,22 +158,23 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
                 for i in range(p.shape[1])
             ]
             seamed = [names.index(name) for name in ("prediction", "sample 0") if name in names]
-            names += [f"second {names[row]}" for row in seamed]  # moments, over tiles
+            # second moments over tiles
+            names += [f"second {names[row]}" for row in seamed]
             blend = Blend(nside, len(names))
         for k, tile in zip(rows, values, strict=True):
-            place = footprint(nside, glon[k], glat[k], size_deg, pixels)
-            tile = place.sample(tile)
-            blend.add(place, np.concatenate([tile[:-1], tile[seamed] ** 2]), tile[-1])
-            if k in watched:
+            covered = footprint(nside, glon[k], glat[k], size_deg, pixels)
+            tile = covered.sample(tile)
+            blend.add(covered, np.concatenate([tile[:-1], tile[seamed] ** 2]), tile[-1])
+            if k in spectrum_rows:
                 before.append(values[k - rows[0], :-1])
 
     inside = area_pixels(nside, area)
-    known = np.divide(
+    valid_share = np.divide(
         blend.weight, blend.window, out=np.zeros_like(blend.weight), where=blend.window > 0
     )
     mean = dict(zip(names, blend.mean(), strict=True))
-    after = [(glon[k], glat[k]) for k in watched]
-    sky = _dataset(mean, known, inside, maps, area, meta["beam_arcmin"])
+    after = [(glon[k], glat[k]) for k in spectrum_rows]
+    sky = _dataset(mean, valid_share, inside, maps, area, meta["beam_arcmin"])
     return sky.merge(
         _spectra(before, after, mean, size_deg, bands), combine_attrs="override"
     ).assign_attrs(
@@ -178,7 +185,7 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
 def tile_batch(
     maps: PatchSet, vectors: list, glat: np.ndarray, noise: list, normalisation: dict
 ) -> dict:
-    """What a model's `predict` reads of tiles (n, ..., y, x), made as the training examples are."""
+    """Inputs of a model's `predict`: tiles (n, ..., y, x) made like the training examples."""
     dust, hi = maps.array("dust"), maps.array("hi")
     cut = [cut_tile([dust], hi, v) for v in vectors]
     stacked = {
@@ -195,31 +202,35 @@ def tile_batch(
     return batch
 
 
-def _watched(whole: np.ndarray) -> list[int]:
-    """Tiles that lie wholly in the area, evenly chosen, as many as spectra are taken of."""
-    rows = np.flatnonzero(whole)
-    return [
-        int(k)
-        for k in rows[
-            np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SPECTRUM_TILES)).astype(int))
-        ]
-    ]
+def _spectrum_rows(inside: np.ndarray) -> list[int]:
+    """Rows of at most `SPECTRUM_TILES` tiles, evenly spaced.
+
+    inside : (tile,) bool, whether a tile lies wholly in the area
+    """
+    rows = np.flatnonzero(inside)
+    steps = np.linspace(0, len(rows) - 1, min(len(rows), SPECTRUM_TILES)).astype(int)
+    return [int(k) for k in rows[np.unique(steps)]]
 
 
 def _dataset(
-    mean: dict, known: np.ndarray, inside: np.ndarray, maps: PatchSet, area, beam_arcmin: float
+    mean: dict,
+    valid_share: np.ndarray,
+    inside: np.ndarray,
+    maps: PatchSet,
+    area,
+    beam_arcmin: float,
 ) -> xr.Dataset:
-    """The blended maps of the area as a Dataset with its quality as attributes."""
+    """The blended maps of the area as a Dataset with measures of its quality as attributes."""
     nside = int(maps.attrs["nside"])
     prediction = mean["prediction"]
-    found = {"prediction": prediction, "disagreement": _disagreement(mean, "prediction")}
+    planes = {"prediction": prediction, "disagreement": _disagreement(mean, "prediction")}
     if "variance" in mean:
-        found["spread"] = np.sqrt(mean["variance"])
+        planes["spread"] = np.sqrt(mean["variance"])
     samples = [values for name, values in mean.items() if name.startswith("sample ")]
     if samples:
-        found["realisation"] = samples[0]
+        planes["realisation"] = samples[0]
     if len(samples) > 1:
-        found["sample_std"] = np.std(samples, axis=0, ddof=1)
+        planes["sample_std"] = np.std(samples, axis=0, ddof=1)
     original = maps.array("dust")[inside].astype(np.float64)
     error = mean["dust"][inside] - original
     window = np.zeros(hp.nside2npix(nside), np.float32)
@@ -227,9 +238,9 @@ def _dataset(
     seams = {"seam": "prediction"} | ({"seam_realisation": "sample 0"} if samples else {})
     units = {"units": "K km/s"}
     variables = {
-        name: ("pixel", values[inside].astype(np.float32), units) for name, values in found.items()
+        name: ("pixel", values[inside].astype(np.float32), units) for name, values in planes.items()
     }
-    variables["known"] = ("pixel", known[inside], {"units": "1"})
+    variables["known"] = ("pixel", valid_share[inside], {"units": "1"})
     attributes = {
         "nside": nside,
         "ordering": "RING",
@@ -252,16 +263,14 @@ def _disagreement(mean: dict, name: str) -> np.ndarray:
 
 
 def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: dict) -> xr.Dataset:
-    """C_l of the same tiles as they were predicted and as they are cut again from the
-    blended map.
-    """
+    """C_l of the same tiles as predicted, and cut again from the blended map."""
     fields = ["dust", "prediction", *(["sample 0"] if "sample 0" in mean else [])]
     rows = [list(mean).index(name) for name in fields]
     if not before:
         return xr.Dataset()
     order = np.argsort([-tile[rows[1]].mean() for tile in before], kind="stable")
-    chosen = order[: max(int(BRIGHTEST * len(order)), 1)]
-    before, centres = [before[k] for k in chosen], [centres[k] for k in chosen]
+    brightest = order[: max(int(BRIGHTEST * len(order)), 1)]
+    before, centres = [before[k] for k in brightest], [centres[k] for k in brightest]
     pixels = before[0].shape[-1]
     ell, matrix = spectra.bands(
         pixels, size_deg, bands["l_first"], bands["l_width"], bands["l_count"]
@@ -285,12 +294,12 @@ def _spectra(before: list, centres: list, mean: dict, size_deg: float, bands: di
     tables = [np.array([table[pair] for pair in pairs]) for table in cl]  # (field, tile, l)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.nanmedian(tables[1] / tables[0], axis=1)
-    named = {
+    spectra_of_tiles = {
         "cl_tiles": np.median(tables[0], axis=1),
         "cl_blended": np.median(tables[1], axis=1),
         "cl_ratio": ratio,
     }
     return xr.Dataset(
-        {name: (("field", "l"), values) for name, values in named.items()},
+        {name: (("field", "l"), values) for name, values in spectra_of_tiles.items()},
         {"field": ["realisation" if name == "sample 0" else name for name in fields], "l": ell},
     )

@@ -1,7 +1,6 @@
-"""The product's FITS files: both lines with uncertainty and mask as in Planck's CO maps, and a
-template for PySM.
+"""The FITS files of a product: maps of both lines as in Planck's CO maps, and a template for PySM.
 
-HEALPix RING, Galactic, float32; columns `I10` [K_RJ km/s], `E10` (its 1 sigma), `R10` (one
+HEALPix RING, Galactic, float32. Columns: `I10` [K_RJ km/s], `E10` (its 1 sigma), `R10` (one
 realisation of a stochastic model), `M10` (mask bits), then those of 2-1. Missing pixels are UNSEEN.
 """
 
@@ -25,18 +24,16 @@ BITS = {
     EXTRAPOLATED: "extrapolation, see below",
     TRAINED: "sky on which the network was trained",
 }
-HIGH_LATITUDE = 30.0  # deg; beyond it hardly a bright pixel was there to learn from
+HIGH_LATITUDE = 30.0  # [deg] the training sky has hardly a bright pixel beyond it
 TRANSITIONS = {"10": "1-0", "21": "2-1"}
 
 
 @dataclass(frozen=True)
 class LineMap:
-    """One line of a product over `pixel` (RING): maps [K km/s], mask bits, and the header's facts
-    on its model.
-    """
+    """One line of a product over `pixel` (RING): maps [K km/s], mask bits, header keywords."""
 
     intensity: np.ndarray
-    error: np.ndarray  # NaN where the model knows none
+    error: np.ndarray  # NaN for a model without an error
     realisation: np.ndarray | None
     bits: np.ndarray
     facts: dict
@@ -45,13 +42,14 @@ class LineMap:
 def join_seeds(
     skies: list[xr.Dataset], paths: list[Path]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, str]:
-    """Mean over the seeds of a model, its 1-sigma uncertainty, a realisation, and what the
-    uncertainty is made of.
+    """Mean over the seeds of a model, its error, a realisation, and the parts of the error.
 
-    The variance is that of the mixture: the model's own (the spread that it states, else the
-    scatter of its samples where it draws two or more: four samples know theirs to 40 % only), that
-    between overlapping tiles, and that between seeds. A model that knows none and has one seed has
-    no error.
+    The error is 1 sigma of the mixture. Its variance has three parts: that of the model, that
+    between overlapping tiles, and that between seeds. The model's part is the spread that it
+    predicts, or the scatter of two or more samples. The scatter of four samples is known to 40 %
+    only. A model without either and with one seed has no error.
+
+    Raises BadInput where the skies of the seeds differ in area or NSIDE.
     """
     first = skies[0]
     for sky, path in zip(skies, paths, strict=True):
@@ -63,11 +61,11 @@ def join_seeds(
                 f"{path}: another area or NSIDE than {paths[0]}; expected all seeds on one sky"
             )
     intensity = np.mean([sky.prediction.values for sky in skies], axis=0)
-    own = next((name for name in ("spread", "sample_std") if name in first), None)
-    parts = [own] * (own is not None) + ["seeds"] * (len(skies) > 1)
+    model_error = next((name for name in ("spread", "sample_std") if name in first), None)
+    parts = [model_error] * (model_error is not None) + ["seeds"] * (len(skies) > 1)
     variance = np.zeros_like(intensity)
-    if own:
-        variance += np.mean([sky[own].values ** 2 for sky in skies], axis=0)
+    if model_error:
+        variance += np.mean([sky[model_error].values ** 2 for sky in skies], axis=0)
     if len(skies) > 1:
         variance += np.var([sky.prediction.values for sky in skies], axis=0, ddof=1)
     variance += np.mean([sky.disagreement.values**2 for sky in skies], axis=0)
@@ -86,12 +84,12 @@ def mask_bits(
 ) -> np.ndarray:
     """Mask bits (pixel,) uint8: 1 missing, 2 extrapolated, 4 trained on.
 
-    noise : (n_pix,) error of the observed line [K km/s], its median where it is masked. A pixel is
-        extrapolated where
-    |b| > 30 deg or the predicted emission is below `snr` of it: what bright training tiles do not
-    hold.
-    views : the training examples' `glon`, `glat`, `angle` (`regions.tile_views`); a pixel in any
-        was trained on.
+    A pixel is extrapolated where |b| > 30 deg, or where the predicted emission is below `snr` times
+    the noise: bright training tiles do not hold such pixels. A pixel in any training example was
+    trained on.
+
+    noise : (n_pix,) error of the observed line [K km/s]; its median is used where it is masked
+    views : `glon`, `glat`, `angle` of the training examples (`regions.tile_views`)
     """
     nside, pixel = int(sky.attrs["nside"]), sky.pixel.values
     _, glat = hp.pix2ang(nside, pixel, lonlat=True)
@@ -116,12 +114,12 @@ def mask_bits(
 def write_product(
     lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path
 ) -> None:
-    """Write the product; `facts` of product and line are header keywords, (value, comment) each."""
+    """Write the product. `facts` of product and line are header keywords: (value, comment) each."""
     columns = []
-    for line, found in lines.items():
-        maps = {"I": found.intensity, "E": found.error}
-        if found.realisation is not None:
-            maps["R"] = found.realisation
+    for line, line_map in lines.items():
+        maps = {"I": line_map.intensity, "E": line_map.error}
+        if line_map.realisation is not None:
+            maps["R"] = line_map.realisation
         for letter, values in maps.items():
             columns.append(
                 fits.Column(
@@ -129,10 +127,12 @@ def write_product(
                 )
             )
         bits = np.full(hp.nside2npix(nside), MISSING, np.uint8)
-        bits[pixel] = found.bits
+        bits[pixel] = line_map.bits
         columns.append(fits.Column(f"M{line}", "B", array=bits))
     table = _table(
-        columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()}
+        columns,
+        nside,
+        facts | {k: v for line_map in lines.values() for k, v in line_map.facts.items()},
     )
     for bit, meaning in BITS.items():
         table.header["COMMENT"] = f"Mask bit {bit}: {meaning}."
@@ -141,7 +141,7 @@ def write_product(
         "observed map there."
     )
     table.header["COMMENT"] = (
-        "R: one realisation, with small-scale power; I is the mean of what it may be."
+        "R: one realisation, with small-scale power; I is the mean of the predicted distribution."
     )
     _write(table, path)
 
@@ -149,22 +149,23 @@ def write_product(
 def write_pysm(
     lines: dict[str, LineMap], pixel: np.ndarray, nside: int, facts: dict, path: Path
 ) -> None:
-    """The same in K_CMB, one column a line: what `pysm3` reads as a template; 0 where nothing is
-    known.
+    """Write a template for `pysm3`: K_CMB, one column a line, 0 where the product has no value.
 
-    In K_CMB and not in uK_CMB, since `pysm3.models.COLines` reads its template with that unit
-    whatever the header says. A stochastic model's realisation stands for its mean, which has too
-    little small-scale power for a foreground. `facts` has the conversion of each line as `CNV10`,
-    `CNV21` [K_CMB / (K_RJ km/s)].
+    The unit is K_CMB and not uK_CMB, since `pysm3.models.COLines` reads its template with that
+    unit, whatever the header says. For a stochastic model the template is its realisation, since
+    its mean has too little small-scale power for a foreground. `facts` has the conversion of each
+    line as `CNV10`, `CNV21` [K_CMB / (K_RJ km/s)].
     """
     columns = []
-    for line, found in lines.items():
-        values = found.intensity if found.realisation is None else found.realisation
+    for line, line_map in lines.items():
+        values = line_map.intensity if line_map.realisation is None else line_map.realisation
         template = _full_sky(facts[f"CNV{line}"][0] * values, pixel, nside)
         template[template == np.float32(hp.UNSEEN)] = 0
         columns.append(fits.Column(f"I{line}", "E", unit="K_CMB", array=template))
     table = _table(
-        columns, nside, facts | {k: v for found in lines.values() for k, v in found.facts.items()}
+        columns,
+        nside,
+        facts | {k: v for line_map in lines.values() for k, v in line_map.facts.items()},
     )
     table.header["COMMENT"] = (
         "0 where the product has no value: its own file has a mask, a template has none."
@@ -178,12 +179,12 @@ def line_facts(
     skies: list[xr.Dataset],
     intensity: np.ndarray,
     realisation: np.ndarray | None,
-    made_of: str,
+    parts: str,
 ) -> dict:
-    """Header keywords of one line: which model, and how good its map is; the worst of its seeds.
+    """Header keywords of one line: its model and the quality of its map, the worst of its seeds.
 
-    Of a stochastic model also the seam of its realisations, and how their mass compares with that
-    of the mean: blending and the nonlinear way back to K km/s may cost either.
+    A stochastic model also has the seam of its realisations, and the ratio of their mass to that of
+    the mean. Blending and the nonlinear transform back to K km/s may change either.
     """
     attrs = [sky.attrs for sky in skies]
 
@@ -195,7 +196,7 @@ def line_facts(
         f"MODEL{line}": (attrs[0]["model"], f"model of {name}"),
         f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
         f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
-        f"ERROR{line}": (made_of, f"what E{line} is made of"),
+        f"ERROR{line}": (parts, f"parts of E{line}"),
         f"BEAM{line}": (worst("beam_arcmin"), "[arcmin] FWHM after both interpolations"),
         f"CLOSE{line}": (worst("closure_rms"), "rms of dust, cut and returned, over its std"),
         f"SEAM{line}": (worst("seam"), "rms between overlapping tiles over std"),
@@ -210,8 +211,10 @@ def line_facts(
 
 
 def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Header]:
-    """The maps of each line of a product file, full sky, NaN where UNSEEN: line -> letter (I, E, R,
-    M) -> (n_pix,).
+    """Maps of each line of a product file, full sky, NaN where UNSEEN; and its header.
+
+    The maps are line -> letter (I, E, R, M) -> (n_pix,). Raises BadInput where the file is no
+    table.
     """
     try:
         header = fits.getheader(path, 1)
@@ -219,16 +222,16 @@ def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Hea
         raise BadInput(
             f"{path}: not a readable FITS table ({error}); expected a product of co_write_product"
         ) from None
-    found = [str(header[f"TTYPE{i + 1}"]).strip() for i in range(header["TFIELDS"])]
-    # an error that no model knows is a column without a value
-    wanted = [
+    columns = [str(header[f"TTYPE{i + 1}"]).strip() for i in range(header["TFIELDS"])]
+    # the error column of a model without an error holds no value
+    filled = [
         c
-        for c in found
+        for c in columns
         if not (c.startswith("E") and str(header.get(f"ERROR{c[1:]}", "")) == "none")
     ]
-    table = read_healpix(path, {c: None if c.startswith("M") else "K_RJ km/s" for c in wanted})
+    table = read_healpix(path, {c: None if c.startswith("M") else "K_RJ km/s" for c in filled})
     lines: dict[str, dict[str, np.ndarray]] = {}
-    for column in wanted:
+    for column in filled:
         lines.setdefault(column[1:], {})[column[0]] = table[column]
     return lines, header
 

@@ -1,13 +1,14 @@
-"""The embedded stand-in sky of the CO study: N(HI), 857 GHz dust and CO with the real products'
-files and units.
+"""The embedded stand-in sky of the CO study, in the files and units of the real products.
 
-It is built FROM a relation between CO, dust and HI, so scores on it test code and compare models;
-they are no statement about the real sky. Its parameters were tuned by hand on seed 1 at NSIDE 512
-against `skyloom.co.anchors`; another seed is another sky and misses some of them. The anchors leave
-open how much of what separates CO from dust can be predicted: that share was raised on purpose
-(shielding up, X-factor scatter down) by looking at what the recipe of `galaxy`, run backwards on
-the observed maps, gains over the dust map in rho_l. No network was trained for it; it is frozen
-since. What is predictable in it, and what is not, is said in `galaxy`.
+The sky is built from a relation between CO, dust and HI. Scores on it test code and compare models.
+They do not predict performance on the real sky.
+
+The parameters were tuned by hand on seed 1 at NSIDE 512 against `skyloom.co.anchors`. Another seed
+gives another sky, which misses some of the anchors. The anchors do not constrain the predictable
+share of the scatter between CO and dust. That share was raised on purpose, by stronger shielding
+and a smaller X-factor scatter. Its measure was the gain in rho_l over the dust map of the recipe of
+`galaxy`, inverted on the observed maps. No network was trained for the tuning, and the parameters
+are frozen since. `galaxy` lists the predictable and the unpredictable parts.
 """
 
 import healpy as hp
@@ -73,11 +74,11 @@ DEFAULTS = {
 
 
 def simulate_sky(config: dict) -> dict[str, np.ndarray]:
-    """The columns of the three products for `config`, laid over `DEFAULTS`; RING, float32, NaN
-    where masked.
+    """Columns of the three products for `config`, which overrides `DEFAULTS`.
 
-    `dust` [MJy/sr, with the monopole], `hi` [1e20 cm-2], `I10 E10 N10 I21 E21 N21` [K km/s], `M10
-    M21` (1 where valid).
+    `dust` [MJy/sr, with the monopole], `hi` [1e20 cm-2], `I10 E10 N10 I21 E21 N21` [K km/s] and
+    `M10 M21` (1 where valid): (n_pix,) RING, float32, NaN where masked. Raises BadInput for an
+    unknown key or an NSIDE that is no power of two.
     """
     unknown = sorted(set(config) - set(DEFAULTS))
     if unknown:

@@ -1,6 +1,4 @@
-"""Random fields and beams of the stand-in: a seed gives one sky, whatever the NSIDE at which it is
-drawn.
-"""
+"""Random fields and beams of the stand-in. A seed gives one sky at every NSIDE."""
 
 import zlib
 from collections.abc import Callable
@@ -8,23 +6,23 @@ from collections.abc import Callable
 import healpy as hp
 import numpy as np
 
-LMAX = 4096  # a 5' beam holds nothing beyond
+# a 5' beam leaves no power beyond this multipole
+LMAX = 4096
 
 Spectrum = Callable[[np.ndarray], np.ndarray]
 
 
 def band_limit(nside: int) -> int:
-    """The highest multipole that a map of this NSIDE carries here."""
+    """Highest multipole of a map of this NSIDE."""
     return min(3 * nside - 1, LMAX)
 
 
 def gaussian_field(name: str, spectrum: Spectrum, config: dict) -> tuple[np.ndarray, float]:
-    """A Gaussian sky with C_l proportional to `spectrum(l)` from l = 2, unit variance over all l up
-    to `LMAX`.
+    """A Gaussian sky with C_l proportional to `spectrum(l)` from l = 2, and its variance.
 
-    Coefficients are drawn in the order of l, so that one seed gives one sky, of which a coarse map
-    holds the low multipoles. Returned with the map (float32, RING) is its variance, the part of the
-    one that the band limit leaves.
+    The variance over all l up to `LMAX` is 1. Coefficients are drawn in the order of l, so that a
+    coarse map of a seed holds the low multipoles of the fine one. Returns the map (n_pix,) float32,
+    RING, and the variance below its band limit.
     """
     lmax = band_limit(config["nside"])
     share = (2 * np.arange(LMAX + 1) + 1) / (4 * np.pi)
@@ -41,24 +39,22 @@ def gaussian_field(name: str, spectrum: Spectrum, config: dict) -> tuple[np.ndar
 
 
 def noise_field(name: str, fwhm_arcmin: float, config: dict) -> np.ndarray:
-    """Noise of unit variance in the map itself: white up to the band limit, then seen through a
-    Gaussian beam.
-    """
+    """White noise seen through a Gaussian beam, of unit variance in the map (n_pix,) RING."""
     variance_per_ell = beam(fwhm_arcmin, LMAX) ** 2
     sky, variance = gaussian_field(name, lambda ell: variance_per_ell[ell.astype(int)], config)
     return sky / np.float32(np.sqrt(variance))
 
 
 def beam(fwhm_arcmin: float, lmax: int) -> np.ndarray:
-    """Transfer function of a Gaussian beam; FWHM 0 is no beam."""
+    """Transfer function (lmax + 1,) of a Gaussian beam. An FWHM of 0 is no beam."""
     return hp.gauss_beam(np.radians(fwhm_arcmin / 60), lmax)
 
 
 def smooth(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
-    """`sky` (RING) seen through a Gaussian beam; as it is where the pixel is wider than the beam.
+    """`sky` (n_pix,) RING seen through a Gaussian beam.
 
-    A positive map stays positive: the undershoot of the band limit beside a bright point is cut at
-    zero.
+    A map whose pixels are wider than the beam is returned unchanged. A positive map stays positive:
+    the band limit causes negative values next to a bright point, which are set to zero.
     """
     nside = hp.get_nside(sky)
     if hp.nside2resol(nside, arcmin=True) > fwhm_arcmin:
@@ -69,8 +65,9 @@ def smooth(sky: np.ndarray, fwhm_arcmin: float) -> np.ndarray:
 
 
 def interpolator(coarse: int, nside: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that takes RING maps of NSIDE `coarse` up to `nside`, bilinearly, with weights
-    computed once.
+    """A function that interpolates RING maps of NSIDE `coarse` bilinearly to `nside`.
+
+    The weights are computed once.
     """
     if coarse == nside:
         return lambda sky: sky.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the three telescopes make of the stand-in: beams, correlated noise, null maps, masks."""
+"""Simulated observation of the stand-in by three telescopes: beams, noise, null maps, masks."""
 
 import healpy as hp
 import numpy as np
@@ -11,8 +11,10 @@ CO_BEAM_ARCMIN = 15.0  # Planck 2013 XIII, Type 2
 
 
 def observe(truth: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]:
-    """The products' columns from the sky: `dust`, `hi`, `I10 E10 N10 M10 I21 E21 N21 M21`; NaN
-    where masked.
+    """Columns of the products from the sky `truth` of `galaxy.emission`, (n_pix,) RING.
+
+    `dust` [MJy/sr], `hi` [1e20 cm-2], `I10 E10 N10 I21 E21 N21` [K km/s], NaN where masked; `M10
+    M21`, 1 where valid.
     """
     sky = {
         "dust": smooth(truth["dust"], DUST_BEAM_ARCMIN) + config["dust_monopole"],
@@ -20,7 +22,8 @@ def observe(truth: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]
     }
     sky["dust"] += config["dust_noise"] * noise_field("dust noise", DUST_BEAM_ARCMIN, config)
     sky["hi"] += config["hi_noise"] * noise_field("hi noise", HI_BEAM_ARCMIN, config)
-    np.maximum(sky["hi"], 0.1, out=sky["hi"])  # a survey's column is positive
+    # the column of a survey is positive
+    np.maximum(sky["hi"], 0.1, out=sky["hi"])
 
     depth = scan_depth(config["nside"])
     valid = co_mask(truth["w10"], depth, config)
@@ -39,8 +42,9 @@ def observe(truth: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]
 
 
 def scan_depth(nside: int) -> np.ndarray:
-    """Noise relative to its typical value: Planck's scanning is deepest at the ecliptic poles;
-    float32, RING.
+    """Noise relative to its typical value, (n_pix,) float32, RING.
+
+    The scanning of Planck is deepest at the ecliptic poles.
     """
     theta, _ = hp.Rotator(coord="GE")(*hp.pix2ang(nside, np.arange(hp.nside2npix(nside))))
     latitude = 90 - np.degrees(theta)
@@ -48,8 +52,9 @@ def scan_depth(nside: int) -> np.ndarray:
 
 
 def co_mask(w10: np.ndarray, depth: np.ndarray, config: dict) -> np.ndarray:
-    """Valid pixels, uint8: patches of faint and noisy sky, `masked_fraction` of it, are
-    left out.
+    """Valid pixels (n_pix,) uint8.
+
+    The mask removes `masked_fraction` of the sky, in patches where it is faint and noisy.
     """
     patches, _ = gaussian_field("mask", lambda ell: np.exp(-((ell / 80.0) ** 2)), config)
     badness = np.where(w10 < 1.0, patches + 4 * depth, -np.inf)

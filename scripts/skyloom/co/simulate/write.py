@@ -1,5 +1,6 @@
-"""The stand-in in the real products' files: names, columns, units, ordering, keywords (Planck
-archive, HI4PI).
+"""Files of the stand-in, with names, columns, units, ordering and keywords of the real products.
+
+CO and dust follow the Planck archive, N(HI) follows HI4PI.
 """
 
 from pathlib import Path
@@ -28,8 +29,9 @@ def write_co(sky: dict[str, np.ndarray], path: str | Path, config: dict) -> None
 
 
 def write_dust(sky: dict[str, np.ndarray], path: str | Path, config: dict) -> None:
-    """GNILC dust at 857 GHz: one column [MJy/sr] with the infrared background's monopole in it,
-    NESTED.
+    """GNILC dust at 857 GHz: one column [MJy/sr], NESTED.
+
+    It contains the monopole of the infrared background.
     """
     column = fits.Column("I", "E", unit="MJy/sr", array=_nested(sky["dust"]))
     table = _table([column], config, "NESTED")

@@ -1,10 +1,12 @@
-"""Do the images of two sets look alike: simulations beside real clouds, or beside simulations of
-another scheme?
+"""Comparison of the images of two sets: of simulations with real clouds, or of two schemes.
 
-| room | what | |---|---| | `two_sample` | whether a classifier of the study's features tells the
-two apart | | `panel` | whether a person does | | `figure` | how they differ |
+| module | question |
+|---|---|
+| `two_sample` | does a classifier of the study's features distinguish the two sets? |
+| `panel` | does a person distinguish them? |
+| `figure` | how do they differ? |
 
-The autoencoder's anomaly score is of `models.autoencoder`; `ranking.auc` compares it.
+The anomaly score of the autoencoder is that of `models.autoencoder`; `ranking.auc` compares it.
 """
 
 import numpy as np
@@ -12,43 +14,41 @@ import xarray as xr
 
 from skyloom.cli import BadInput
 
-SEEDED = (
-    "simulated",
-    "early",
-    "mixed",
-)  # sources whose seeds stand for velocity fields, the same in every set
+# sources whose seeds identify velocity fields, the same in every set
+SEEDED = ("simulated", "early", "mixed")
 
 
 def blocks(first: xr.Dataset, second: xr.Dataset) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Labels of the blocks that the images of two sets are from, equal where they show the same
-    velocity field, and what a block is in each: a seed is a simulation or a map.
+    """Labels (n,) of the blocks of the images of two sets, and the kind of block of each set.
 
-    A set of maps from one file has its cut-outs for blocks, which share the sky that they are from:
-    its intervals are then those of one cloud.
+    Images of the same velocity field have the same label. A block is a simulation or a map. The
+    blocks of a set of maps from one file are its cut-outs. They share one sky, so that the
+    intervals are those of one cloud.
     """
     labels, kinds = [], []
-    for place, data in enumerate((first, second)):
-        sky, of = data.attrs["source"] == "maps", "seed"
+    for number, data in enumerate((first, second)):
+        sky, key = data.attrs["source"] == "maps", "seed"
         if sky and len(np.unique(data["seed"])) == 1:
-            of = "simulation"
-        rows = zip(data["family"].values, data[of].values, strict=True)
+            key = "simulation"
+        rows = zip(data["family"].values, data[key].values, strict=True)
         seeded = data.attrs["source"] in SEEDED
         labels.append(
-            np.array([f"field {b}" if seeded else f"set {place} family {f} {b}" for f, b in rows])
+            np.array([f"field {b}" if seeded else f"set {number} family {f} {b}" for f, b in rows])
         )
-        kinds.append(("map" if of == "seed" else "cut-out") if sky else "simulation")
+        kinds.append(("map" if key == "seed" else "cut-out") if sky else "simulation")
     return *labels, kinds
 
 
 def check(first: xr.Dataset, second: xr.Dataset, names: tuple[str, str]) -> None:
-    """Refuse sets that cannot be compared: other pixels, not standardised, whole periodic maps
-    beside others.
+    """Refuse sets that cannot be compared.
+
+    These are sets of different pixels, raw images, and whole periodic maps against others.
     """
     for name, data in zip(names, (first, second), strict=True):
         if data.attrs["variant"] != "standardised":
             raise BadInput(
-                f"set {name}: variant is {data.attrs['variant']}; expected standardised: rms is "
-                "told apart"
+                f"set {name}: variant is {data.attrs['variant']}; expected standardised, since "
+                "the rms of raw images separates the sets"
             )
     sides = [data.sizes["x"] for data in (first, second)]
     if len(set(sides)) > 1:
@@ -61,6 +61,6 @@ def check(first: xr.Dataset, second: xr.Dataset, names: tuple[str, str]) -> None
     ]
     if len(set(periodic)) > 1:
         raise BadInput(
-            f"sets {' and '.join(names)}: only one has whole periodic maps (parts 1), known by "
-            "their edges"
+            f"sets {' and '.join(names)}: only one has whole periodic maps (parts 1); expected "
+            "both or neither, since their edges separate the sets"
         )

@@ -1,3 +1,4 @@
-"""Clouds from decaying isothermal turbulence: velocity field, solver, snapshots; `plan` and `cost`
-need no numpy.
+"""Clouds from decaying isothermal turbulence: velocity field, solver, snapshots.
+
+`plan` and `cost` use the standard library only.
 """

@@ -1,8 +1,8 @@
-"""From a list of simulations to clouds: initial field, evolution, and what is kept of it.
+"""Clouds of a list of simulations: initial field, evolution and the result that is kept.
 
-The backend `early` takes no steps: the density is the analytic one of the first moments (`early`),
-of the initial velocity, which is frozen. Its maps cost a velocity field each, for training
-beforehand.
+The backend `early` takes no steps. Its density is the analytic density of the first moments
+(`early`) and its velocity is the initial one, which is frozen. Its maps cost one velocity field
+each, which makes them suitable for pretraining.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,14 @@ from skyloom.turbulence.simulate.velocity import velocity_field
 
 
 class Cloud(NamedTuple):
-    """A simulation's end.
+    """The end of a simulation.
 
-    contrast : (z, y, x) rho/rho0 - 1; centroid : (axis, row, column) [km/s], density-weighted
-        velocity along x, y, z
-    mass_error : of the mean density; momentum_error : of the mean momentum, in units of rho0 times
-        the initial rms |v|
-    failure : why it failed, else None; what else is kept of it then means nothing
+    contrast : (z, y, x) rho/rho0 - 1
+    centroid : (axis, row, column) [km/s], density-weighted velocity along x, y, z
+    mass_error : error of the mean density, in units of rho0
+    momentum_error : error of the mean momentum, in units of rho0 times the initial rms |v|
+    failure : the reason of a failure, else None; the other fields of a failed simulation are
+        invalid
     """
 
     contrast: np.ndarray
@@ -38,8 +39,10 @@ class Cloud(NamedTuple):
 def clouds(
     config: dict, simulations: list[dict], device: str | None = None
 ) -> Iterator[tuple[dict, Cloud]]:
-    """Run `simulations` (of `plan`), `config["batch"]` at a time; yields each with its cloud, in
-    order.
+    """Run `simulations` (of `plan`), `config["batch"]` at a time; yields each with its cloud.
+
+    device : torch's name of a device; None is a GPU where there is one. Raises BadInput for an
+        unknown precision
     """
     if config["precision"] not in ("float32", "float64"):
         raise BadInput(
@@ -54,9 +57,8 @@ def clouds(
         if config["backend"] == "early":
             states, steps, failures = _early(velocity, config["box_pc"], time, sound)
         else:
-            with np.errstate(
-                over="ignore", invalid="ignore"
-            ):  # what overflows is found and named by `evolve`
+            # `evolve` reports an overflow as a failure
+            with np.errstate(over="ignore", invalid="ignore"):
                 states, steps, failures = evolve(
                     initial_states(velocity.astype(config["precision"])),
                     time,
@@ -68,10 +70,8 @@ def clouds(
                     device,
                 )
         for k, row in enumerate(batch):
-            yield (
-                row,
-                _cloud(states[k], int(steps[k]), drift[k], row["mach"] * sound, failures.get(k)),
-            )
+            rms = row["mach"] * sound
+            yield row, _cloud(states[k], int(steps[k]), drift[k], rms, failures.get(k))
 
 
 def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.ndarray:
@@ -86,7 +86,9 @@ def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.n
 
 
 def _early(velocity: np.ndarray, box: float, time: np.ndarray, sound: float) -> Evolution:
-    """States of the analytic density, which fails where it becomes negative: too late for its
+    """States of the analytic density.
+
+    A simulation fails where its density is not positive: its time is too late for the
     approximation.
     """
     density = np.stack(
@@ -107,7 +109,8 @@ def _cloud(
     state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None
 ) -> Cloud:
     density, momentum = state[0], state[1:]
-    with np.errstate(all="ignore"):  # values of a failed one
+    # the values of a failed simulation may not be finite
+    with np.errstate(all="ignore"):
         contrast = density - 1
         centroid = [
             momentum[axis].sum(axis, dtype=np.float64) / density.sum(axis, dtype=np.float64)

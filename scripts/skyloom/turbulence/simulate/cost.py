@@ -1,9 +1,8 @@
-"""What a set's simulations cost, before they are run: arithmetic only, for dry runs and a job's
-resources.
+"""Cost of the simulations of a set before they run, for dry runs and the resources of a job.
 
-Rates are of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon. The GPU's are estimates, as
-none was at hand: an eager torch step moves some 5.7 kB a cell in single precision, so that 3 TB/s
-would allow five times as many updates.
+The rates of a core are those of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon. The rates
+of a GPU are estimates, since no GPU was available. An eager torch step moves some 5.7 kB a cell in
+single precision, so that 3 TB/s would allow five times as many updates.
 """
 
 import math
@@ -11,17 +10,18 @@ from typing import NamedTuple
 
 from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
 
-CORE_UPDATES = 22e6  # cells a core advances by one second-order step in a second
-FIELD_SECONDS = 2.5e-7  # of a core, a cell of the initial velocity
-GPU_UPDATES = 1e8  # estimate
-GPU_FIELD_SECONDS = 1e-9  # estimate, a cell
-PEAK_SPEED = 4.2  # largest sum over axes of |v| beside the rms of |v|: of 2 million Gaussian cells
-BYTES_IN_MEMORY = 190  # a cell: field, state and its ghosted copies
-BYTES_ON_DISK = 4  # a cell: density contrast
+CORE_UPDATES = 22e6  # [cells/s] second-order steps of a core
+FIELD_SECONDS = 2.5e-7  # [s/cell] initial velocity, of a core
+GPU_UPDATES = 1e8  # [cells/s] estimate
+GPU_FIELD_SECONDS = 1e-9  # [s/cell] estimate
+# largest sum over axes of |v| over the rms of |v|, of 2 million Gaussian cells
+PEAK_SPEED = 4.2
+BYTES_IN_MEMORY = 190  # [B/cell] field, state and its copies with ghost layers
+BYTES_ON_DISK = 4  # [B/cell] density contrast
 
 
 class Cost(NamedTuple):
-    """Of a list of simulations; memory is one simulation's."""
+    """Cost of a list of simulations. `memory_gib` is that of one batch."""
 
     simulations: int
     cell_updates: float
@@ -32,8 +32,9 @@ class Cost(NamedTuple):
 
 
 def steps(config: dict, simulation: dict) -> int:
-    """Time steps that a simulation will take, to some 10 %: the fastest signal of a Gaussian field,
-    kept up.
+    """Number of time steps of a simulation, to some 10 %.
+
+    The step is that of the fastest signal of a Gaussian field, which is assumed to stay.
     """
     if config["backend"] == "early":
         return 0
@@ -44,8 +45,9 @@ def steps(config: dict, simulation: dict) -> int:
 
 
 def cost(config: dict, simulations: list[dict]) -> Cost:
-    """Cost of a shard, or of all shards together; `gpu_hours` in place of `core_seconds` where the
-    backend is torch.
+    """Cost of a shard, or of all shards together.
+
+    `gpu_hours` applies where the backend is torch, `core_seconds` otherwise.
     """
     cells = config["grid"] ** 3
     updates = float(cells * sum(steps(config, simulation) for simulation in simulations))

@@ -1,12 +1,15 @@
-"""The density of a cloud's first moments, from the initial velocity by Fourier transforms alone.
+"""Density of a cloud's first moments, from the initial velocity by Fourier transforms alone.
 
-For t << L / v the velocity is frozen and the contrast answers Lighthill's equation (1952, Proc. R.
+For t << L / v the velocity is frozen, and the contrast follows Lighthill's equation (1952, Proc. R.
 Soc. A 211, 564)
 
-    d2(delta)/dt2 - c^2 lap(delta) = d_i d_j (v_i v_j),
+    d2(delta)/dt2 - c^2 lap(delta) = d_i d_j (v_i v_j).
 
-from a uniform start without divergence: delta_k = -k_i k_j (v_i v_j)_k (1 - cos(c k t)) / (c k)^2.
-It has no grid's viscosity and no limiter: a test of the solver, and a generator of maps at the cost
+From a uniform start without divergence its solution is
+
+    delta_k = -k_i k_j (v_i v_j)_k (1 - cos(c k t)) / (c k)^2.
+
+It has no numerical viscosity and no limiter. It tests the solver, and it generates maps at the cost
 of their velocity field.
 """
 
@@ -17,18 +20,17 @@ import scipy.fft
 def early_contrast(velocity: np.ndarray, box: float, time: float, sound_speed: float) -> np.ndarray:
     """Density contrast rho/rho0 - 1 (z, y, x) at `time`.
 
-    velocity : (3, z, y, x) [km/s], components along the array's axes; box [pc], time [pc / (km/s)],
-        sound_speed [km/s]
+    velocity : (3, z, y, x) [km/s], components along the axes of the array
+    box [pc], time [pc / (km/s)], sound_speed [km/s]
     """
     return _respond(velocity, velocity.shape[1:], box, time, sound_speed, lambda product: product)
 
 
 def early_columns(velocity: np.ndarray, box: float, time: float, sound_speed: float) -> np.ndarray:
-    """Contrast of column density N/<N> - 1 (axis, row, column) along x, y and z, arguments as in
-    `early_contrast`.
+    """Contrast of column density N/<N> - 1 (axis, row, column) along x, y and z.
 
-    The mean along an axis is the plane of Fourier space across it: two components and transforms in
-    two dimensions.
+    The arguments are those of `early_contrast`. The mean along an axis is the plane of Fourier
+    space perpendicular to it, so that two components and transforms in two dimensions are enough.
     """
     maps = []
     for axis in (2, 1, 0):
@@ -43,7 +45,7 @@ def early_columns(velocity: np.ndarray, box: float, time: float, sound_speed: fl
 def _respond(
     velocity, shape: tuple[int, ...], box: float, time: float, sound_speed: float, reduce
 ) -> np.ndarray:
-    """The response to all products of components, each passed through `reduce` to `shape` first."""
+    """The response to all products of components, each reduced to `shape` by `reduce` first."""
     waves = [scipy.fft.fftfreq(n, 1 / n) for n in shape[:-1]] + [
         scipy.fft.rfftfreq(shape[-1], 1 / shape[-1])
     ]
@@ -55,8 +57,9 @@ def _respond(
             product = scipy.fft.rfftn(reduce(velocity[i] * velocity[j]))
             source = source - (1 if i == j else 2) * k[i] * k[j] * product
     frequency = sound_speed * np.sqrt(sum(component**2 for component in k))
-    # (1 - cos wt) / w^2 without the cancellation at small wt; its value at w = 0 meets no source
+    # (1 - cos wt) / w^2 without the cancellation at small wt; at w = 0 the source is zero
     gain = 0.5 * time**2 * np.sinc(frequency * time / (2 * np.pi)) ** 2
     for wave, n in zip(waves, shape, strict=True):
-        gain = gain * (abs(wave) < n // 2)  # of a Nyquist mode the grid does not tell k from -k
+        # k and -k of a Nyquist mode are the same on the grid
+        gain = gain * (abs(wave) < n // 2)
     return scipy.fft.irfftn(source * gain, s=shape)

@@ -1,5 +1,6 @@
-"""The file of one shard of simulations: density contrast and velocity centroids, one simulation in
-memory at a time.
+"""The file of one shard of simulations: density contrast and velocity centroids.
+
+One simulation is in memory at a time.
 """
 
 import json
@@ -19,7 +20,7 @@ SCHEMES = {
     2: "MUSCL-Hancock, minmod, local Lax-Friedrichs flux",
 }
 
-# name: dimensions beside `simulation`, type, unit, meaning
+# name: dimensions after `simulation`, type, unit, meaning
 VARIABLES = {
     "density_contrast": (("z", "y", "x"), "f4", "1", "rho/rho0 - 1"),
     "centroid": (
@@ -29,8 +30,8 @@ VARIABLES = {
         "density-weighted velocity along the line of sight",
     ),
     "seed": ((), "i8", "1", "seed of the initial velocity"),
-    "index": ((), "f8", "1", "n of its power spectrum P(k) ~ k^-n"),
-    "mach": ((), "f8", "1", "its rms speed over the sound speed"),
+    "index": ((), "f8", "1", "n of the initial power spectrum P(k) ~ k^-n"),
+    "mach": ((), "f8", "1", "rms speed of the initial velocity over the sound speed"),
     "time_myr": ((), "f8", "Myr", "time of the snapshot"),
     "steps": ((), "i4", "1", "time steps"),
     "mass_error": ((), "f8", "1", "abs(<rho>/rho0 - 1)"),
@@ -42,20 +43,20 @@ VARIABLES = {
 def write_snapshots(
     config: dict, simulations: list[dict], path: str | Path, device: str | None = None
 ) -> dict:
-    """Run a shard's simulations and write them to `path` as they end.
+    """Run the simulations of a shard and write each to `path` at its end.
 
-    A failed one has `ok` 0, NaN fields, and its reason by seed in the attribute `failures` (JSON),
-    which is returned as {seed: reason}; also where all have: a shard may be of one simulation, and
-    its family has others.
+    A failed simulation has `ok` 0 and NaN fields. Its reason is in the attribute `failures` (JSON).
+    Returns the failures, {seed: reason}. A shard in which all simulations fail is written, too: it
+    may hold one simulation of many in its family.
     """
     failures = {}
     with atomic(path) as part, patchset.aligned(), netCDF4.Dataset(part, "w") as file:
         file.set_fill_off()  # every value is written below
         _define(file, config, len(simulations))
-        for place, (row, cloud) in enumerate(clouds(config, simulations, device)):
+        for number, (row, cloud) in enumerate(clouds(config, simulations, device)):
             if cloud.failure:
                 failures[row["seed"]] = cloud.failure
-            _write(file, place, row, cloud)
+            _write(file, number, row, cloud)
         file.failures = json.dumps(failures)
     return failures
 
@@ -100,12 +101,12 @@ def _define(file: netCDF4.Dataset, config: dict, count: int) -> None:
     )
 
 
-def _write(file: netCDF4.Dataset, place: int, row: dict, cloud: Cloud) -> None:
+def _write(file: netCDF4.Dataset, number: int, row: dict, cloud: Cloud) -> None:
     failed = cloud.failure is not None
     for name in ("seed", "index", "mach", "time_myr"):
-        file[name][place] = row[name]
-    file["ok"][place], file["steps"][place] = not failed, cloud.steps
-    file["density_contrast"][place] = np.nan if failed else cloud.contrast
-    file["centroid"][place] = np.nan if failed else cloud.centroid
-    file["mass_error"][place] = np.nan if failed else cloud.mass_error
-    file["momentum_error"][place] = np.nan if failed else cloud.momentum_error
+        file[name][number] = row[name]
+    file["ok"][number], file["steps"][number] = not failed, cloud.steps
+    file["density_contrast"][number] = np.nan if failed else cloud.contrast
+    file["centroid"][number] = np.nan if failed else cloud.centroid
+    file["mass_error"][number] = np.nan if failed else cloud.mass_error
+    file["momentum_error"][number] = np.nan if failed else cloud.momentum_error

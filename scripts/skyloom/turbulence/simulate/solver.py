@@ -1,5 +1,6 @@
-"""One `evolve` for both solvers: every simulation of a batch keeps its own clock, and a faulty one
-leaves the batch.
+"""One `evolve` for both solvers.
+
+Every simulation of a batch has its own clock, and a failed simulation leaves the batch.
 """
 
 from types import ModuleType
@@ -10,13 +11,12 @@ import numpy as np
 from skyloom.cli import BadInput
 
 BACKENDS = ("numba", "torch")
-SMALLEST_STEP = 1e-5  # of a simulation's time: what needs so short a step has run away
+# share of a simulation's time; a shorter step means that the simulation is unstable
+SMALLEST_STEP = 1e-5
 
 
 class Evolution(NamedTuple):
-    """States (simulation, 4, z, y, x), steps taken (simulation,), and why simulations failed
-    {number: reason}.
-    """
+    """States (simulation, 4, z, y, x), steps taken (simulation,), and failures {number: reason}."""
 
     states: np.ndarray
     steps: np.ndarray
@@ -24,8 +24,9 @@ class Evolution(NamedTuple):
 
 
 def initial_states(velocity: np.ndarray, density: np.ndarray | float = 1.0) -> np.ndarray:
-    """Conserved states (simulation, 4, z, y, x) of velocities (simulation, 3, z, y, x) along z, y,
-    x.
+    """Conserved states (simulation, 4, z, y, x) of velocities (simulation, 3, z, y, x).
+
+    Components are those along z, y, x.
     """
     density = np.broadcast_to(density, velocity[:, :1].shape)
     return np.concatenate([density, density * velocity], axis=1, dtype=velocity.dtype)
@@ -43,17 +44,21 @@ def evolve(
 ) -> Evolution:
     """Isothermal gas on a periodic grid after `time`.
 
-    Parameters ----------
-    states : (simulation, 4, z, y, x); density (mean 1), momentum along z, y, x [km/s]; float64,
+    Parameters
+    ----------
+    states : (simulation, 4, z, y, x), density (mean 1) and momentum along z, y, x [km/s]; float64,
         with torch float32 too
     time : (simulation,) or one for all, positive [pc / (km/s)]
-    cell [pc], sound_speed [km/s]
+    cell : [pc]
+    sound_speed : [km/s]
     order : 2 (MUSCL-Hancock) or 1
     courant : dt is this times `cell` over the largest sum over axes of |v| + c, as in RAMSES
-    backend : numba (CPU; its threads are numba's) or torch (`device`: a GPU where there is one)
+    backend : numba (CPU, with numba's threads) or torch (`device`, by default a GPU where there is
+        one)
 
-    Raises BadInput for an unknown backend or order, and a Courant number at which the scheme is
-    unstable.
+    Raises
+    ------
+    BadInput : an unknown backend or order, or a Courant number at which the scheme is unstable
     """
     solver = _solver(backend, order, courant)
     time = np.broadcast_to(np.asarray(time, float), len(states))
@@ -62,21 +67,20 @@ def evolve(
     while True:
         fastest, least = solver.signals(fields, sound_speed)
         with np.errstate(invalid="ignore"):
-            wanted = courant * cell / fastest
+            longest = courant * cell / fastest
         running = np.zeros(len(states), bool)
         for k in range(len(states)):
             if k in failures:
                 continue
-            if reason := _fault(fastest[k], least[k], wanted[k] / time[k]):
+            if reason := _fault(fastest[k], least[k], longest[k] / time[k]):
                 failures[k] = f"{reason} after {steps[k]} steps"
             else:
                 running[k] = clock[k] < time[k]
         if not running.any():
             return Evolution(solver.unload(fields), steps, failures)
-        last = wanted >= (time - clock) * (
-            1 - 1e-12
-        )  # so that round-off leaves no sliver of a step
-        dt = np.where(running, np.where(last, time - clock, wanted), 0.0)
+        # the tolerance avoids a tiny last step due to round-off
+        last = longest >= (time - clock) * (1 - 1e-12)
+        dt = np.where(running, np.where(last, time - clock, longest), 0.0)
         fields = solver.step(fields, dt / cell, sound_speed, order)
         clock = np.where(running & last, time, clock + dt)
         steps += running
@@ -92,7 +96,8 @@ def _solver(backend: str, order: int, courant: float) -> ModuleType:
             f"solver: courant is {courant!r}; expected between 0 and 1, above which the scheme is "
             "unstable"
         )
-    if backend == "torch":  # either library takes a second or two to load
+    # either library takes a second or two to load
+    if backend == "torch":
         from skyloom.turbulence.simulate import solver_torch as solver
     else:
         from skyloom.turbulence.simulate import solver_numba as solver
@@ -100,8 +105,10 @@ def _solver(backend: str, order: int, courant: float) -> ModuleType:
 
 
 def _fault(fastest: float, least: float, share: float) -> str | None:
-    """What is wrong with a simulation of this signal speed [km/s], least density, and step as a
-    share of its time.
+    """The fault of a simulation, None where there is none.
+
+    fastest : signal speed [km/s]; least : least density; share : time step over the simulation's
+        time
     """
     if not np.isfinite(fastest):
         return "a value is not finite"

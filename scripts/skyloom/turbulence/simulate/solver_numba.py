@@ -1,18 +1,22 @@
 """The scheme, and its loops over cells for CPU cores.
 
-Isothermal Euler equations on a periodic grid: slopes of density and velocity by minmod, half a step
-of all cells by the equations in primitive form (Hancock), local Lax-Friedrichs (Rusanov) fluxes,
-one unsplit update (Toro 2009, Riemann Solvers and Numerical Methods for Fluid Dynamics, sections
-10.5.1 and 14.4; RAMSES' default, Teyssier 2002). First order is the same without slopes and half
-step.
+Isothermal Euler equations on a periodic grid (Toro 2009, Riemann Solvers and Numerical Methods for
+Fluid Dynamics, sections 10.5.1 and 14.4; the default of RAMSES, Teyssier 2002):
 
-`half_step` and `flux` are written for numbers and for torch tensors alike: `solver_torch` takes
-them from here. They stand beside the loops since numba notices an edit of a cached function's own
-file only.
+- slopes of density and velocity by minmod;
+- half a step of all cells by the equations in primitive form (Hancock);
+- local Lax-Friedrichs (Rusanov) fluxes;
+- one unsplit update.
+
+First order has no slopes and no half step.
+
+`half_step` and `flux` accept numbers and torch tensors: `solver_torch` imports them. They are
+defined in the file of the loops, since numba checks a cached function for edits of its own file
+only.
 
 Arrays are (simulation, 4, z, y, x): density, then momentum along z, y, x. The loops work on copies
-with two ghost layers. A thread walks through planes and rows; the rows that one row of cells needs
-are copied into one flat buffer at a distance that is known when compiling. So LLVM sees that they
+with two ghost layers. A thread loops over planes and rows. The rows around a row of cells are
+copied into one flat buffer, at a distance that is known at compile time. LLVM then sees that they
 cannot overlap, and vectorises (4 times faster).
 """
 
@@ -23,46 +27,46 @@ import numpy as np
 
 from skyloom.cli import BadInput
 
-# distance of rows in the buffer; not a multiple of 512, which would put all rows into the same
-# cache sets
+# distance of rows in the buffer; a multiple of 512 would put all rows into the same cache sets
 ROW = 1032
 LARGEST = ROW - 8  # cells along x
 
-# Numba tests every division for zero unless told otherwise, and that branch keeps a loop from being
-# vectorised; so does an index of which LLVM cannot tell that it is not negative (inner loops count
-# from 0) and the length of a slice.
+# By default numba tests every division for zero, and that branch prevents vectorisation. An index
+# whose sign LLVM cannot prove prevents it, too, hence inner loops count from 0. So does the length
+# of a slice.
 loops = numba.njit(cache=True, parallel=True, error_model="numpy")
 row_loop = numba.njit(error_model="numpy")
 inlined = numba.njit(forceinline=True, error_model="numpy")
 
 
-# --- the formulas
+# --- the formulas --------------------------------------------------------------------------------
 
 
 def half_step(density, velocity, density_slope, velocity_slope, half, sound2):
     """Density and velocity after half a step, from the equations in primitive form.
 
-    velocity : (v0, v1, v2); density_slope[d], velocity_slope[d][i] : differences per cell along
-        axis d
-    half : dt / (2 dx); sound2 : square of the sound speed
+    velocity : (v0, v1, v2)
+    density_slope[d], velocity_slope[d][i] : differences per cell along axis d
+    half : dt / (2 dx)
+    sound2 : square of the sound speed
     """
     v0, v1, v2 = velocity
     s0, s1, s2 = density_slope
     w0, w1, w2 = velocity_slope
-    pull = sound2 / density
+    pressure_factor = sound2 / density
     return (
         density - half * (v0 * s0 + v1 * s1 + v2 * s2 + density * (w0[0] + w1[1] + w2[2])),
-        v0 - half * (v0 * w0[0] + v1 * w1[0] + v2 * w2[0] + pull * s0),
-        v1 - half * (v0 * w0[1] + v1 * w1[1] + v2 * w2[1] + pull * s1),
-        v2 - half * (v0 * w0[2] + v1 * w1[2] + v2 * w2[2] + pull * s2),
+        v0 - half * (v0 * w0[0] + v1 * w1[0] + v2 * w2[0] + pressure_factor * s0),
+        v1 - half * (v0 * w0[1] + v1 * w1[1] + v2 * w2[1] + pressure_factor * s1),
+        v2 - half * (v0 * w0[2] + v1 * w1[2] + v2 * w2[2] + pressure_factor * s2),
     )
 
 
 def flux(left, right, fastest, sound2):
     """Local Lax-Friedrichs flux of density, normal and two transverse momenta through a face.
 
-    left, right : (density, normal velocity, two transverse velocities) on its sides
-    fastest : the larger of |normal velocity| + sound speed
+    left, right : (density, normal velocity, two transverse velocities) on its two sides
+    fastest : the larger |normal velocity| + sound speed of both sides
     """
     density0, normal0, first0, second0 = left
     density1, normal1, first1, second1 = right
@@ -77,19 +81,21 @@ def flux(left, right, fastest, sound2):
     )
 
 
-# --- what `solver.evolve` calls
+# --- called by `solver.evolve` -------------------------------------------------------------------
 
 
 class Padded(NamedTuple):
-    """States (simulation, 4, z + 4, y + 4, x + 4), and room for the next step of one of them."""
+    """States (simulation, 4, z + 4, y + 4, x + 4), and a buffer for the next step of one."""
 
     states: list[np.ndarray]
     spare: np.ndarray
 
 
 def load(states: np.ndarray, device: str | None = None) -> Padded:
-    """Copies of (simulation, 4, z, y, x) float64 with ghost layers; `device` is the other
-    solver's.
+    """Copies of (simulation, 4, z, y, x) float64 with ghost layers.
+
+    `device` is not used: the other solver needs it. Raises BadInput for other types or too many
+    cells.
     """
     if states.dtype != np.float64 or states.shape[-1] > LARGEST:
         raise BadInput(
@@ -101,18 +107,19 @@ def load(states: np.ndarray, device: str | None = None) -> Padded:
 
 
 def signals(fields: Padded, sound_speed: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each simulation the largest sum over axes of |v| + c (NaN where a cell is not finite), and
-    least density.
+    """Largest sum over axes of |v| + c, and least density of each simulation.
+
+    The signal speed is NaN where a cell is not finite.
     """
-    found = [_signals(state) for state in fields.states]
+    planes = [_signals(state) for state in fields.states]
     fastest, least, total = np.array(
-        [[rows[:, 0].max(), rows[:, 1].min(), rows[:, 2].sum()] for rows in found]
+        [[rows[:, 0].max(), rows[:, 1].min(), rows[:, 2].sum()] for rows in planes]
     ).T
     return np.where(np.isfinite(total), fastest + 3 * sound_speed, np.nan), least
 
 
 def step(fields: Padded, ratio: np.ndarray, sound_speed: float, order: int) -> Padded:
-    """All simulations one step on, each by its own dt / dx; one whose ratio is 0 rests."""
+    """Advance each simulation by one step of its own dt / dx. A ratio of 0 leaves it unchanged."""
     states, spare = list(fields.states), fields.spare
     for k in np.flatnonzero(ratio):
         _fill_ghosts(states[k])
@@ -126,12 +133,12 @@ def unload(fields: Padded) -> np.ndarray:
     return np.stack([state[:, 2:-2, 2:-2, 2:-2] for state in fields.states])
 
 
-# --- loops
+# --- loops ---------------------------------------------------------------------------------------
 
-# Rows of the buffer, four quantities each: the cells around, ...
+# Rows of the buffer, four quantities each: the cells and their neighbours,
 CENTRE, LOWER_Z, UPPER_Z, LOWER_Y, UPPER_Y = 0, 4, 8, 12, 16
-# ... the state on both faces of a cell along each axis, what the previous plane and row had on
-# theirs, and fluxes.
+# the states on both faces of a cell along each axis, the upper faces of the previous plane and row,
+# and the fluxes.
 LOW_Z, HIGH_Z, LOW_Y, HIGH_Y, LOW_X, HIGH_X = 20, 24, 28, 32, 36, 40
 BEFORE_Z, BEFORE_Y = 44, 48
 FLUX_Z, FLUX_Y, FLUX_X = 52, 56, 60
@@ -150,13 +157,13 @@ def _minmod(a, b):
 
 @inlined
 def _slope(rows, lower, upper, k):
-    """Limited slope between a value's neighbours at the indices `lower` and `upper` around `k`."""
+    """Limited slope of the value at `k` between its neighbours at `lower` and `upper`."""
     return _minmod(rows[k] - rows[lower], rows[upper] - rows[k])
 
 
 @row_loop
 def _load_row(rows, row, plane, j, length):
-    """Row j of a plane's four quantities into the buffer."""
+    """Copy row j of the four quantities of a plane into the buffer."""
     for v in range(4):
         for k in range(length):
             rows[(row + v) * ROW + k] = plane[v, j, k]
@@ -164,7 +171,7 @@ def _load_row(rows, row, plane, j, length):
 
 @row_loop
 def _keep_row(plane, j, rows, row, length):
-    """The way back."""
+    """Copy a row of the buffer into row j of a plane."""
     for v in range(4):
         for k in range(length):
             plane[v, j, k] = rows[(row + v) * ROW + k]
@@ -172,7 +179,7 @@ def _keep_row(plane, j, rows, row, length):
 
 @row_loop
 def _copy_row(rows, row, source, length):
-    """From one place in the buffer to another."""
+    """Copy a row of the buffer to another row of it."""
     for v in range(4):
         for k in range(length):
             rows[(row + v) * ROW + k] = rows[(source + v) * ROW + k]
@@ -192,10 +199,9 @@ def _primitive(state, i, plane):
 
 @row_loop
 def _faces(rows, length, half, sound2):
-    """Second order: the states on the six faces of a row's cells, half a step on."""
-    for k in range(
-        length - 2
-    ):  # all indices begin at k: of k - 1 LLVM could not tell that it never wraps around
+    """Second order: the states on the six faces of the cells of a row after half a step."""
+    # all indices begin at k, since LLVM cannot prove that k - 1 never wraps around
+    for k in range(length - 2):
         c0, c1, c2, c3 = k + 1, k + 1 + ROW, k + 1 + 2 * ROW, k + 1 + 3 * ROW
         z0 = _slope(rows, c0 + LOWER_Z * ROW, c0 + UPPER_Z * ROW, c0)
         z1 = _slope(rows, c1 + LOWER_Z * ROW, c1 + UPPER_Z * ROW, c1)
@@ -224,7 +230,7 @@ def _faces(rows, length, half, sound2):
 
 @inlined
 def _put_faces(rows, low, k, density, v0, v1, v2, s0, s1, s2, s3):
-    """Half a slope to both sides; the upper face's rows follow those of the lower face."""
+    """Add half a slope on both sides. The rows of the upper face follow those of the lower face."""
     rows[low * ROW + k] = density - 0.5 * s0
     rows[(low + 1) * ROW + k] = v0 - 0.5 * s1
     rows[(low + 2) * ROW + k] = v1 - 0.5 * s2
@@ -237,9 +243,7 @@ def _put_faces(rows, low, k, density, v0, v1, v2, s0, s1, s2, s3):
 
 @inlined
 def _row_flux(rows, length, left, shift, right, out, normal, first, second, sound_speed):
-    """Fluxes between `left`, `shift` cells back along the row, and `right`, for the components in
-    their order.
-    """
+    """Fluxes between `left`, `shift` cells back along the row, and `right`, for each component."""
     sound2 = sound_speed * sound_speed
     for k in range(length - 3):
         a, b = left * ROW + 2 - shift + k, right * ROW + 2 + k
@@ -259,8 +263,9 @@ def _row_flux(rows, length, left, shift, right, out, normal, first, second, soun
 
 @loops
 def _step(state, new, ratio, sound_speed, second_order, chunks):
-    """new <- state one step on; every chunk of planes is a thread's, and their number does not
-    change the result.
+    """Write `state` after one step to `new`.
+
+    A thread takes a chunk of planes. The number of chunks does not change the result.
     """
     planes, height, length = state.shape[1] - 4, state.shape[2], state.shape[3]
     for chunk in numba.prange(chunks):
@@ -304,8 +309,9 @@ def _step(state, new, ratio, sound_speed, second_order, chunks):
 
 @row_loop
 def _begin_row(new, state, i, j, rows, length, ratio):
-    """The update by what enters through the lower faces and leaves along x; upper faces follow with
-    the next rows.
+    """Update of a row by the fluxes through its lower faces and through both faces along x.
+
+    The fluxes through the other upper faces are added with the next rows.
     """
     for v in range(4):
         for k in range(length - 4):
@@ -328,9 +334,7 @@ def _add_row(new, i, j, rows, row, length, factor):
 
 @loops
 def _fill_ghosts(state):
-    """Two periodic layers on each side, axis after axis, so that edges and corners are
-    filled too.
-    """
+    """Fill two periodic layers on each side, axis after axis, with edges and corners."""
     planes, height, length = state.shape[1] - 4, state.shape[2] - 4, state.shape[3] - 4
     for i in numba.prange(planes):
         for v in range(4):
@@ -352,11 +356,12 @@ def _fill_ghosts(state):
 
 @loops
 def _signals(state):
-    """Of each plane the largest sum of |v|, the least density, and the sum of the former, which NaN
-    and inf reach.
+    """Largest sum of |v|, least density and the sum of the former, of each plane.
+
+    The sum is not finite where any cell is not finite.
     """
     planes, height, length = state.shape[1] - 4, state.shape[2] - 4, state.shape[3] - 4
-    found = np.empty((planes, 3))
+    result = np.empty((planes, 3))
     for i in numba.prange(planes):
         rows = np.empty(7 * ROW)
         for k in range(length):
@@ -375,7 +380,7 @@ def _signals(state):
                 rows[4 * ROW + k] = speed if speed > fastest else fastest
                 rows[5 * ROW + k] = density if density < least else least
                 rows[6 * ROW + k] += speed
-        found[i, 0] = rows[4 * ROW : 4 * ROW + length].max()
-        found[i, 1] = rows[5 * ROW : 5 * ROW + length].min()
-        found[i, 2] = rows[6 * ROW : 6 * ROW + length].sum()
-    return found
+        result[i, 0] = rows[4 * ROW : 4 * ROW + length].max()
+        result[i, 1] = rows[5 * ROW : 5 * ROW + length].min()
+        result[i, 2] = rows[6 * ROW : 6 * ROW + length].sum()
+    return result

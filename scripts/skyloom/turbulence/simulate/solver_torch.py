@@ -1,5 +1,6 @@
-"""The scheme of `solver_numba` on torch tensors, for a GPU: the same formulas, all simulations of a
-batch at once.
+"""The scheme of `solver_numba` on torch tensors, for a GPU.
+
+The formulas are the same, and all simulations of a batch are advanced at once.
 """
 
 from typing import NamedTuple
@@ -13,16 +14,15 @@ AXES = (1, 2, 3)  # z, y, x of a quantity (simulation, z, y, x)
 
 
 class Fields(NamedTuple):
-    """Density and momenta, each (simulation, z, y, x): torch.roll and arithmetic need no ghost
-    layers.
-    """
+    """Density and momenta, each (simulation, z, y, x). torch.roll needs no ghost layers."""
 
     quantities: tuple[torch.Tensor, ...]
 
 
 def load(states: np.ndarray | torch.Tensor, device: str | None = None) -> Fields:
-    """(simulation, 4, z, y, x) as tensors of its precision on `device`; by default on a GPU where
-    there is one.
+    """(simulation, 4, z, y, x) as tensors of its precision on `device`.
+
+    The default device is a GPU where there is one.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Fields(torch.as_tensor(states, device=device).unbind(1))
@@ -30,20 +30,21 @@ def load(states: np.ndarray | torch.Tensor, device: str | None = None) -> Fields
 
 @torch.no_grad()
 def signals(fields: Fields, sound_speed: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each simulation the largest sum over axes of |v| + c (NaN where a cell is not finite), and
-    least density.
+    """Largest sum over axes of |v| + c, and least density of each simulation.
+
+    The signal speed is NaN where a cell is not finite.
     """
     density, *momenta = fields.quantities
     speed = sum(momentum.abs() for momentum in momenta) / density
-    found = (
-        torch.stack([speed.amax(AXES) + 3 * sound_speed, density.amin(AXES)]).double().cpu().numpy()
-    )
-    return np.where(np.isfinite(found[0]), found[0], np.nan), found[1]  # amax and amin hand NaN on
+    # amax and amin propagate NaN
+    extremes = torch.stack([speed.amax(AXES) + 3 * sound_speed, density.amin(AXES)])
+    fastest, least = extremes.double().cpu().numpy()
+    return np.where(np.isfinite(fastest), fastest, np.nan), least
 
 
 @torch.no_grad()
 def step(fields: Fields, ratio: np.ndarray, sound_speed: float, order: int) -> Fields:
-    """All simulations one step on, each by its own dt / dx; one whose ratio is 0 rests."""
+    """Advance each simulation by one step of its own dt / dx. A ratio of 0 leaves it unchanged."""
     old = density, *momenta = fields.quantities
     sound2 = sound_speed**2
     ratio = torch.as_tensor(ratio, dtype=density.dtype, device=density.device).view(-1, 1, 1, 1)
@@ -55,18 +56,21 @@ def step(fields: Fields, ratio: np.ndarray, sound_speed: float, order: int) -> F
         centre = half_step(density, cells[1:], rise, shear, 0.5 * ratio, sound2)
     new = list(old)
     for axis in AXES:
-        # components in the order in which `flux` takes them: density, normal, two transverse
-        order_of = [0, axis, *(other for other in AXES if other != axis)]
+        # components in the order of `flux`: density, normal, two transverse
+        components = [0, axis, *(other for other in AXES if other != axis)]
         left = [
-            centre[i] if slopes is None else centre[i] + 0.5 * slopes[axis - 1][i] for i in order_of
+            centre[i] if slopes is None else centre[i] + 0.5 * slopes[axis - 1][i]
+            for i in components
         ]
         right = [
-            centre[i] if slopes is None else centre[i] - 0.5 * slopes[axis - 1][i] for i in order_of
+            centre[i] if slopes is None else centre[i] - 0.5 * slopes[axis - 1][i]
+            for i in components
         ]
-        right = [quantity.roll(-1, axis) for quantity in right]  # the lower face of the next cell
+        # the lower face of the next cell
+        right = [quantity.roll(-1, axis) for quantity in right]
         fastest = torch.maximum(left[1].abs(), right[1].abs()) + sound_speed
-        for i, through in zip(order_of, flux(left, right, fastest, sound2), strict=True):
-            new[i] = new[i] - ratio * (through - through.roll(1, axis))
+        for i, face_flux in zip(components, flux(left, right, fastest, sound2), strict=True):
+            new[i] = new[i] - ratio * (face_flux - face_flux.roll(1, axis))
     return Fields(tuple(new))
 
 
@@ -76,9 +80,7 @@ def unload(fields: Fields) -> np.ndarray:
 
 
 def _slope(quantity: torch.Tensor, axis: int) -> torch.Tensor:
-    """Minmod of the differences to both neighbours: the lower one, held between 0 and the upper
-    one.
-    """
+    """Minmod of the differences to both neighbours: the lower, clamped between 0 and the upper."""
     lower = quantity - quantity.roll(1, axis)
     upper = lower.roll(-1, axis)
     return torch.maximum(torch.minimum(lower, upper.clamp(min=0)), upper.clamp(max=0))

@@ -1,8 +1,8 @@
 """Solenoidal Gaussian velocity field with a power-law spectrum: the start of a simulation.
 
-The noise of a Fourier mode is a hash of (seed, component, wave vector): a seed is one field
-whatever the grid, backend or device, and a finer grid only adds modes. `numpy` and `torch` run the
-same lines.
+The noise of a Fourier mode is a hash of (seed, component, wave vector). A seed therefore gives one
+field on every grid, backend and device, and a finer grid only adds modes. `numpy` and `torch` run
+the same lines.
 """
 
 import math
@@ -13,14 +13,11 @@ import scipy.fft
 
 from skyloom.cli import BadInput
 
-BLOCK = 1 << 17  # modes at a time: they stay in a core's cache
+BLOCK = 1 << 17  # modes at a time, which fit into the cache of a core
 BLOCK_GPU = 1 << 24
 LARGEST_K = 1 << 20  # wave numbers take 21 bits each in the hash
-GOLDEN, FIRST, SECOND = (
-    0x9E3779B97F4A7C15,
-    0xBF58476D1CE4E5B9,
-    0x94D049BB133111EB,
-)  # SplitMix64 (Steele et al. 2014)
+# SplitMix64 (Steele et al. 2014)
+GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def velocity_field(
@@ -31,14 +28,18 @@ def velocity_field(
     kmax: int | None = None,
     device: str | None = None,
 ) -> np.ndarray:
-    """Velocity (3, grid, grid, grid), float64, components along the array's axes.
+    """Velocity (3, grid, grid, grid), float64, components along the axes of the array.
 
-    Parameters ----------
+    Parameters
+    ----------
     index : n of the power spectrum in three dimensions, P(k) ~ k^-n: 11/3 Kolmogorov, 4 Burgers
-    rms : root mean square of |v|, of this grid's modes and in its unit
-    kmax : modes 1 <= |k| <= kmax, in units of the box; by default all that fit without the Nyquist
-        planes
-    device : None for numpy, else torch's name of one; the array stays numpy's
+    rms : root mean square of |v| of the modes on this grid, in the unit of the result
+    kmax : modes 1 <= |k| <= kmax, in units of the box; None is all modes without the Nyquist planes
+    device : None for numpy, else torch's name of a device; the result is a numpy array
+
+    Raises
+    ------
+    BadInput : an odd grid, a kmax that does not fit, an index or rms that is not finite
     """
     kmax = _checked_kmax(grid, index, rms, kmax)
     xp, options = _backend(device)
@@ -55,7 +56,7 @@ def velocity_field(
         block = _solenoidal_modes(xp, k, index, seed, kmax)
         for component in range(3):
             modes[component, start : start + planes] = block[component]
-            # a mode off the plane kx = 0 stands for its conjugate too
+            # a mode off the plane kx = 0 represents its conjugate, too
             power += 2 * float((abs(block[component]) ** 2).sum()) - float(
                 (abs(block[component][..., 0]) ** 2).sum()
             )
@@ -64,25 +65,26 @@ def velocity_field(
 
 
 def _solenoidal_modes(xp: ModuleType, k: tuple, index: float, seed: int, kmax: int) -> list:
-    """Hermitian modes of the three components, the part along k taken off, 0 outside 1 <= |k| <=
-    kmax.
+    """Hermitian modes of the three components without their part along k.
+
+    They are 0 outside 1 <= |k| <= kmax.
     """
     k2 = sum(component**2 for component in k)
-    kept = (k2 >= 1) & (k2 <= kmax**2)
-    # On the plane kx = 0 one of k and -k is drawn, and the other is its conjugate.
+    inside = (k2 >= 1) & (k2 <= kmax**2)
+    # On the plane kx = 0 one of k and -k has its own noise, and the other is its conjugate.
     mirrored = (k[2] == 0) & ((k[1] < 0) | ((k[1] == 0) & (k[0] < 0)))
     sign = 1 - 2 * (mirrored * 1)
-    drawn = _pack(*(component * sign for component in k))
-    k2 = _real(xp, xp.where(kept, k2, 1))
-    amplitude = kept * k2 ** (-index / 4)  # |v_k| ~ k^(-n/2)
+    wave = _pack(*(component * sign for component in k))
+    k2 = _real(xp, xp.where(inside, k2, 1))
+    amplitude = inside * k2 ** (-index / 4)  # |v_k| ~ k^(-n/2)
     noise = []
     for component in range(3):
-        # Box-Muller; the real part's scale drops out with the normalisation to `rms`
-        radius = amplitude * xp.sqrt(-2 * xp.log(_uniform(xp, drawn, _key(seed, 2 * component))))
-        phase = 2 * math.pi * _uniform(xp, drawn, _key(seed, 2 * component + 1))
+        # Box-Muller; the scale cancels in the normalisation to `rms`
+        radius = amplitude * xp.sqrt(-2 * xp.log(_uniform(xp, wave, _key(seed, 2 * component))))
+        phase = 2 * math.pi * _uniform(xp, wave, _key(seed, 2 * component + 1))
         noise.append(radius * xp.cos(phase) + 1j * (sign * radius * xp.sin(phase)))
-    along = sum(a * b for a, b in zip(k, noise, strict=True)) / k2
-    return [b - a * along for a, b in zip(k, noise, strict=True)]
+    parallel = sum(a * b for a, b in zip(k, noise, strict=True)) / k2
+    return [b - a * parallel for a, b in zip(k, noise, strict=True)]
 
 
 def _to_space(modes, grid: int, device: str | None) -> np.ndarray:
@@ -93,7 +95,8 @@ def _to_space(modes, grid: int, device: str | None) -> np.ndarray:
     return torch.fft.irfftn(modes, s=(grid,) * 3).cpu().numpy()
 
 
-# --- the hash: 64-bit integers that wrap around, which numpy's and torch's signed ones do alike
+# --- the hash ------------------------------------------------------------------------------------
+# Its 64-bit integers wrap around: the signed ones of numpy and torch do so in the same way.
 
 
 def _pack(kz, ky, kx):
@@ -102,7 +105,7 @@ def _pack(kz, ky, kx):
 
 
 def _key(seed: int, stream: int) -> int:
-    """A number for (seed, stream), mixed in Python's own integers."""
+    """A number for (seed, stream), mixed in Python's integers."""
     x = ((seed * 8 + stream + 1) * GOLDEN) % 2**64
     for shift, factor in ((30, FIRST), (27, SECOND)):
         x = ((x ^ (x >> shift)) * factor) % 2**64
@@ -116,7 +119,7 @@ def _uniform(xp: ModuleType, x, key: int):
 
 
 def _real(xp: ModuleType, x):
-    """float64, said aloud: torch makes float32 of an integer times 1.0."""
+    """float64, stated explicitly: torch makes float32 of an integer times 1.0."""
     return xp.asarray(x, dtype=xp.float64)
 
 
@@ -127,7 +130,7 @@ def _mix(x):
 
 
 def _shifted(x, bits: int):
-    """Logical shift to the right of a signed integer: the sign's copies masked off."""
+    """Logical shift to the right of a signed integer: the copies of the sign are masked."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
@@ -144,7 +147,7 @@ def _backend(device: str | None) -> tuple[ModuleType, dict]:
 
 
 def _checked_kmax(grid: int, index: float, rms: float, kmax: int | None) -> int:
-    """The highest wave number; refuses what would give no field or one that is not finite."""
+    """The highest wave number. Refuses settings that give no field or one that is not finite."""
     largest = grid // 2 - 1
     kmax = largest if kmax is None else kmax
     if grid % 2 or not 1 <= kmax <= largest:
