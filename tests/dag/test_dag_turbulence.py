@@ -129,7 +129,9 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
     planned = {
         rule: n
         for rule, n in counts(output).items()
-        if rule.startswith(("turbulence_plot", "tabulate_", "compare_pairs", "plot_training"))
+        if rule.startswith(
+            ("turbulence_plot", "tabulate_", "compare_pairs", "plot_scheme", "plot_training")
+        )
     }
     assert planned == {
         "turbulence_plot_images": 1,
