@@ -74,12 +74,8 @@ def attributions(trained: dict, split, rows: np.ndarray, settings: dict) -> xr.D
     _, task = checkpoint.network(trained)
     images = split[rows]["input"][:, 0].numpy()
     maps = gradients.explained(task, images, settings["steps"], settings["seed"])
-    coordinates_of_images = split.patches.coords
-    coordinates = {
-        name: coordinates_of_images[name][split.rows[rows]]
-        for name in COORDINATES
-        if name in coordinates_of_images
-    }
+    coords = split.patches.coords
+    coordinates = {name: coords[name][split.rows[rows]] for name in COORDINATES if name in coords}
     return maps.assign_coords({name: ("shown", values) for name, values in coordinates.items()})
 
 

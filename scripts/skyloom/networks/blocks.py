@@ -1,4 +1,4 @@
-"""Residual blocks of convolutions, and what lies beyond the edge of an image.
+"""Residual blocks of convolutions, and convolutions that mirror an image at its edges.
 
 Norms are group norms, and the identity path passes them by. Amplitudes, which are predicted or
 tell the classes apart, reach the output.

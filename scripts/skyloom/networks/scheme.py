@@ -31,7 +31,7 @@ ACTIVATIONS = nn.ReLU, nn.SiLU, nn.GELU
 DROPOUTS = nn.Dropout, nn.Dropout2d
 NORMS = nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm
 POINTWISE = *ACTIVATIONS, *DROPOUTS, *NORMS, nn.Identity
-# functions that are no layer of their own
+# functions without a box
 HIDDEN = "float", "getitem", "getattr", "size", "shape", "to", "unsqueeze", "squeeze"
 HIDDEN += "sub", "truediv"
 
@@ -108,8 +108,8 @@ def _description(module: nn.Module | None, function: str) -> tuple[str, str]:
     kind = next((KINDS[c] for c in classes if c in KINDS), None)
     if kind is None:
         convolution = any(isinstance(part, nn.Conv2d) for part in module.modules())
-        own = not type(module).__module__.startswith("torch.")
-        kind = "convolution" if convolution else "statistics" if own else "operation"
+        builtin = type(module).__module__.startswith("torch.")
+        kind = "convolution" if convolution else "operation" if builtin else "statistics"
     window = getattr(module, "kernel_size", None)
     if window is not None:
         side = window if isinstance(window, int) else window[0]

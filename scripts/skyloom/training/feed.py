@@ -89,8 +89,8 @@ class Feed:
             yield from map(self._on_device, ahead(self._pinned, places))
         else:
             for where in places:
-                own = {name: values[where[1]] for name, values in self.computed.items()}
-                yield read(self.data, *where) | own
+                computed = {name: values[where[1]] for name, values in self.computed.items()}
+                yield read(self.data, *where) | computed
 
     def _by_workers(self, places: Iterable[Place], readers: int) -> Iterator[Batch]:
         loader = DataLoader(

@@ -26,9 +26,9 @@ def agreement(features: np.ndarray, steep: np.ndarray, simulation: np.ndarray) -
     0.5 is chance.
     """
     features = StandardScaler().fit_transform(features)
-    # of an image's neighbours so many may be of its own simulation
-    own = np.bincount(np.unique(simulation, return_inverse=True)[1]).max()
-    count = min(NEIGHBOURS + own, len(features))
+    # so many neighbours may be of the image's simulation
+    largest = np.bincount(np.unique(simulation, return_inverse=True)[1]).max()
+    count = min(NEIGHBOURS + largest, len(features))
     neighbours = NearestNeighbors(n_neighbors=count, n_jobs=1).fit(features)
     near = neighbours.kneighbors(features, return_distance=False)
     other = simulation[near] != simulation[:, None]

@@ -96,16 +96,16 @@ def _attributes(simulation: Simulation) -> dict:
     }
 
 
-def _agree(attributes: dict, own: dict, simulation: Simulation) -> None:
+def _agree(attributes: dict, others: dict, simulation: Simulation) -> None:
     """Take the attributes of the first simulation, and compare those of the others.
 
     A difference in `COMMON` (more than 1 % of a number) is refused; other differing ones are
     dropped.
     """
     if not attributes:
-        attributes |= own
+        attributes |= others
     for key, expected in list(attributes.items()):
-        value = own.get(key)
+        value = others.get(key)
         if isinstance(value, float | np.floating) and isinstance(expected, float | np.floating):
             same = np.isclose(value, expected, rtol=SIZE_TOLERANCE, atol=0, equal_nan=True)
         else:

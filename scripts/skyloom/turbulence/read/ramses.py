@@ -261,10 +261,10 @@ def _read_levels(
 
 
 def _check_grid_count(hydro: Records, level: int, count: int) -> None:
-    own = int(hydro.read("<i4", 1)[0]), int(hydro.read("<i4", 1)[0])
-    if own != (level, count):
+    header = int(hydro.read("<i4", 1)[0]), int(hydro.read("<i4", 1)[0])
+    if header != (level, count):
         raise BadInput(
-            f"{hydro.path}: level {own[0]} with {own[1]} grids; "
+            f"{hydro.path}: level {header[0]} with {header[1]} grids; "
             f"expected level {level} with {count}, as in the amr file: files of one output?"
         )
 

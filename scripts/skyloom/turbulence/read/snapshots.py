@@ -64,9 +64,9 @@ def _open(path: Path) -> netCDF4.Dataset:
 
 def _check(path: Path, file: netCDF4.Dataset, attributes: dict) -> None:
     for name, dimensions in VARIABLES.items():
-        own = file.variables[name].dimensions if name in file.variables else None
-        if own != dimensions:
-            message = f"variable {name} has dimensions {own}"
+        axes = file.variables[name].dimensions if name in file.variables else None
+        if axes != dimensions:
+            message = f"variable {name} has dimensions {axes}"
             raise BadInput(f"{path}: {message}; expected {dimensions}, as a snapshot has")
     require(attributes, ATTRIBUTES, path, "attribute")
 
