@@ -23,7 +23,7 @@ def test_wrong_config_is_refused_in_words(tmp_path, text, message):
     mine.write_text(text)
     done = snakemake(REPOSITORY, "-n", "--configfile", str(mine))
     assert done.returncode != 0 and message in done.stdout, done.stdout[-2000:]
-    assert "Traceback" not in done.stdout and len(done.stdout.splitlines()) < 12, done.stdout
+    assert "Traceback" not in done.stdout and len(done.stdout.splitlines()) < 6, done.stdout
 
 
 def test_container_that_is_asked_for_must_be_named():

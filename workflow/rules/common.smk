@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 BASE = Path(workflow.basedir)
@@ -16,8 +17,11 @@ from dag.jobs import group_shards, show_messages_in_runs
 from dag.resources import gres, growing, require_account, require_container
 from dag.study import Files, as_json, make, pick
 
-complete_run(config, workflow.configfiles)
-studies = {name: make(name, config) for name in config["studies"]}
+try:
+    complete_run(config, workflow.configfiles)
+    studies = {name: make(name, config) for name in config["studies"]}
+except WorkflowError as refused:
+    raise refused.with_traceback(None)  # a user needs the message, not the calls that lead to it
 
 RUN = f"{config['paths']['results']}/{config['run']}"
 RESOURCES = config["paths"]["resources"]
