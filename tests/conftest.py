@@ -2,11 +2,14 @@
 size.
 """
 
+import contextlib
+import fcntl
 import importlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,12 +67,6 @@ def copy_repository(target: Path) -> Path:
     return target
 
 
-@pytest.fixture
-def clone(tmp_path) -> Path:
-    """A copy of the repository of the test's own."""
-    return copy_repository(tmp_path / "skyloom")
-
-
 def snakemake(
     folder: Path, *arguments: str, environment: dict | None = None
 ) -> subprocess.CompletedProcess:
@@ -106,15 +103,73 @@ def plan(study: str, size: str = "demo", run: str = "demo", **settings):
     return make(study, config)
 
 
-TEST_RUN = ("--profile", "profiles/local", "--cores", "2", "--config", "size=test", "run=test")
+# --- a finished run -------------------------------------------------------------------------------
+
+
+def run_words(study: str) -> tuple[str, ...]:
+    """Words of the command that runs one study at test size. Targets stand before them."""
+    config = ("size=test", "run=test", f"studies=[{study}]")
+    return ("--profile", "profiles/local", "--cores", "2", "--config", *config)
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
-    """A clone in which the test-size run of every study has finished; treat it as read-only, dry
-    runs aside.
+def finished_run(tmp_path_factory) -> Callable[[str], Path]:
+    """`finished_run(study)` is a clone in which the test-size run of this study has finished.
+
+    It is made once and shared by all processes of the tests: treat it as read-only, dry runs aside.
     """
-    folder = copy_repository(tmp_path_factory.mktemp("finished") / "skyloom")
-    done = snakemake(folder, *TEST_RUN)
-    assert done.returncode == 0, done.stdout[-6000:]
-    return folder
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def make(study: str) -> Path:
+        folder, done = root / f"finished_{study}" / "skyloom", root / f"finished_{study}.done"
+        with locked(root / f"finished_{study}.lock"):
+            if not done.exists():
+                copy_repository(folder)
+                run = snakemake(folder, *run_words(study))
+                assert run.returncode == 0, run.stdout[-6000:]
+                done.touch()
+        return folder
+
+    return make
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock on a local file; another process waits."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# --- the tests of one study -----------------------------------------------------------------------
+
+collect_ignore = ["studies"]  # examples to copy; test_new_study.py runs their tests
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--study", help="run the tests of the house and of this study only")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    study = config.getoption("--study")
+    if study not in (None, *STUDIES):
+        raise pytest.UsageError(f"--study {study}: expected one of {', '.join(STUDIES)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    study = config.getoption("--study")
+    others = {item for item in items if study and study_of(item) not in (None, study)}
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def study_of(item: pytest.Item) -> str | None:
+    """The study that a test belongs to, by its parameter `study` or the name of its file.
+
+    None is a test of the house.
+    """
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "study" in parameters:
+        return parameters["study"]
+    return next((name for name in STUDIES if f"_{name}_" in f"_{item.path.stem}_"), None)

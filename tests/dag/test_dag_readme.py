@@ -5,6 +5,7 @@ import shlex
 import shutil
 
 import pytest
+import yaml
 from conftest import REPOSITORY, snakemake
 
 TEXT = (REPOSITORY / "README.md").read_text()
@@ -14,14 +15,12 @@ COMMANDS = [line[1:] for line in LINES if line[:1] == ["snakemake"]]
 
 
 @pytest.fixture(scope="module")
-def house(finished, tmp_path_factory):
-    """The finished test run, made the default, with the README's own overlay beside it."""
+def house(finished_run, tmp_path_factory):
+    """A finished run, made the default, with the README's own overlay in its folder."""
     folder = tmp_path_factory.mktemp("readme") / "skyloom"
-    shutil.copytree(finished, folder, symlinks=True)
-    config = (folder / "config/config.yaml").read_text()
-    (folder / "config/config.yaml").write_text(
-        config.replace("run: demo", "run: test").replace("size: demo", "size: test")
-    )
+    shutil.copytree(finished_run("co"), folder, symlinks=True)
+    config = {"run": "test", "size": "test", "studies": ["co"]}
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     (folder / "mine.yaml").write_text(re.search(r"```yaml\n(.*?)```", TEXT, re.S)[1])
     return folder
 

@@ -14,11 +14,11 @@ def cells():
     return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
 
 
-def test_notebook_runs_on_a_finished_run(finished, tmp_path):
+def test_notebook_runs_on_a_finished_run(finished_run, tmp_path):
     """All code cells in order, in a process of their own; the last one compares predictions."""
     code = "\n\n".join("".join(c["source"]) for c in cells() if c["cell_type"] == "code")
     environment = os.environ | {
-        "SKYLOOM_RUN": str(finished / "results/test"),
+        "SKYLOOM_RUN": str(finished_run("co") / "results/test"),
         "PYTHONPATH": str(REPOSITORY / "scripts"),
         "MPLBACKEND": "agg",
     }

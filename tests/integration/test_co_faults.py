@@ -10,15 +10,22 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TEST_RUN, copy_repository, snakemake
+from conftest import copy_repository, run_words, snakemake
 
 pytestmark = pytest.mark.faults
 HISTORY = "results/test/co/models/res_unet/seed0/history.csv"
 STATE = "results/test/state/co/res_unet/seed0"
+WORDS = run_words("co")
 SLOW = (
     "co: {run_models: [res_unet], models: {res_unet: {steps: 400, valid_every: 100,"
     " save_minutes: 0.005}}}\n"
 )
+
+
+@pytest.fixture(scope="module")
+def finished(finished_run):
+    """A clone in which CO's run has finished."""
+    return finished_run("co")
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def prepared(finished, tmp_path):
 
 
 def arguments(target=HISTORY):
-    return [target, *TEST_RUN, "--configfile", "mine.yaml"]
+    return [target, *WORDS, "--configfile", "mine.yaml"]
 
 
 def start(folder):
@@ -136,7 +143,7 @@ def test_truncated_raw_map_is_refused_by_name_before_anything_is_trained(finishe
     with open(raw / "NHI_HPX.fits", "rb+") as file:
         file.truncate(file.seek(0, 2) // 2)
     (folder / "mine.yaml").write_text("co: {train: {source: survey}}\n")
-    done = snakemake(folder, "co", *TEST_RUN, "--configfile", "mine.yaml")
+    done = snakemake(folder, "co", *WORDS, "--configfile", "mine.yaml")
     assert done.returncode != 0 and "train_model" not in re.findall(
         r"Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout
     )
@@ -151,7 +158,7 @@ def test_full_disk_is_said_in_one_line_and_keeps_what_was_finished(prepared, tmp
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(small)], check=True)
     try:
         (prepared / "mine.yaml").write_text(f"paths: {{results: {small}}}\n")
-        done = snakemake(prepared, "co", *TEST_RUN, "--configfile", "mine.yaml")
+        done = snakemake(prepared, "co", *WORDS, "--configfile", "mine.yaml")
         assert done.returncode != 0
         assert re.search(
             r"error: \S+\.fits: no space left on the device; finished outputs are kept",

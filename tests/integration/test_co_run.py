@@ -10,10 +10,17 @@ import sys
 import pytest
 import torch
 import xarray as xr
-from conftest import TEST_RUN, copy_repository, snakemake
+from conftest import copy_repository, run_words, snakemake
 
 RUN = "results/test"
+WORDS = run_words("co")
 MODELS = ["res_unet", "res_unet_excess", "flow_matching", "cyclegan", "excess", "constant"]
+
+
+@pytest.fixture(scope="module")
+def finished(finished_run):
+    """A clone in which CO's run has finished."""
+    return finished_run("co")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +107,7 @@ def test_predictions_are_of_test_tiles_in_physical_units(finished):
 
 
 def test_second_run_does_nothing(finished):
-    assert "Nothing to be done" in snakemake(finished, *TEST_RUN).stdout
+    assert "Nothing to be done" in snakemake(finished, *WORDS).stdout
 
 
 def test_summary_says_what_was_made_and_what_to_type_next(finished):
@@ -113,7 +120,7 @@ def test_summary_says_what_was_made_and_what_to_type_next(finished):
 
 
 def test_report_has_the_study_its_captions_and_the_front_page(mine):
-    done = snakemake(mine, *TEST_RUN, "--report", "report.html")
+    done = snakemake(mine, *WORDS, "--report", "report.html")
     assert done.returncode == 0, done.stdout[-2000:]
     page = (mine / "report.html").read_text()
     assert "models compared" in page or "comparison of models" in page
@@ -123,7 +130,7 @@ def test_report_has_the_study_its_captions_and_the_front_page(mine):
 def test_one_rule_again_trains_anew(mine):
     before = (mine / RUN / "co/models/constant/seed0/run.json").stat().st_mtime
     target = f"{RUN}/co/models/constant/seed0/best.ckpt"
-    done = snakemake(mine, *TEST_RUN, "-f", target)
+    done = snakemake(mine, *WORDS, "-f", target)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (mine / RUN / "co/models/constant/seed0/run.json").stat().st_mtime > before
 
@@ -155,7 +162,7 @@ def test_failed_run_says_why_in_its_summary_and_keeps_what_was_made(tmp_path, fi
     folder = tmp_path / "skyloom"
     shutil.copytree(finished, folder, symlinks=True)
     (folder / "mine.yaml").write_text("co: {tiles: {snr_threshold: 1.0e+9}}\n")
-    done = snakemake(folder, *TEST_RUN, "--configfile", "mine.yaml")
+    done = snakemake(folder, *WORDS, "--configfile", "mine.yaml")
     assert done.returncode != 0
     summary = (folder / RUN / "summary.md").read_text()
     assert "# Run test: failed" in summary
@@ -176,7 +183,7 @@ def test_study_runs_from_user_files_in_resources(tmp_path, finished):
         shutil.copy2(file, raw)
     (folder / "mine.yaml").write_text("co: {train: {source: survey}, run_models: [constant]}\n")
     target = f"{RUN}/co/test/constant/seed0/metrics.json"
-    done = snakemake(folder, target, *TEST_RUN, "--configfile", "mine.yaml")
+    done = snakemake(folder, target, *WORDS, "--configfile", "mine.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "co_simulate_sky" not in done.stdout and "download_raw" not in done.stdout
     # the data kind is read from the files, not from the config
