@@ -1,5 +1,6 @@
 # make demo   install what is pinned, run the embedded default, write the report
-# make test   install, run the tests
+# make test   install, run the tests; with STUDY=co those of the house and of one study
+# make study  with NAME=radio copy the example study under a new name: docs/new-study.md
 # Options: STUDY=co (one study), CORES=4, PYTHON=python3.12, VENV=.venv
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 RUN := results/demo
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local --cores $(CORES) --config run=demo size=demo $(if $(STUDY),'studies=[$(STUDY)]')
 
-.PHONY: help demo test test-faults lint docs envs clean
+.PHONY: help demo test study test-faults lint docs envs clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -22,14 +23,18 @@ demo: $(VENV)/.installed
 	@echo "Report: $(RUN)/report/report.html (one file to pass on: $(RUN)/report.zip)"
 
 test: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults or ci"
+	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 \
+	    --dist loadfile --no-loadscope-reorder -m "not faults or ci" $(if $(STUDY),--study $(STUDY))
+
+study:
+	@$(PYTHON) scripts/copy_study.py $(NAME)
 
 # The full table of interruptions and faults; three of them are in `make test`.
 test-faults: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m faults
 
 lint: $(VENV)/.installed-test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow tests/studies
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate_config.py

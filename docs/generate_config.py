@@ -25,6 +25,9 @@ study are laid over one another in this order:
 
 Tables are merged key by key, lists are replaced. An unknown key is refused with the nearest known
 one."""
+OTHERS = """\
+The sections and models of a study are on the page of its name in this folder. The keys that all
+studies share are in [training.md](training.md)."""
 SHARED = ("network", "start", "baseline")  # groups of the page of all models
 SECTIONS = {"comparison": "comparison", "evaluate": "bootstrap"}  # sections that include a group
 HEAD = "| key | type | default | |\n|---|---|---|---|"
@@ -47,12 +50,8 @@ def texts() -> dict[str, list[str]]:
     """Paragraphs of each page by its name."""
     names = sorted(path.name.partition(".")[0] for path in SCHEMAS.glob("*.schema.yaml"))
     studies = [name for name in names if name not in ("config", "training")]
-    links = [
-        f"- [{study}.md]({study}.md): {read_schema(study)['description']}" for study in studies
-    ]
-    links.append("- [training.md](training.md): keys that all studies share.")
     run = table(HEAD, rows(read_schema("config")["properties"]))
-    index = ["# Configuration", NOTE, ORDER, run, "\n".join(links)]
+    index = ["# Configuration", NOTE, ORDER, run, OTHERS]
     return {"index": index, "training": training(), **{s: study_page(s) for s in studies}}
 
 

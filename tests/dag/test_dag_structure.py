@@ -57,7 +57,8 @@ def test_profile_slurm_is_found_by_its_bare_name(demo):
 def test_survey_size_plans_every_job_in_less_than_half_a_minute(demo):
     """30 s is the promise to a user on a login node; 2,000 jobs the one to the scheduler."""
     start = time.monotonic()
-    planned = counts(dry_run(demo, "--config", "size=survey", "run=survey", "--quiet", "host"))
+    config = ("size=survey", "run=survey", f"studies=[{','.join(sizes('survey'))}]")
+    planned = counts(dry_run(demo, "--config", *config, "--quiet", "host"))
     assert time.monotonic() - start < 30
     assert planned["download_raw"] == 3 and "co_simulate_sky" not in planned
     assert sum(planned.values()) < 2000
@@ -160,69 +161,6 @@ def test_parsing_five_studies_is_little_work(tmp_path, monkeypatch):
     assert all(f"{name}_" in ours for name in COPIES), "their rules are listed"
     # half a second of CPU, where each of 2,000 jobs parses again
     assert 0 < calls(ours) - calls(profiled("-s", "empty.smk")) < 2.5e6
-
-
-def test_toy_study_comes_by_new_files_and_one_list_entry(clone):
-    """The house promises that nothing else has to be edited."""
-    before = {p: p.read_bytes() for p in clone.rglob("*") if p.is_file() and not p.is_symlink()}
-    files = {
-        "config/toy/demo.yaml": "run_models: [mean]\nmodels: {mean: {module: mean, set: "
-        "base}}\nsets: {base: {}}\n",
-        "config/toy/published.yaml": "scalars: []\n",
-        "workflow/schemas/toy.schema.yaml": """
-title: config/toy
-description: A toy.
-type: object
-additionalProperties: false
-properties:
-  run_models: {type: array, items: {type: string}}
-  seeds: {type: array, default: [0]}
-  sets: {type: object, additionalProperties: {type: object}}
-  evaluate: {type: object, default: {}}
-  comparison: {type: object, default: {headline: []}}
-  models:
-    type: object
-    additionalProperties:
-      type: object
-      properties:
-        kind: {default: baseline}
-        gpus: {default: 0}
-        threads: {default: 1}
-        runtime: {default: 5}
-        mem_mb: {default: 100}
-      additionalProperties: {}
-""",
-        "workflow/rules/toy/study.smk": '''
-toy = studies["toy"]
-
-
-rule toy:
-    """Everything of the toy study."""
-    input:
-        toy.path("comparison.csv"),
-
-
-rule toy_make_patches:
-    output:
-        toy.patches("{set}"),
-    shell:
-        "echo > {output}"
-''',
-        "scripts/skyloom/toy/__init__.py": "",
-        "scripts/skyloom/toy/baselines.py": "",
-        "scripts/skyloom/toy/data/__init__.py": "",
-        "scripts/skyloom/toy/data/examples.py": "",
-        "scripts/skyloom/toy/evaluate.py": "",
-    }
-    for name, text in files.items():
-        (clone / name).parent.mkdir(parents=True, exist_ok=True)
-        (clone / name).write_text(text)
-    planned = counts(dry_run(clone, "--config", "studies=[co,toy]"))
-    assert planned["toy_make_patches"] == 1 and planned["compare_models"] == 2
-    assert counts(dry_run(clone, "--config", "studies=[toy]"))["train_model"] == 1
-    refused = snakemake(clone, "-n", "--config", "studies=[toy]", "size=survey")
-    assert refused.returncode != 0 and "the study toy has no survey" in refused.stdout
-    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 @pytest.mark.parametrize("size", ["demo", "workstation", "survey", "test"])

@@ -9,7 +9,7 @@ from conftest import REPOSITORY, snakemake
 COMMANDS = {
     "ruff check": ["-m", "ruff", "check", "--no-cache", "."],
     "ruff format": ["-m", "ruff", "format", "--no-cache", "--check", "."],
-    "snakefmt": ["-m", "snakefmt.snakefmt", "--check", "Snakefile", "workflow"],
+    "snakefmt": ["-m", "snakefmt.snakefmt", "--check", "Snakefile", "workflow", "tests/studies"],
 }
 
 
