@@ -1,6 +1,7 @@
 # make demo   install what is pinned, run the embedded default, write the report
 # make test   install, run the tests; with STUDY=co those of the house and of one study
 # make study  with NAME=radio copy the example study under a new name: docs/new-study.md
+# make gpu-smoke   install, check the CUDA path on a GPU (benchmarks/README.md)
 # Options: STUDY=co (one study), CORES=4, PYTHON=python3.12, VENV=.venv
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 RUN := results/demo
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local --cores $(CORES) --config run=demo size=demo $(if $(STUDY),'studies=[$(STUDY)]')
 
-.PHONY: help demo test study test-faults lint docs envs clean
+.PHONY: help demo test study test-faults gpu-smoke lint docs envs clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -32,6 +33,9 @@ study:
 # The full table of interruptions and faults; three of them are in `make test`.
 test-faults: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m faults
+
+gpu-smoke: $(VENV)/.installed
+	$(BIN)/python benchmarks/gpu_smoke --out results/gpu_smoke
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow tests/studies

@@ -4,17 +4,22 @@
 
 Run it on a login node before the first run. It finds two faults that otherwise appear late: jobs
 that Slurm refuses, and a short MinJobAge. With a short MinJobAge Slurm drops a finished job before
-Snakemake queries it, and Snakemake waits forever.
+Snakemake queries it, and Snakemake waits forever. It also prints the versions of the GPU driver and
+of torch, which must fit each other; login nodes often have no driver.
 """
 
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
 
-from skyloom import cli
+from skyloom import cli, gpus
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+from dag.resources import Site
 
 # Options of sbatch that the plugin sets from the resources of a profile.
 SBATCH_OPTIONS = {
@@ -89,6 +94,12 @@ def check_job(resources: dict) -> str:
     return slurm("sbatch", "--test-only", *options, "--wrap=true").strip().removeprefix("sbatch: ")
 
 
+def on_gpus(defaults: dict, count: int) -> dict:
+    """What a job with so many GPUs asks for beside the default resources of a profile."""
+    asked = Site(defaults).on_gpus(lambda wildcards: count)
+    return {name: value(None) for name, value in asked.items() if value(None) is not None}
+
+
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
@@ -101,11 +112,13 @@ def main() -> None:
     profile = read_profile(args.profile / "config.yaml")
 
     defaults = profile["default-resources"]
-    training = defaults | profile.get("set-resources", {}).get("train_model", {}) | {"nodes": 1}
-    training |= {"gres": f"gpu:{args.gpus}"} if args.gpus else {}
+    training = defaults | on_gpus(defaults, args.gpus) | {"nodes": 1}
+    print(f"driver      {gpus.driver()} on this node")
+    print(f"torch       {gpus.wheel()}")
     print(f"status      {check_min_job_age(profile)}")
     print(f"CPU rules   {check_job(defaults)}")
     print(f"training    {check_job(training)}")
+    print(f"prediction  {check_job(defaults | on_gpus(defaults, min(args.gpus, 1)))}")
     limit = {key: value for key, value in profile.get("resources", {}).items() if key == "runtime"}
     if limit:
         print(f"time limit  {check_job(training | limit)}")

@@ -14,6 +14,7 @@ from skyloom import cli, patchset
 from skyloom.co.data.patches import LINE_NAMES
 from skyloom.co.data.regions import labels_at
 from skyloom.co.denoise import choose, sphere
+from skyloom.gpus import claim
 
 
 def main() -> None:
@@ -31,7 +32,9 @@ def main() -> None:
     parser.add_argument(
         "--scores", type=Path, required=True, help="scores of the cross-validation (CSV)"
     )
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     args = parser.parse_args()
+    claim(args.gpus)
     config, settings = args.config, args.config["nlm_sphere"]
 
     maps, line = patchset.PatchSet(args.maps), f"co{config['line']}"
@@ -110,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from skyloom import checkpoint, cli
 from skyloom.co.products.sky import predict_sky, require_match
+from skyloom.gpus import claim
 from skyloom.patchset import PatchSet
 
 
@@ -17,7 +18,9 @@ def main() -> None:
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     args = parser.parse_args()
+    claim(args.gpus)
 
     config = args.config
     expected = {"study": "co", "model": args.model, "entry": config["entry"]}
@@ -42,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

@@ -10,6 +10,7 @@ import numpy as np
 from skyloom import checkpoint, cli
 from skyloom.co.data import examples
 from skyloom.co.explain import steganography
+from skyloom.gpus import claim
 from skyloom.networks.devices import to_device
 
 BATCH = 64
@@ -23,7 +24,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help=help)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="CSV")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     args = parser.parse_args()
+    claim(args.gpus)
 
     entry = args.config["entry"]
     data = examples.load(args.data, entry)
@@ -44,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from skyloom import checkpoint, cli
+from skyloom.gpus import claim
 from skyloom.predictions import as_dataset, rows_of
 from skyloom.scores.records import write
 
@@ -38,7 +39,9 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True)
     parser.add_argument("--curves", type=Path, required=True)
     parser.add_argument("--scores", type=Path, required=True)
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     args = parser.parse_args()
+    claim(args.gpus)
 
     entry, settings = args.config["entry"], args.config["evaluate"]
     examples = importlib.import_module(f"skyloom.{args.study}.data.examples").load(args.data, entry)
@@ -79,4 +82,4 @@ def with_few_samples(trained: dict) -> dict:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 
 from skyloom import checkpoint, cli
+from skyloom.gpus import claim
 from skyloom.patchset import SPLITS, PatchSet
 from skyloom.predictions import as_dataset, rows_of
 from skyloom.scores.records import write
@@ -43,7 +44,9 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True)
     parser.add_argument("--curves", type=Path, required=True)
     parser.add_argument("--scores", type=Path, required=True)
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     args = parser.parse_args()
+    claim(args.gpus)
 
     entry, study = args.config["entry"], args.study
     examples = importlib.import_module(f"skyloom.{study}.data.examples")
@@ -80,4 +83,4 @@ def refuse_seen(path: Path, tested: xr.Dataset, training: PatchSet, source: str)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

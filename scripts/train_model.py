@@ -31,7 +31,7 @@ from torch.distributed.run import parse_args as torchrun_args
 from torch.distributed.run import run as torchrun
 
 from skyloom import checkpoint, cli
-from skyloom.gpus import claimed
+from skyloom.gpus import claim
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions
 from skyloom.training import UNFINISHED, Plan, Result, fit
@@ -48,8 +48,7 @@ def main() -> None:
     args = _arguments()
     if dist.is_torchelastic_launched():
         return train(args, int(os.environ["WORLD_SIZE"]))
-    with claimed(args.gpus) as devices:
-        train(args, len(devices) or args.config.get("processes", 1))
+    train(args, len(claim(args.gpus)) or args.config.get("processes", 1))
 
 
 def train(args: Namespace, processes: int) -> None:
@@ -198,7 +197,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--run-json", type=Path, required=True)
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs wanted; those found are used")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     parser.add_argument(
         "--runtime",
         type=float,

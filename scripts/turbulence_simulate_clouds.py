@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from skyloom import cli
+from skyloom.gpus import claim
 from skyloom.turbulence.simulate.plan import shard, simulations
 
 
@@ -20,7 +21,9 @@ def main() -> None:
     parser.add_argument("--shards", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     args = parser.parse_args()
+    claim(args.gpus)
     config = args.config
 
     rows = simulations(config)
@@ -56,4 +59,4 @@ def _prepare(backend: str, threads: int) -> str | None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, gpus=True)

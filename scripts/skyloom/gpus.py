@@ -15,11 +15,18 @@ from itertools import islice
 from pathlib import Path
 
 import pynvml
-import torch
 
 from skyloom.cli import BadInput
 
+# Functions that need torch import it: the workflow imports this module, and must start quickly.
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+_process = contextlib.ExitStack()  # claims that last as long as this process
+
+
+def claim(wanted: int) -> list[str]:
+    """`claimed` to the end of this process."""
+    return _process.enter_context(claimed(wanted))
 
 
 @contextlib.contextmanager
@@ -36,10 +43,12 @@ def claimed(wanted: int) -> Iterator[list[str]]:
         os.environ[VISIBLE] = ""
         yield []
         return
-    installed = _installed()
-    listed = os.environ.get(VISIBLE, ",".join(map(str, range(installed))))
+    import torch
+
+    count = installed()
+    listed = os.environ.get(VISIBLE, ",".join(map(str, range(count))))
     visible = [device for device in listed.split(",") if device]
-    if not installed and "SLURM_JOB_ID" not in os.environ:
+    if not count and "SLURM_JOB_ID" not in os.environ:
         print("no GPU on this machine: the CPU computes", file=sys.stderr)
         yield []
         return
@@ -55,7 +64,7 @@ def claimed(wanted: int) -> Iterator[list[str]]:
         os.environ[VISIBLE] = ",".join(taken)
         usable = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if usable < wanted:
-            raise BadInput(_refusal(wanted, usable, installed))
+            raise BadInput(_refusal(wanted, usable, count))
         yield taken
 
 
@@ -72,6 +81,8 @@ def driver() -> str:
 
 def wheel() -> str:
     """Version of torch and the CUDA that it was built for."""
+    import torch
+
     return (
         f"{torch.__version__} (CUDA {torch.version.cuda})"
         if torch.version.cuda
@@ -81,13 +92,15 @@ def wheel() -> str:
 
 def utilisation() -> float | None:
     """Share of the last moments in which the first visible GPU was busy; None where unknown."""
+    import torch
+
     try:
         return torch.cuda.utilization() / 100
     except (pynvml.NVMLError, RuntimeError):
         return None
 
 
-def _installed() -> int:
+def installed() -> int:
     """GPUs that the driver's library lists, whether or not torch can use them."""
     try:
         pynvml.nvmlInit()
@@ -96,9 +109,9 @@ def _installed() -> int:
         return 0
 
 
-def _refusal(wanted: int, usable: int, installed: int) -> str:
+def _refusal(wanted: int, usable: int, count: int) -> str:
     return (
-        f"{wanted} GPU(s) wanted, {usable} usable of {installed} installed: driver {driver()},"
+        f"{wanted} GPU(s) wanted, {usable} usable of {count} installed: driver {driver()},"
         f" torch {wheel()}. Install the build of torch that the driver serves (docs/cluster.md,"
         " Drivers and wheels), ask for fewer GPUs, or set gpus: 0 to compute on the CPU"
     )

@@ -88,7 +88,8 @@ def test_site_with_the_names_of_the_profile_passes(check_site, profile):
     done = check_site("--profile", f"profiles/{profile}")
     assert done.returncode == 0, done.stderr
     assert "MinJobAge 300 s" in done.stdout
-    assert "training    Job" in done.stdout
+    for line in ("driver      none", "torch       ", "training    Job", "prediction  Job"):
+        assert line in done.stdout
 
 
 def test_account_that_slurm_does_not_know_is_refused_with_its_name(check_site):
@@ -142,7 +143,7 @@ class Login:
             "module": "res_unet",
             "width": 4,
             "batch": 8,
-            "gpus": GPUS,
+            "gpus": 0,  # those of the box are devices without CUDA
         }
         network |= {"steps": 800, "valid_every": 200}  # long enough to be cancelled on the way
         models = {
@@ -270,13 +271,11 @@ def test_every_job_names_account_partition_time_and_memory_of_its_rule(submitted
         assert int(line.time) > 0 and int(line.mem) > 0
 
 
-def test_only_the_network_asks_for_gpus_and_all_of_them_on_one_node(submitted):
+def test_training_asks_for_time_and_memory_of_its_entry_on_one_node(submitted):
     _, jobs = submitted
-    with_gpus = [(rule, line) for rule, line in jobs if line.gres]
-    assert [rule for rule, _ in with_gpus] == ["train_model"]
-    line = with_gpus[0][1]
-    assert (line.gres, line.nodes) == (f"gpu:{GPUS}", "1")
-    assert (line.time, line.mem) == (str(RUNTIME_MINUTES), str(MEMORY_MB))
+    assert not any(line.gres for _, line in jobs)
+    for line in (line for rule, line in jobs if rule == "train_model"):
+        assert (line.time, line.mem, line.nodes) == (str(RUNTIME_MINUTES), str(MEMORY_MB), "1")
 
 
 def test_nothing_is_left_to_do_after_the_run(login, submitted):
@@ -317,3 +316,17 @@ def test_profile_of_perlmutter_puts_the_shards_of_a_set_into_one_job(login, subm
     [(_, line)] = login.submissions()
     assert (line.constraint, line.qos, line.nodes) == ("cpu", "shared", None)
     assert int(line.mem) == sum(int(shard["mem_mb"]) for shard in wanted["co_cut_patches"])
+
+
+def test_training_on_gpus_asks_for_them_on_one_node_and_stops_where_cuda_cannot_use_them(
+    login, submitted
+):
+    gpus = f"co={{models: {{network: {{gpus: {GPUS}}}}}}}"
+    process = login.start("--force", CHECKPOINT, "--config", gpus)
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode != 0
+    assert f"error: {GPUS} GPU(s) wanted, 0 usable of 0 installed: driver none" in printed
+    jobs = login.submissions()
+    assert jobs and {(rule, line.gres, line.nodes) for rule, line in jobs} == {
+        ("train_model", f"gpu:{GPUS}", "1")
+    }

@@ -44,3 +44,13 @@ def test_profiles_of_the_house_are_complete(repository, name):
         check_site.read_profile(repository / "profiles" / name / "config.yaml")["executor"]
         == "slurm"
     )
+
+
+def test_jobs_with_gpus_ask_for_the_nodes_of_the_site(repository):
+    """As sbatch gets them; Slurm itself is asked in tests/slurm."""
+    defaults = check_site.read_profile(repository / "profiles/perlmutter/config.yaml")
+    defaults = defaults["default-resources"]
+    one, four, none = (defaults | check_site.on_gpus(defaults, count) for count in (1, 4, 0))
+    assert (one["constraint"], one["qos"], one["gres"]) == ("gpu", "shared", "gpu:1")
+    assert (four["constraint"], four["qos"], four["gres"]) == ("gpu", "regular", "gpu:4")
+    assert (none["constraint"], none["qos"]) == ("cpu", "shared") and "gres" not in none

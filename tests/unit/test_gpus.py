@@ -128,3 +128,16 @@ def test_driver_of_a_machine_without_one_is_none(monkeypatch):
 
     monkeypatch.setattr(pynvml, "nvmlInit", fail)
     assert gpus.driver() == "none"
+
+
+def test_prediction_without_the_gpu_that_its_job_asked_for_ends_in_one_line(repository):
+    script = repository / "scripts/co_test_steganography.py"
+    words = ["--config", "{}", "--data", "a", "--checkpoint", "b", "--output", "c", "--gpus", "1"]
+    environment = os.environ | {"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, script, *words], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert (
+        done.stderr.startswith("error: 1 GPU(s) wanted, 0 usable") and done.stderr.count("\n") == 1
+    )

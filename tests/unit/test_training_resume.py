@@ -15,6 +15,7 @@ import torch
 from toy_training import PLAN, Adversarial, Supervised, train
 
 import skyloom.cli
+from dag.resources import planned_stops
 from skyloom.cli import BadInput
 from skyloom.training import UNFINISHED, lock
 
@@ -238,3 +239,12 @@ def test_kill_between_the_last_save_and_publishing_only_publishes(
     assert saved(tmp_path)["step"] == PLAN.steps
     train(Supervised, tmp_path, at_step=lambda step: pytest.fail("no step was left"))
     assert_same(tmp_path, uninterrupted[Supervised])
+
+
+def test_stop_with_a_saved_state_is_noted_for_the_memory_of_the_next_attempt(tmp_path):
+    for stops in (1, 2):
+        with pytest.raises(SystemExit):
+            train(Supervised, tmp_path, budget_minutes=0)
+        assert planned_stops(tmp_path / "state") == stops
+    train(Supervised, tmp_path)
+    assert planned_stops(tmp_path / "state") == 0  # a training of another day begins anew

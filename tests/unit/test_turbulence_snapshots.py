@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pretended_gpu
 import pytest
 import xarray as xr
 from conftest import REPOSITORY
@@ -154,3 +155,21 @@ def test_batches_on_torch_give_the_same_clouds():
         assert row == same and ours.steps == theirs.steps
         np.testing.assert_allclose(ours.contrast, theirs.contrast, rtol=0, atol=1e-13)
         np.testing.assert_allclose(ours.centroid, theirs.centroid, rtol=0, atol=1e-13)
+
+
+def test_field_leaves_the_gpu_as_contrast_and_centroid_alone(monkeypatch):
+    """A copy of the whole state to the host would be four times as much as both."""
+    if pretended_gpu.reason():
+        pytest.skip(pretended_gpu.reason())
+    config = CONFIG | {"backend": "torch", "batch": 2, "simulations": 2}
+    here = list(clouds(config, simulations(config), "cpu"))
+    with pretended_gpu.pretended_gpu() as machine:
+        there = list(clouds(config, simulations(config), "cuda"))
+    for (row, ours), (same, theirs) in zip(here, there, strict=True):
+        assert row == same and ours.steps == theirs.steps
+        np.testing.assert_array_equal(ours.contrast, theirs.contrast)
+        np.testing.assert_array_equal(ours.centroid, theirs.centroid)
+    copies = {line: n for (what, line), n in machine.waits.items() if what == "to the CPU"}
+    signals = copies.pop(next(line for line in copies if line.startswith("solver_torch")))
+    assert signals == here[0][1].steps + 1  # the signal speeds, once a step
+    assert sum(copies.values()) == 4  # contrast and centroid of two simulations

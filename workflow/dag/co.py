@@ -101,6 +101,12 @@ class Plan(Study):
         denoiser = self["sets"][name]["denoiser"]
         return [] if denoiser == "none" else [self.path("sets", name, "denoised.nc")]
 
+    @property
+    def denoisers(self) -> dict:
+        """Section `denoisers` without what is no reason to denoise again."""
+        sphere = {k: v for k, v in self["denoisers"]["nlm_sphere"].items() if k != "gpus"}
+        return self["denoisers"] | {"nlm_sphere": sphere}
+
     def denoiser_maps(self, name: str) -> dict[str, str]:
         """Maps that the denoiser of set `name` reads: one on the sphere, and the raw one."""
         entry = self["sets"][name]

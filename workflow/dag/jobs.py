@@ -19,12 +19,20 @@ def show_messages_in_runs(workflow) -> None:
 def group_shards(workflow) -> None:
     """Put shards of one rule into one job where the profile's `group-components` has `shards`.
 
-    Not those of rules that ask for GPUs, which a group would add up.
+    Not those with GPUs: a group runs its jobs side by side, with the GPUs of one of them.
     """
 
-    def group(wildcards):
-        return "shards" if "shards" in workflow.group_settings.group_components else None
+    def grouping(rule):
+        slots = rule.resources.get("gpu_slots")
+
+        def group(wildcards):
+            # while the Snakefile is read the settings of groups are not there yet
+            wanted = "shards" in workflow.group_settings.group_components
+            on_gpus = slots is not None and slots.evaluate(wildcards).value
+            return "shards" if wanted and not on_gpus else None
+
+        return group
 
     for rule in workflow.rules:
-        if "shard" in rule.wildcard_names and "gpu_slots" not in rule.resources:
-            rule.group = group
+        if "shard" in rule.wildcard_names:
+            rule.group = grouping(rule)

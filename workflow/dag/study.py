@@ -110,6 +110,16 @@ class Study(Files):
         """A model's entry without what is no reason to train it again."""
         return {k: v for k, v in self.entry(model).items() if k not in NOT_SCIENCE}
 
+    def prediction(self, model: str) -> dict:
+        """The entry for a job that predicts: one GPU at most, and its share of threads and memory.
+
+        A network on several GPUs is trained by as many processes, and predicts in one.
+        """
+        entry = self.entry(model)
+        share = max(entry["gpus"], 1)
+        parts = {key: max(1, entry[key] // share) for key in ("threads", "mem_mb")}
+        return entry | parts | {"gpus": min(entry["gpus"], 1)}
+
     def seeds(self, model: str) -> list[int]:
         """The model's own seeds, or the study's; a baseline has no random start and runs once."""
         entry = self.entry(model)

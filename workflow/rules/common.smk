@@ -14,7 +14,7 @@ sys.path.insert(0, str(BASE / "workflow"))
 from dag.code import code
 from dag.config import NAME, complete_run
 from dag.jobs import group_shards, show_messages_in_runs
-from dag.resources import gres, growing, require_account, require_container
+from dag.resources import Site, growing, growing_unless_saved, require_account, require_container
 from dag.study import Files, as_json, make, pick
 
 try:
@@ -29,6 +29,8 @@ CONFIG = os.path.relpath(BASE / "config")
 ENV = str(BASE / "envs" / "skyloom.yaml")
 # The interpreter that runs Snakemake runs the scripts, unless `--sdm` brings its own.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
+defaults = workflow.resource_settings.default_resources or {}  # those of the profile
+site = Site({name: value.raw for name, value in defaults.items()})
 shared = Files(f"{RUN}/{{study}}")  # file names of the rules that all studies share
 
 
@@ -37,12 +39,20 @@ def study(w):
     return studies[w.study]
 
 
+def entry(w):
+    """The model of a shared rule's job."""
+    return study(w).entry(w.model)
+
+
+def prediction(w):
+    """The model of a shared rule's job that predicts with it."""
+    return study(w).prediction(w.model)
+
+
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     require_container(config["container"])
-if workflow.is_main_process and "slurm_account" in (
-    workflow.resource_settings.default_resources or {}
-):
-    require_account(str(workflow.resource_settings.default_resources["slurm_account"].raw))
+if workflow.is_main_process and "slurm_account" in defaults:
+    require_account(str(defaults["slurm_account"].raw))
 
 
 wildcard_constraints:

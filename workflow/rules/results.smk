@@ -91,9 +91,9 @@ rule evaluate_transfer:
         shared.log("evaluate_transfer", "{model}_seed{seed}_{set}"),
     conda:
         ENV
+    threads: lambda w: prediction(w)["threads"]
     resources:
-        runtime=growing(30),
-        mem_mb=growing(8000),
+        **site.predicting(prediction),
     params:
         config=lambda w: as_json(entry=study(w).science(w.model), evaluate=study(w)["evaluate"]),
     message:
@@ -101,7 +101,7 @@ rule evaluate_transfer:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
-        " --seed {wildcards.seed} --config {params.config:q}"
+        " --seed {wildcards.seed} --gpus {resources.gpu_slots} --config {params.config:q}"
         " --patches {input.patches} --trained-on {input.trained_on}"
         " --checkpoint {input.checkpoint}"
         " --predictions {output.predictions} --metrics {output.metrics}"

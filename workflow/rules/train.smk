@@ -1,6 +1,11 @@
 # Train and test: one rule each for every study and every model, networks and baselines alike.
 
 
+def state_folder(w):
+    """Where a training keeps its state from one attempt to the next."""
+    return f"{RUN}/state/{w.study}/{w.model}/seed{w.seed}"
+
+
 rule train_model:
     """Train one network, or fit one baseline, with one seed; resumes where an earlier attempt
     stopped.
@@ -19,14 +24,13 @@ rule train_model:
         shared.benchmark("train_model", "{model}_seed{seed}")
     conda:
         ENV
-    threads: lambda w: study(w).entry(w.model)["threads"]
+    threads: lambda w: entry(w)["threads"]
     resources:
+        **site.on_gpus(lambda w: entry(w)["gpus"]),
         nodes=1,
-        gres=lambda w: gres(study(w).entry(w.model)["gpus"]),
-        gpu_slots=lambda w: study(w).entry(w.model)["gpus"],
-        readers=lambda w: study(w).entry(w.model).get("readers", 0),
-        runtime=lambda w: study(w).entry(w.model)["runtime"],
-        mem_mb=lambda w, attempt: study(w).entry(w.model)["mem_mb"] * attempt,
+        readers=lambda w: entry(w).get("readers", 0),
+        runtime=lambda w: entry(w)["runtime"],
+        mem_mb=growing_unless_saved(lambda w: entry(w)["mem_mb"], state_folder),
     params:
         config=lambda w: as_json(**study(w).science(w.model)),
         start=lambda w, input: f"--start {input.start}" if input.start else "",
@@ -60,10 +64,9 @@ rule evaluate_model:
         shared.benchmark("evaluate_model", "{model}_seed{seed}")
     conda:
         ENV
-    threads: 2
+    threads: lambda w: prediction(w)["threads"]
     resources:
-        runtime=growing(60),
-        mem_mb=growing(8000),
+        **site.predicting(prediction),
     params:
         config=lambda w: as_json(entry=study(w).science(w.model), evaluate=study(w)["evaluate"]),
     message:
@@ -71,7 +74,7 @@ rule evaluate_model:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
-        " --seed {wildcards.seed}"
+        " --seed {wildcards.seed} --gpus {resources.gpu_slots}"
         " --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
         " --predictions {output.predictions} --metrics {output.metrics}"
         " --curves {output.curves} --scores {output.scores} > {log} 2>&1"

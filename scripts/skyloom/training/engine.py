@@ -116,6 +116,7 @@ def fit(
                 if leave or last or run.due(row):
                     run.save()
                 if leave:
+                    run.note_stop()
                     team.barrier()  # torchrun ends all processes when the first one leaves
                     reason = stop.reason or "another process was told to stop"
                     log.say(

@@ -101,6 +101,12 @@ class Run:
         self.saved, self.saved_step = time.monotonic(), self.step
         self.saving = self.saved - begin
 
+    def note_stop(self) -> None:
+        """Note a stop with a saved state, which asks for no more memory in the next attempt."""
+        if self.team.rank == 0:
+            with open(self.folder / "stops", "a") as file:
+                file.write(f"{time.time():.3f}\n")
+
     def due(self, row: bool) -> bool:
         """Time to save: each row of the history as long as that is cheap, and every `save_minutes`
         in any case.
@@ -165,5 +171,6 @@ class Run:
 
     def forget(self) -> None:
         """Remove the states, so that the next run trains anew."""
-        for path in [*self.folder.glob("state-*.pt"), self.folder / "history.csv"]:
+        others = (self.folder / name for name in ("history.csv", "stops"))
+        for path in [*self.folder.glob("state-*.pt"), *others]:
             path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import REPOSITORY, STUDIES
+from snakemake.resources import Resource
 
 from dag.jobs import group_shards, show_messages_in_runs
 
@@ -40,12 +41,16 @@ def test_message_is_shown_in_a_run_and_not_in_a_dry_run():
 
 
 def test_shards_without_gpus_are_a_group_where_the_profile_has_one():
-    cut = SimpleNamespace(wildcard_names={"set", "shard"}, resources={}, group=None)
-    simulate = SimpleNamespace(wildcard_names={"shard"}, resources={"gpu_slots": 0}, group=None)
-    merge = SimpleNamespace(wildcard_names={"set"}, resources={}, group=None)
+    def rule(wildcards, gpus=None):
+        resources = {} if gpus is None else {"gpu_slots": Resource("gpu_slots", gpus)}
+        return SimpleNamespace(wildcard_names=wildcards, resources=resources, group=None)
+
+    cut, merge = rule({"set", "shard"}), rule({"set"})
+    simulate = rule({"family", "shard"}, gpus=lambda wildcards: int(wildcards == "on_gpus"))
     settings = SimpleNamespace(group_components={})
-    group_shards(SimpleNamespace(rules=[cut, simulate, merge], group_settings=settings))
-    assert simulate.group is None and merge.group is None
-    assert cut.group(None) is None
+    workflow = SimpleNamespace(rules=[cut, simulate, merge], group_settings=settings)
+    group_shards(workflow)
+    assert merge.group is None and cut.group(None) is None
     settings.group_components = {"shards": 16}
     assert cut.group(None) == "shards"
+    assert [simulate.group(family) for family in ("on_cores", "on_gpus")] == ["shards", None]

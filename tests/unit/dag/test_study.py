@@ -5,7 +5,6 @@ import json
 import pytest
 from snakemake.exceptions import WorkflowError
 
-from dag.resources import gres, growing, require_account, require_container
 from dag.study import Files, Study, as_json, make, pick
 
 RUN = {"paths": {"results": "out", "resources": "in"}, "run": "mine"}
@@ -35,6 +34,14 @@ def test_files_of_a_study_lie_below_its_run(study):
     assert study.test("a", 1, "metrics.json") == "out/mine/toy/test/a/seed1/metrics.json"
     assert study.figures("roc", ["one"]) == ["out/mine/toy/figures/roc_one.png"]
     assert study.resources == "in/raw/toy"
+
+
+def test_prediction_has_one_gpu_of_a_training_and_its_share_of_the_rest(study):
+    study.settings["models"]["a"] |= {"gpus": 4, "threads": 32, "mem_mb": 200, "runtime": 60}
+    share = {"gpus": 1, "threads": 8, "mem_mb": 50, "runtime": 60}
+    assert study.prediction("a") == study.entry("a") | share
+    study.settings["models"]["a"] |= {"gpus": 0}
+    assert study.prediction("a") == study.entry("a")
 
 
 def test_wildcards_stay_in_the_file_names_of_shared_rules():
@@ -98,27 +105,6 @@ def test_study_without_a_plan_of_its_own_is_served_by_the_base_class(study):
     run = RUN | {"toy": study.settings, "studies": ["toy"]}
     assert type(make("toy", run)) is Study
     assert study.training_set("b") == [study.patches("two")]
-
-
-def test_resource_doubles_with_each_attempt_from_a_number_or_a_function_of_the_wildcards():
-    assert [growing(60)(None, attempt) for attempt in (1, 2, 3)] == [60, 120, 240]
-    assert growing(lambda w: w["size"] + 1)({"size": 4}, attempt=2) == 10
-    assert [gres(gpus) for gpus in (0, 1, 4)] == ["", "gpu:1", "gpu:4"]
-
-
-@pytest.mark.parametrize("account", ["", "$SKYLOOM_ACCOUNT"])
-def test_account_that_is_not_set_is_refused_before_anything_is_submitted(monkeypatch, account):
-    monkeypatch.delenv("SKYLOOM_ACCOUNT", raising=False)
-    with pytest.raises(WorkflowError, match="export SKYLOOM_ACCOUNT="):
-        require_account(account)
-    monkeypatch.setenv("SKYLOOM_ACCOUNT", "toy_0")
-    require_account("$SKYLOOM_ACCOUNT")
-
-
-def test_container_that_is_asked_for_but_not_named_is_refused():
-    with pytest.raises(WorkflowError, match="config: container: not set, but --sdm apptainer is"):
-        require_container(None)
-    require_container("skyloom.sif")
 
 
 # --- tables and figures of scores -----------------------------------------------------------------

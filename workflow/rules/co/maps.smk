@@ -112,12 +112,13 @@ rule co_denoise_sphere:
         ENV
     threads: 4
     resources:
+        **site.on_gpus(lambda w: co["denoisers"]["nlm_sphere"]["gpus"]),
         runtime=growing(120),
         mem_mb=growing(16000),
     params:
         config=lambda w: as_json(
             line=w.line,
-            nlm_sphere=co["denoisers"]["nlm_sphere"],
+            nlm_sphere=co.denoisers["nlm_sphere"],
             split=co.split,
             snr=co["tiles"]["snr_threshold"],
         ),
@@ -125,8 +126,8 @@ rule co_denoise_sphere:
         "co: denoising the map of line {wildcards.line} on the sphere"
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --output {output.map} --scores {output.scores} > {log} 2>&1"
+        "{input.code[0]} --gpus {resources.gpu_slots} --config {params.config:q}"
+        " --maps {input.maps} --output {output.map} --scores {output.scores} > {log} 2>&1"
 
 
 rule co_compare_denoisers:
@@ -160,7 +161,7 @@ rule co_compare_denoisers:
     params:
         config=as_json(
             compare_denoisers=co["compare_denoisers"],
-            denoisers=co["denoisers"],
+            denoisers=co.denoisers,
             pixels=co["tiles"]["pixels"],
         ),
     message:

@@ -17,8 +17,7 @@ rule co_predict_sky:
         ENV
     threads: lambda w: co["products"][w.product]["threads"]
     resources:
-        gres=lambda w: gres(co["products"][w.product]["gpus"]),
-        gpu_slots=lambda w: co["products"][w.product]["gpus"],
+        **site.on_gpus(lambda w: co["products"][w.product]["gpus"]),
         runtime=growing(lambda w: co["products"][w.product]["runtime"]),
         mem_mb=growing(lambda w: 6000 + 250 * co["products"][w.product]["samples"]),
     params:
@@ -34,7 +33,7 @@ rule co_predict_sky:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --model {wildcards.model} --seed {wildcards.seed}"
-        " --config {params.config:q}"
+        " --gpus {resources.gpu_slots} --config {params.config:q}"
         " --maps {input.maps} --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
 
 

@@ -196,10 +196,9 @@ rule co_test_steganography:
         co.log("co_test_steganography", "{model}_seed{seed}"),
     conda:
         ENV
-    threads: 2
+    threads: lambda w: co.prediction(w.model)["threads"]
     resources:
-        runtime=growing(60),
-        mem_mb=growing(8000),
+        **site.predicting(lambda w: co.prediction(w.model)),
     params:
         config=lambda w: as_json(
             entry=co.science(w.model),
@@ -210,7 +209,7 @@ rule co_test_steganography:
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --data {input.data}"
-        " --checkpoint {input.checkpoint}"
+        " --checkpoint {input.checkpoint} --gpus {resources.gpu_slots}"
         " --output {output} > {log} 2>&1"
 
 

@@ -21,8 +21,7 @@ rule turbulence_simulate_clouds:
         ENV
     threads: lambda w: turbulence["families"][w.family]["threads"]
     resources:
-        gres=lambda w: gres(turbulence["families"][w.family]["gpus"]),
-        gpu_slots=lambda w: turbulence["families"][w.family]["gpus"],
+        **site.on_gpus(lambda w: turbulence["families"][w.family]["gpus"]),
         runtime=growing(lambda w: turbulence["families"][w.family]["runtime"]),
         mem_mb=growing(lambda w: turbulence.simulation_mb(w.family)),
     params:
@@ -34,7 +33,7 @@ rule turbulence_simulate_clouds:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --shard {wildcards.shard}"
         " --shards {params.shards}"
-        " --threads {threads} --output {output} > {log} 2>&1"
+        " --threads {threads} --gpus {resources.gpu_slots} --output {output} > {log} 2>&1"
 
 
 rule turbulence_project_columns:

@@ -12,6 +12,7 @@ import numpy as np
 
 from skyloom.cli import BadInput
 from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
+from skyloom.turbulence.simulate.arrays import Array, library, to_host
 from skyloom.turbulence.simulate.early import early_contrast
 from skyloom.turbulence.simulate.solver import Evolution, evolve, initial_states
 from skyloom.turbulence.simulate.velocity import velocity_field
@@ -41,8 +42,10 @@ def clouds(
 ) -> Iterator[tuple[dict, Cloud]]:
     """Run `simulations` (of `plan`), `config["batch"]` at a time; yields each with its cloud.
 
-    device : torch's name of a device; None is a GPU where there is one. Raises BadInput for an
-        unknown precision
+    On a device of torch fields stay there from the velocity on: the host gets clouds alone.
+
+    device : torch's name of a device; None is numpy, and for the backend torch a GPU where there
+        is one. Raises BadInput for an unknown precision
     """
     if config["precision"] not in ("float32", "float64"):
         raise BadInput(
@@ -51,8 +54,10 @@ def clouds(
     sound = sound_speed_kms(config["temperature_k"], config["mu"])
     for start in range(0, len(simulations), config["batch"]):
         batch = simulations[start : start + config["batch"]]
-        velocity = np.stack([_velocity(config, row, sound, device) for row in batch])
-        drift = velocity.mean((2, 3, 4), dtype=np.float64)
+        fields = [_velocity(config, row, sound, device) for row in batch]
+        xp = library(fields[0])
+        velocity = xp.stack(fields)
+        drift = velocity.mean((2, 3, 4), dtype=xp.float64)
         time = np.array([row["time_myr"] for row in batch]) / MYR_PER_TIME
         if config["backend"] == "early":
             states, steps, failures = _early(velocity, config["box_pc"], time, sound)
@@ -60,7 +65,7 @@ def clouds(
             # `evolve` reports an overflow as a failure
             with np.errstate(over="ignore", invalid="ignore"):
                 states, steps, failures = evolve(
-                    initial_states(velocity.astype(config["precision"])),
+                    initial_states(xp.asarray(velocity, dtype=getattr(xp, config["precision"]))),
                     time,
                     config["box_pc"] / config["grid"],
                     sound,
@@ -74,7 +79,7 @@ def clouds(
             yield row, _cloud(states[k], int(steps[k]), drift[k], rms, failures.get(k))
 
 
-def _velocity(config: dict, row: dict, sound: float, device: str | None) -> np.ndarray:
+def _velocity(config: dict, row: dict, sound: float, device: str | None) -> Array:
     return velocity_field(
         config["grid"],
         row["index"],
@@ -105,17 +110,16 @@ def _early(velocity: np.ndarray, box: float, time: np.ndarray, sound: float) -> 
     )
 
 
-def _cloud(
-    state: np.ndarray, steps: int, drift: np.ndarray, rms: float, failure: str | None
-) -> Cloud:
+def _cloud(state: Array, steps: int, drift: Array, rms: float, failure: str | None) -> Cloud:
+    xp = library(state)
     density, momentum = state[0], state[1:]
     # the values of a failed simulation may not be finite
     with np.errstate(all="ignore"):
         contrast = density - 1
         centroid = [
-            momentum[axis].sum(axis, dtype=np.float64) / density.sum(axis, dtype=np.float64)
+            momentum[axis].sum(axis, dtype=xp.float64) / density.sum(axis, dtype=xp.float64)
             for axis in (2, 1, 0)
         ]
-        mass = float(abs(contrast.mean(dtype=np.float64)))
-        shift = float(abs(momentum.mean((1, 2, 3), dtype=np.float64) - drift).max() / rms)
-    return Cloud(contrast, np.stack(centroid), steps, mass, shift, failure)
+        mass = float(abs(contrast.mean(dtype=xp.float64)))
+        shift = float(abs(momentum.mean((1, 2, 3), dtype=xp.float64) - drift).max() / rms)
+    return Cloud(to_host(contrast), to_host(xp.stack(centroid)), steps, mass, shift, failure)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.simulate.arrays import Array, library, to_host
 
 BACKENDS = ("numba", "torch")
 # share of a simulation's time; a shorter step means that the simulation is unstable
@@ -18,22 +19,23 @@ SMALLEST_STEP = 1e-5
 class Evolution(NamedTuple):
     """States (simulation, 4, z, y, x), steps taken (simulation,), and failures {number: reason}."""
 
-    states: np.ndarray
+    states: Array
     steps: np.ndarray
     failures: dict[int, str]
 
 
-def initial_states(velocity: np.ndarray, density: np.ndarray | float = 1.0) -> np.ndarray:
+def initial_states(velocity: Array, density: Array | float = 1.0) -> Array:
     """Conserved states (simulation, 4, z, y, x) of velocities (simulation, 3, z, y, x).
 
     Components are those along z, y, x.
     """
-    density = np.broadcast_to(density, velocity[:, :1].shape)
-    return np.concatenate([density, density * velocity], axis=1, dtype=velocity.dtype)
+    xp = library(velocity)
+    density = xp.ones_like(velocity[:, :1]) * density
+    return xp.concatenate([density, density * velocity], axis=1)
 
 
 def evolve(
-    states: np.ndarray,
+    states: Array,
     time: np.ndarray | float,
     cell: float,
     sound_speed: float,
@@ -47,7 +49,7 @@ def evolve(
     Parameters
     ----------
     states : (simulation, 4, z, y, x), density (mean 1) and momentum along z, y, x [km/s]; float64,
-        with torch float32 too
+        with torch float32 too. Tensors of torch come back as tensors on the device
     time : (simulation,) or one for all, positive [pc / (km/s)]
     cell : [pc]
     sound_speed : [km/s]
@@ -77,7 +79,8 @@ def evolve(
             else:
                 running[k] = clock[k] < time[k]
         if not running.any():
-            return Evolution(solver.unload(fields), steps, failures)
+            end = solver.unload(fields)
+            return Evolution(to_host(end) if library(states) is np else end, steps, failures)
         # the tolerance avoids a tiny last step due to round-off
         last = longest >= (time - clock) * (1 - 1e-12)
         dt = np.where(running, np.where(last, time - clock, longest), 0.0)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from skyloom.turbulence.simulate.arrays import Array
 from skyloom.turbulence.simulate.solver_numba import flux, half_step
 
 AXES = (1, 2, 3)  # z, y, x of a quantity (simulation, z, y, x)
@@ -19,7 +20,7 @@ class Fields(NamedTuple):
     quantities: tuple[torch.Tensor, ...]
 
 
-def load(states: np.ndarray | torch.Tensor, device: str | None = None) -> Fields:
+def load(states: Array, device: str | None = None) -> Fields:
     """(simulation, 4, z, y, x) as tensors of its precision on `device`.
 
     The default device is a GPU where there is one.
@@ -74,9 +75,9 @@ def step(fields: Fields, ratio: np.ndarray, sound_speed: float, order: int) -> F
     return Fields(tuple(new))
 
 
-def unload(fields: Fields) -> np.ndarray:
-    """The states (simulation, 4, z, y, x) as a numpy array."""
-    return torch.stack(fields.quantities, 1).cpu().numpy()
+def unload(fields: Fields) -> torch.Tensor:
+    """The states (simulation, 4, z, y, x) on their device."""
+    return torch.stack(fields.quantities, 1)
 
 
 def _slope(quantity: torch.Tensor, axis: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.fft
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.simulate.arrays import Array, library
 
 BLOCK = 1 << 17  # modes at a time, which fit into the cache of a core
 BLOCK_GPU = 1 << 24
@@ -27,7 +28,7 @@ def velocity_field(
     rms: float,
     kmax: int | None = None,
     device: str | None = None,
-) -> np.ndarray:
+) -> Array:
     """Velocity (3, grid, grid, grid), float64, components along the axes of the array.
 
     Parameters
@@ -35,7 +36,7 @@ def velocity_field(
     index : n of the power spectrum in three dimensions, P(k) ~ k^-n: 11/3 Kolmogorov, 4 Burgers
     rms : root mean square of |v| of the modes on this grid, in the unit of the result
     kmax : modes 1 <= |k| <= kmax, in units of the box; None is all modes without the Nyquist planes
-    device : None for numpy, else torch's name of a device; the result is a numpy array
+    device : None for numpy, else torch's name of the device of the result
 
     Raises
     ------
@@ -61,7 +62,7 @@ def velocity_field(
                 (abs(block[component][..., 0]) ** 2).sum()
             )
     modes *= rms / math.sqrt(power) * grid**3
-    return np.stack([_to_space(component, grid, device) for component in modes])
+    return xp.stack([_to_space(component, grid) for component in modes])
 
 
 def _solenoidal_modes(xp: ModuleType, k: tuple, index: float, seed: int, kmax: int) -> list:
@@ -87,12 +88,10 @@ def _solenoidal_modes(xp: ModuleType, k: tuple, index: float, seed: int, kmax: i
     return [b - a * parallel for a, b in zip(k, noise, strict=True)]
 
 
-def _to_space(modes, grid: int, device: str | None) -> np.ndarray:
-    if device is None:
+def _to_space(modes: Array, grid: int) -> Array:
+    if isinstance(modes, np.ndarray):
         return scipy.fft.irfftn(modes, s=(grid,) * 3, overwrite_x=True)
-    import torch
-
-    return torch.fft.irfftn(modes, s=(grid,) * 3).cpu().numpy()
+    return library(modes).fft.irfftn(modes, s=(grid,) * 3)
 
 
 # --- the hash ------------------------------------------------------------------------------------
