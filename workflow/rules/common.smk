@@ -49,6 +49,11 @@ def prediction(w):
     return study(w).prediction(w.model)
 
 
+def state_folder(w):
+    """Where a training keeps its state from one attempt to the next."""
+    return f"{RUN}/state/{w.study}/{w.model}/seed{w.seed}"
+
+
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     require_container(config["container"])
 if workflow.is_main_process and "slurm_account" in defaults:

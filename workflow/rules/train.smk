@@ -1,11 +1,6 @@
 # Train and test: one rule each for every study and every model, networks and baselines alike.
 
 
-def state_folder(w):
-    """Where a training keeps its state from one attempt to the next."""
-    return f"{RUN}/state/{w.study}/{w.model}/seed{w.seed}"
-
-
 rule train_model:
     """Train one network, or fit one baseline, with one seed; resumes where an earlier attempt
     stopped.
