@@ -321,8 +321,9 @@ def test_profile_of_perlmutter_puts_the_shards_of_a_set_into_one_job(login, subm
 def test_training_on_gpus_asks_for_them_on_one_node_and_stops_where_cuda_cannot_use_them(
     login, submitted
 ):
-    gpus = f"co={{models: {{network: {{gpus: {GPUS}}}}}}}"
-    process = login.start("--force", CHECKPOINT, "--config", gpus)
+    entry = {"co": {"models": {"network": {"gpus": GPUS}}}}
+    (login.top / "gpus.yaml").write_text(yaml.safe_dump(entry))
+    process = login.start("gpus.yaml", "--force", CHECKPOINT)  # a second file of --configfile
     printed, _ = process.communicate(timeout=600)
     assert process.returncode != 0
     assert f"error: {GPUS} GPU(s) wanted, 0 usable of 0 installed: driver none" in printed
