@@ -3,8 +3,10 @@
 Every refusal of a file that is missing, cut short, of another shape or of another unit is here.
 """
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import warnings
 import zlib
@@ -28,35 +30,36 @@ SPELLINGS = {
     "mag": {"mag"},
 }
 UNREADABLE = OSError, TypeError, ValueError, fits.VerifyError  # astropy, of a file cut short
+# by the first bytes: a name may end in .gz, .GZ, or .fits
+COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+FITS_BEGINS, EXTENSION_BEGINS = b"SIMPLE  =", b"XTENSION="
 
 
 @contextmanager
 def opened(
     path: str | Path, expected: str = "a FITS file", memmap: bool = False
 ) -> Iterator[fits.HDUList]:
-    """The extensions of a FITS file, plain or compressed by gzip.
+    """The extensions of a FITS file, plain or compressed by gzip, bzip2 or xz.
 
     expected : words for the message about a missing file
     memmap : map the pixels of a plain file; impossible for scaled integers
-    Raises BadInput for a file that is missing, cut short or no FITS file.
+    Raises BadInput for a file that is missing, a folder, cut short, damaged or no FITS file.
     """
     path = Path(path)
     if not path.is_file():
-        raise BadInput(f"{path}: no such file; expected {expected}")
+        reason = "is a folder" if path.is_dir() else "no such file"
+        raise BadInput(f"{path}: {reason}; expected {expected}")
+    source, size = _plain(path)
     try:
         # astropy warns that a file "may have been truncated"; a refusal follows
         with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
-            source = _decompressed(path) if path.suffix == ".gz" else path
             with fits.open(source, memmap=memmap and source is path) as hdus:
+                _require_whole(path, hdus, size)
                 yield hdus
-    except (EOFError, zlib.error) as error:
-        raise BadInput(f"{path}: compressed file is cut short ({error}); fetch it again") from None
     except (OSError, fits.VerifyError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise BadInput(
-            f"{path}: not a readable FITS file ({error}); cut short, or no FITS file at all?"
-        ) from None
+        raise BadInput(f"{path}: cut short or damaged: {error}") from None
 
 
 def read_image(
@@ -82,7 +85,7 @@ def read_image(
         try:
             values = hdu.data.reshape(_inner(hdu.shape, axes)).astype(np.float64)
         except UNREADABLE as error:
-            raise BadInput(f"{path}: not a readable FITS file ({error}); cut short?") from None
+            raise BadInput(f"{path}: image {hdu.name} is not readable: {error}") from None
         if not np.isfinite(values).any():
             raise BadInput(f"{path}: no valid pixel (all NaN)")
         return values, hdu.header
@@ -106,10 +109,45 @@ def _inner(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
     return shape[len(shape) - axes :] if fits_in else ()
 
 
-def _decompressed(path: Path) -> io.BytesIO:
-    """All of a gzip file: astropy takes one that is cut short for a file of fewer extensions."""
-    with gzip.open(path) as stream:
-        return io.BytesIO(stream.read())
+def _plain(path: Path) -> tuple[Path | io.BytesIO, int]:
+    """The FITS file itself, or all that a compressed one holds; and its bytes.
+
+    All of it: astropy takes a compressed file that is cut short for one of fewer extensions.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(len(FITS_BEGINS))
+    source, size = path, path.stat().st_size
+    if reader := next((COMPRESSED[magic] for magic in COMPRESSED if head.startswith(magic)), None):
+        try:
+            with reader(path) as stream:
+                source = io.BytesIO(stream.read())
+        except EOFError as error:
+            raise BadInput(f"{path}: cut short: {error}; fetch it again") from None
+        except (OSError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise BadInput(f"{path}: damaged: {error}; fetch it again") from None
+        size = source.getbuffer().nbytes
+        head = bytes(source.getbuffer()[: len(FITS_BEGINS)])
+    if not size:
+        raise BadInput(f"{path}: cut short: 0 bytes; fetch it again")
+    if head != FITS_BEGINS:
+        raise BadInput(f"{path}: not a FITS file: begins {head!r}, expected {FITS_BEGINS!r}")
+    return source, size
+
+
+def _require_whole(path: Path, hdus: fits.HDUList, size: int) -> None:
+    """Refuse a file that ends before the last pixel that its headers announce, or in a header."""
+    info = [hdu.fileinfo() for hdu in hdus]
+    needed = max(part["datLoc"] + hdu.size for part, hdu in zip(info, hdus, strict=True))
+    stream = info[-1]["file"]
+    stream.seek(info[-1]["datLoc"] + info[-1]["datSpan"])
+    # astropy leaves out an extension whose header does not end
+    if stream.read(len(EXTENSION_BEGINS)) == EXTENSION_BEGINS:
+        raise BadInput(f"{path}: cut short: it ends in a header; fetch it again")
+    if not needed <= size:
+        message = f"{size} bytes, but its header announces {needed}"
+        raise BadInput(f"{path}: cut short: {message}; fetch it again")
 
 
 def _plain_unit(unit: str) -> str:

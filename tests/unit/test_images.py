@@ -1,6 +1,8 @@
 """FITS images: chosen by extension or dimensions, and every refusal with its message."""
 
+import bz2
 import gzip
+import lzma
 
 import numpy as np
 import pytest
@@ -66,26 +68,48 @@ def test_missing_file_is_refused_in_the_words_of_the_reader(tmp_path):
     with pytest.raises(BadInput, match="no such file; expected a map of dust"):
         read_image(tmp_path / "a.fits", 2, expected="a map of dust")
     (tmp_path / "a.fits").write_text("<!DOCTYPE html><html>moved</html>")
-    with pytest.raises(BadInput, match="not a readable FITS file"):
+    with pytest.raises(BadInput, match="not a FITS file: begins b'<!DOCTYPE"):
         read_image(tmp_path / "a.fits", 2)
+    with pytest.raises(BadInput, match="is a folder; expected a FITS image"):
+        read_image(tmp_path, 2)
 
 
-@pytest.mark.parametrize("kept", [0, 100, 2880, 3000, 5000])
+@pytest.mark.parametrize("kept", [0, 100, 2880, 3000, 5000, 25_000, 26_100, 30_000])
 def test_file_cut_short_is_refused(tmp_path, kept):
-    fits.PrimaryHDU(np.tile(MAP, (10, 10))).writeto(tmp_path / "a.fits")
+    """In the first header, its image, the header of the second image, and that image."""
+    image = np.tile(MAP, (10, 10))
+    fits.HDUList([fits.PrimaryHDU(image), fits.ImageHDU(image)]).writeto(tmp_path / "a.fits")
     data = (tmp_path / "a.fits").read_bytes()
     (tmp_path / "a.fits").write_bytes(data[:kept])
-    with pytest.raises(BadInput, match=r"a\.fits: .*cut short"):
+    with pytest.raises(BadInput, match=r"a\.fits: cut short"):
         read_image(tmp_path / "a.fits", 2)
 
 
-def test_compressed_file_is_read_and_one_cut_short_is_refused(path):
-    packed = path.with_suffix(".fits.gz")
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("name", ["a.fits.gz", "A.FITS.GZ", "b.fits", "b.bz2"])
+def test_compressed_file_is_known_by_its_first_bytes(path, compress, name):
+    packed = path.with_name(name)
+    packed.write_bytes(compress(path.read_bytes()))
     np.testing.assert_array_equal(read_image(packed, 2)[0], MAP)
     packed.write_bytes(packed.read_bytes()[:-200])
-    with pytest.raises(BadInput, match=r"a\.fits\.gz: compressed file is cut short"):
+    with pytest.raises(BadInput, match=rf"{name}: cut short: .*; fetch it again"):
         read_image(packed, 2)
+
+
+def test_compressed_file_that_is_damaged_or_holds_no_fits_is_not_called_cut_short(path):
+    packed = path.with_name("b.fits.gz")
+    data = bytearray(gzip.compress(path.read_bytes()))
+    data[-6] ^= 1  # in the checksum
+    packed.write_bytes(data)
+    with pytest.raises(BadInput, match=r"b\.fits\.gz: damaged: CRC check failed"):
+        read_image(packed, 2)
+    packed.write_bytes(gzip.compress(b"1 2 3"))
+    with pytest.raises(BadInput, match="not a FITS file: begins b'1 2 3'"):
+        read_image(packed, 2)
+
+
+def test_plain_file_named_gz_is_read(path):
+    np.testing.assert_array_equal(read_image(path.rename(path.with_name("a.fits.gz")), 2)[0], MAP)
 
 
 def test_mapped_file_gives_the_same_pixels(path):

@@ -118,7 +118,7 @@ def test_map_that_is_cut_short_is_refused(tmp_path):
     path = tmp_path / "a.fits"
     write_map(path)
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(BadInput, match="a.fits: not a readable FITS file"):
+    with pytest.raises(BadInput, match="a.fits: cut short: 3000 bytes"):
         maps.sky_columns([str(path)], MAPS)
 
 
