@@ -11,7 +11,7 @@ def main() -> None:
         "--config",
         required=True,
         type=cli.json_argument,
-        help="dust_monopole, dust_beam_arcmin, beam_arcmin",
+        help="section `maps` of the config",
     )
     parser.add_argument(
         "--co-map", required=True, type=Path, help="Planck CO Type 2 (NESTED, K_RJ km/s)"

@@ -28,6 +28,7 @@ SPELLINGS = {
     "uK_RJ": {"uK_RJ", "uKRJ", "muK_RJ"},
     "K": {"K"},
     "mag": {"mag"},
+    "arcmin": {"arcmin", "arcminute", "arcminutes"},
 }
 UNREADABLE = OSError, TypeError, ValueError, fits.VerifyError  # astropy, of a file cut short
 # by the first bytes: a name may end in .gz, .GZ, or .fits
@@ -92,15 +93,23 @@ def read_image(
 
 
 def require_unit(
-    path: str | Path, what: str, unit: str | None, expected: str, lenient: bool = False
+    path: str | Path,
+    what: str,
+    unit: str | None,
+    expected: str,
+    lenient: bool = False,
+    hint: str = "",
 ) -> None:
-    """Refuse a unit that is no spelling of `expected`; an absent one passes only if `lenient`."""
+    """Refuse a unit that is no spelling of `expected`; an absent one passes only if `lenient`.
+
+    hint : the end of the message, where to state the unit
+    """
     if not (unit or "").strip():
         if lenient:
             return
-        raise BadInput(f"{path}: {what} has no unit; expected {expected}")
+        raise BadInput(f"{path}: {what} has no unit; expected {expected}{hint}")
     if _plain_unit(unit) not in SPELLINGS[expected]:
-        raise BadInput(f"{path}: {what} is in {unit.strip()!r}; expected {expected}")
+        raise BadInput(f"{path}: {what} is in {unit.strip()!r}; expected {expected}{hint}")
 
 
 def _inner(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:

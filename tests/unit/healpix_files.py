@@ -20,7 +20,7 @@ def write_table(
         "INDXSCHM": "IMPLICIT",
         **keywords,
     }
-    letter = {"f": "E", "i": "J", "u": "B"}
+    letter = {"f": "E", "i": "J", "u": "B", "b": "L"}
     fields = []
     for name, (values, unit) in columns.items():
         rows = values if per_row == 1 else values.reshape(-1, per_row)
@@ -59,19 +59,22 @@ def galactic_sky(nside: int, seed: int = 1) -> dict[str, np.ndarray]:
 
 
 def write_co(
-    path: Path, co: np.ndarray, keywords: dict | None = None, mask=None, unit="K_RJ km/s"
+    path: Path,
+    co: np.ndarray,
+    keywords: dict | None = None,
+    mask=None,
+    unit="K_RJ km/s",
+    noise: float = 1.0,
 ) -> Path:
     """A Type 2 file: NESTED, 8 columns; `co` (n_pixel,) RING is the 1-0 map, 2-1 is 0.7 of it,
-    errors 0.45 and 0.12.
+    errors 0.45 and 0.12; `noise` is the rms of the null maps over the errors.
     """
-    good = np.ones(co.size, np.uint8) if mask is None else mask.astype(np.uint8)
+    good = np.ones(co.size, np.uint8) if mask is None else mask
+    null = noise * np.random.default_rng(2).standard_normal(co.size)
     columns = {}
     for suffix, scale, error in (("10", 1.0, 0.45), ("21", 0.7, 0.12)):
-        for letter, values in (
-            ("I", scale * co),
-            ("E", np.full(co.size, error)),
-            ("N", 0.1 * scale * co[::-1]),
-        ):
+        maps = {"I": scale * co, "E": np.full(co.size, error), "N": error * null}
+        for letter, values in maps.items():
             columns[letter + suffix] = (to_nested(np.float32(values)), unit)
         columns["M" + suffix] = (to_nested(good), None)
     return write_table(path, columns, {"NSIDE": healpy.npix2nside(co.size), **(keywords or {})})

@@ -27,6 +27,8 @@ SETTING = {
     "column": "W",
     "error_column": None,
     "beam_arcmin": 15.0,
+    "unit": None,
+    "least_correlation": 0.4,
 }
 CO_TO_CMB = {"10": 1.42e-5, "21": 4.50e-5}  # Planck 2013 XIII
 
@@ -73,7 +75,7 @@ def test_map_in_k_cmb_without_a_factor_is_refused_with_plancks_own(tmp_path, sky
     path = write(tmp_path / "map.fits", sky["co"], "uK_CMB")
     with pytest.raises(
         BadInput,
-        match=r"in 'uK_CMB'; .* divide it by 4.5e-05 .*Planck's CNV 2-1, which its header lacks",
+        match=r"in 'uK_CMB'; .* divide it by 4.5e-05 .*Planck's CNV 2-1, not in its header",
     ):
         read(path, sky, line="21")
 
@@ -83,7 +85,7 @@ def test_map_in_k_cmb_without_a_factor_is_refused_with_plancks_own(tmp_path, sky
     [
         ("MJy/sr", {}, {}, "column W is in 'MJy/sr'; expected K_RJ km/s"),
         (None, {}, {}, "column W has no unit; expected K_RJ km/s"),
-        ("K km/s", {"ORDERING": "RING"}, {}, "not in RING order as ORDERING says"),
+        ("K km/s", {"ORDERING": "RING"}, {}, "when the map is read as NESTED"),
         ("K km/s", {"COORDSYS": "C"}, {}, "COORDSYS is 'C'; expected galactic"),
         ("K km/s", {"NSIDE": 32}, {}, "NSIDE 32 needs 12288"),
         ("K km/s", {}, {"column": "INTEN"}, r"column INTEN not found \(columns: W\)"),
@@ -118,6 +120,52 @@ def test_kind_knows_beam_and_columns_of_planck_type_1(tmp_path, sky):
     table, beam = read(path, sky, kind="type1", column=None, beam_arcmin=None)
     assert beam == 9.65 and table.columns == ("I10", "E10")
     np.testing.assert_array_equal(table["I10"], np.float32(sky["co"]))
+
+
+def test_map_without_a_unit_is_read_in_the_unit_that_the_config_states(tmp_path, sky):
+    path = write(tmp_path / "map.fits", sky["co"], None)
+    table, _ = read(path, sky, unit="K km/s", column="w")
+    np.testing.assert_array_equal(table["w"], np.float32(sky["co"]))
+    with pytest.raises(BadInput, match="has no unit; .*; a file that states none: co.second_map.u"):
+        read(path, sky)
+
+
+@pytest.mark.parametrize("blank", [0, -1, healpy.UNSEEN, -1e28, -9999, -32768, np.nan])
+def test_unobserved_sky_of_a_regional_survey_is_no_emission_in_any_spelling(
+    tmp_path, sky, blank, capsys
+):
+    """A region of which a quarter was not observed, in a file of the whole sky."""
+    lon, lat = healpy.pix2ang(64, np.arange(sky["co"].size), lonlat=True)
+    observed = (np.abs(lat + 15) < 12) & (np.abs(lon - 208) < 20) & (lon < 218)
+    path = write(tmp_path / "orion.fits", np.where(observed, sky["co"], blank))
+    table, _ = read(path, sky)
+    np.testing.assert_array_equal(np.isfinite(table.maps[0]), observed)
+    output = capsys.readouterr().out
+    assert "column W on 1.7% of the sky, correlation 0.92" in output
+    assert ("counted as not observed" in output) == (blank in (0, -1))
+
+
+def test_regional_survey_of_numbered_pixels_is_read(tmp_path, sky):
+    pixel = np.flatnonzero(np.abs(healpy.pix2ang(64, np.arange(49152), lonlat=True)[1]) < 10)
+    co = np.full(sky["co"].size, healpy.UNSEEN)
+    co[pixel] = sky["co"][pixel]
+    units = {"column_names": ["W"], "column_units": "K km/s", "coord": "G", "dtype": np.float32}
+    healpy.write_map(tmp_path / "part.fits", co, partial=True, **units)
+    table, _ = read(tmp_path / "part.fits", sky)
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(table.maps[0])), pixel)
+
+
+@pytest.mark.parametrize("value", [0, 3])
+def test_constant_map_is_refused(tmp_path, sky, value):
+    path = write(tmp_path / "map.fits", np.full(sky["co"].size, value))
+    with pytest.raises(BadInput, match=rf"map\.fits: column W is {value} everywhere"):
+        read(path, sky, least_correlation=-1)
+
+
+def test_map_of_noise_is_refused_with_the_key_of_its_limit(tmp_path, sky):
+    path = write(tmp_path / "map.fits", np.random.default_rng(0).normal(size=sky["co"].size))
+    with pytest.raises(BadInput, match=r"at least 0\.4 \(co\.second_map\.least_correlation of"):
+        read(path, sky)
 
 
 # --- leakage
@@ -190,7 +238,8 @@ def leaking(tmp_path_factory):
 def compared(monkeypatch, folder, second, beam=15.0, **changes):
     """The bright rows of the table that the entry point writes."""
     evaluate = SETTINGS | {"draws": 30} | changes
-    setting = SETTING | {"beam_arcmin": beam}
+    # CO and dust are independent here, and do not correlate
+    setting = SETTING | {"beam_arcmin": beam, "least_correlation": -1}
     config = json.dumps({"second_map": setting, "co_to_cmb": CO_TO_CMB, "evaluate": evaluate})
     inputs = [
         f"--second-map={second}",

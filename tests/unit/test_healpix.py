@@ -5,10 +5,11 @@ import gzip
 import healpy
 import numpy as np
 import pytest
+from astropy.io import fits
 from healpix_files import galactic_sky, to_nested, write_table
 
 from skyloom.cli import BadInput
-from skyloom.healpix import check_ordering, read_healpix
+from skyloom.healpix import HealpixTable, check_same_sky, drop_repeated, read_healpix
 
 NSIDE = 8
 RING = np.random.default_rng(0).normal(size=(2, healpy.nside2npix(NSIDE))).astype(np.float32)
@@ -105,7 +106,7 @@ def test_missing_column_is_refused_with_the_columns_that_are_there(tmp_path):
         ({"NSIDE": None}, "NSIDE is not in the header; expected a power of 2"),
         ({"NSIDE": 12}, "NSIDE is 12; expected a power of 2"),
         ({"NSIDE": 16}, "768 pixels in column I; NSIDE 16 needs 3072"),
-        ({"INDXSCHM": "EXPLICIT"}, "INDXSCHM is EXPLICIT"),
+        ({"INDXSCHM": "EXPLICIT"}, "INDXSCHM is EXPLICIT, but no column PIXEL or PIXINDEX"),
     ],
 )
 def test_header_that_does_not_fit_is_refused(tmp_path, keywords, message):
@@ -140,7 +141,7 @@ def test_missing_file_and_web_page_are_refused(tmp_path):
     with pytest.raises(BadInput, match="no such file"):
         read_healpix(tmp_path / "none.fits", {"I": "MJy/sr"})
     (tmp_path / "page.fits").write_text("<!DOCTYPE html><html>moved</html>")
-    with pytest.raises(BadInput, match="not a readable FITS file"):
+    with pytest.raises(BadInput, match="not a FITS file"):
         read_healpix(tmp_path / "page.fits", {"I": "MJy/sr"})
 
 
@@ -161,7 +162,8 @@ def test_index_column_places_rows_and_must_name_each_pixel_once(tmp_path):
     for wrong in (order + 1, order // 2):
         write_table(path, {"PIX": (wrong.astype(np.int32), None), "I": (RING[0], "mag")}, header)
         with pytest.raises(
-            BadInput, match="column PIX runs from .* expected each pixel of NSIDE 8, 0 to 767, once"
+            BadInput,
+            match="column PIX runs from .* expected pixels of NSIDE 8, 0 to 767, once each",
         ):
             read_healpix(path, {"I": "mag"}, index="PIX")
 
@@ -178,24 +180,24 @@ def test_swapped_ordering_of_a_synthetic_map_is_found_at_any_nside(tmp_path, nsi
     sky = galactic_sky(nside)
     hi = galactic_map(tmp_path / "hi.fits", sky["hi"], "RING")
     right = galactic_map(tmp_path / "dust.fits", to_nested(sky["dust"]), "NESTED")
-    assert check_ordering(right, hi, minimum=0.75) > 0.75
+    assert check_same_sky(right, hi, minimum=0.75) > 0.75
     for values, label, other in (
         (sky["dust"], "NESTED", "RING"),
         (to_nested(sky["dust"]), "RING", "NESTED"),
     ):
         wrong = galactic_map(tmp_path / "dust.fits", values, label)
         with pytest.raises(
-            BadInput, match=rf"dust\.fits: column I is not in {label} order .* read as {other}"
+            BadInput, match=rf"dust\.fits: column I has correlation .* the map is read as {other}"
         ):
-            check_ordering(wrong, hi)
+            check_same_sky(wrong, hi)
 
 
 def test_masked_pixels_do_not_enter_the_ordering_guard(tmp_path):
     sky = galactic_sky(32)  # no coarser than the comparison: the mask passes through unaveraged
     hi = galactic_map(tmp_path / "hi.fits", sky["hi"], "RING")
-    whole = check_ordering(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
+    whole = check_same_sky(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
     sky["dust"][::30] = healpy.UNSEEN
-    masked = check_ordering(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
+    masked = check_same_sky(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
     assert masked == pytest.approx(
         whole, abs=5e-3
     )  # a sample of 97%: scatter (1 - r^2) / sqrt(400)
@@ -208,4 +210,146 @@ def test_maps_of_another_sky_are_refused(tmp_path):
         sky["dust"]
     )  # and its header says Galactic
     with pytest.raises(BadInput, match="do not show the same sky"):
-        check_ordering(galactic_map(tmp_path / "dust.fits", celestial, "RING"), hi, minimum=0.75)
+        check_same_sky(galactic_map(tmp_path / "dust.fits", celestial, "RING"), hi, minimum=0.75)
+
+
+# --- tables of other kinds ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nest", [True, False])
+@pytest.mark.parametrize("name", ["PIXEL", "pixindex"])
+def test_part_of_the_sky_as_healpy_writes_it_is_read_with_nan_elsewhere(tmp_path, nest, name):
+    whole = np.full(RING[0].size, healpy.UNSEEN, np.float32)
+    whole[:300] = RING[0][:300]
+    path = tmp_path / "part.fits"
+    units = dict(column_names=["I"], column_units="MJy/sr", coord="G", dtype=np.float32)
+    healpy.write_map(path, whole, nest=nest, partial=True, **units)
+    with fits.open(path, mode="update") as hdus:
+        assert hdus[1].header["INDXSCHM"] == "EXPLICIT" and len(hdus[1].data) == 300
+        hdus[1].columns["PIXEL"].name = name
+    ring = healpy.reorder(whole, n2r=True) if nest else whole
+    found = read_healpix(path, {"I": "MJy/sr"})["I"]
+    np.testing.assert_array_equal(found, np.where(ring == whole.min(), np.nan, ring))
+
+
+def test_table_in_a_later_extension_is_found_and_two_are_refused_by_name(tmp_path):
+    path = write(tmp_path / "map.fits")
+    with fits.open(path) as hdus:
+        other = fits.BinTableHDU.from_columns([fits.Column("B_L", "E", array=np.ones(5))])
+        other.name, hdus[1].name = "WINDOW", "MAP"
+        fits.HDUList([hdus[0], other, hdus[1]]).writeto(tmp_path / "later.fits")
+        second = hdus[1].copy()
+        second.name = "HALF-RING"
+        fits.HDUList([hdus[0], hdus[1], second]).writeto(tmp_path / "two.fits")
+    table = read_healpix(tmp_path / "later.fits", {"I": "MJy/sr"})
+    np.testing.assert_array_equal(table["I"], RING[0])
+    with pytest.raises(BadInput, match=r"columns I in the extensions MAP, HALF-RING; expected one"):
+        read_healpix(tmp_path / "two.fits", {"I": "MJy/sr"})
+    with pytest.raises(BadInput, match=r"column N not found \(columns: I, E\)"):
+        read_healpix(tmp_path / "later.fits", {"I": "MJy/sr", "N": "MJy/sr"})
+
+
+def test_columns_in_lower_case_are_the_same_columns(tmp_path):
+    columns = {"i": (to_nested(RING[0]), "MJy/sr")}
+    path = write_table(tmp_path / "map.fits", columns, {"NSIDE": NSIDE})
+    np.testing.assert_array_equal(read_healpix(path, {"I": "MJy/sr"})["I"], RING[0])
+
+
+@pytest.mark.parametrize("bad", ["none", "", True, 1e40])
+def test_bad_data_that_is_no_value_marks_nothing(tmp_path, bad):
+    path = write(tmp_path / "map.fits", {"BAD_DATA": bad})
+    np.testing.assert_array_equal(read_healpix(path, {"I": "MJy/sr"})["I"], RING[0])
+
+
+@pytest.mark.parametrize("blank", [-1e28, -9999, -32768, -999, -99, -np.inf])
+def test_blank_of_any_spelling_becomes_nan(tmp_path, blank):
+    values = RING.copy()
+    values[0, 5] = blank
+    found = read_healpix(write(tmp_path / "map.fits", values=values), {"I": "MJy/sr"})["I"]
+    np.testing.assert_array_equal(np.isnan(found), np.arange(found.size) == 5)
+
+
+def survey(values, kind="survey"):
+    values = np.float32(values)[None].copy()
+    nside = healpy.npix2nside(values.size)
+    return HealpixTable("map.fits", ("I",), values, nside, "RING", kind, None)
+
+
+@pytest.mark.parametrize("value", [0, -1, -4.5])
+def test_value_that_a_survey_repeats_is_sky_without_observation(value, capsys):
+    """Over more than a few per cent of the map, or of a tile of 1.8 deg."""
+    sky = np.float32(np.abs(np.random.default_rng(0).normal(size=healpy.nside2npix(128))))
+    lon, lat = healpy.pix2ang(128, np.arange(sky.size), lonlat=True)
+    for unobserved in (lat > 30, (np.abs(lat) < 3) & (np.abs(lon - 180) < 3)):
+        table = survey(np.where(unobserved, value, sky))
+        drop_repeated(table, "I")
+        np.testing.assert_array_equal(np.isnan(table["I"]), unobserved)
+        share = f"{unobserved.mean():.2%} of the sky: counted as not observed"
+        assert f"column I is exactly {value:g} on {share}" in capsys.readouterr().out
+
+
+def test_single_zeros_and_zeros_of_a_simulation_are_values(capsys):
+    sky = np.random.default_rng(0).normal(size=healpy.nside2npix(256))
+    sky[healpy.nest2ring(256, np.arange(0, sky.size, 640))] = 0  # one in every tenth tile of 64
+    for table in (survey(sky), survey(np.maximum(sky, 0), "simulated")):
+        before = table.maps.copy()
+        drop_repeated(table, "I")
+        np.testing.assert_array_equal(table.maps, before)
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", [0, -3])
+def test_map_of_one_value_is_refused(value):
+    with pytest.raises(BadInput, match=f"map.fits: column I is {value} everywhere"):
+        drop_repeated(survey(np.full(192, value)), "I")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("value", [0, 2.5])
+def test_constant_map_has_no_correlation_and_is_refused_with_any_minimum(which, value):
+    sky = survey(galactic_sky(32)["dust"])
+    pair = [sky, sky]
+    pair[which] = survey(np.full(sky.maps.size, value))
+    with pytest.raises(BadInput, match=f"column I is {value} everywhere; expected a map of the"):
+        check_same_sky(*pair)
+
+
+def test_maps_without_a_common_pixel_are_refused():
+    sky = galactic_sky(32)
+    north = np.arange(sky["dust"].size) < 6000
+    pair = (survey(np.where(part, sky["dust"], np.nan)) for part in (north, ~north))
+    with pytest.raises(BadInput, match="column I has correlation nan with"):
+        check_same_sky(*pair)
+
+
+TURNS = {
+    "mirrored east-west": lambda lon, lat: (-lon, lat),
+    "mirrored north-south": lambda lon, lat: (lon, -lat),
+    "turned by 180 deg of longitude": lambda lon, lat: (lon + 180, lat),
+    "turned from celestial to Galactic": lambda *place: healpy.Rotator(coord="CG")(
+        *place, lonlat=True
+    ),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_turned_map_is_refused_with_the_turn_that_mends_it(turn):
+    sky = galactic_sky(64)
+    lon, lat = healpy.pix2ang(64, np.arange(sky["co"].size), lonlat=True)
+    wrong = sky["co"][healpy.ang2pix(64, *TURNS[turn](lon, lat), lonlat=True)]
+    dust = survey(sky["dust"])
+    assert check_same_sky(survey(sky["co"]), dust, 0.4) > 0.75
+    with pytest.raises(BadInput, match=f"when the map is {turn}"):
+        check_same_sky(survey(wrong), dust, -1)
+
+
+def test_region_is_judged_by_its_correlation_alone():
+    """Another part of the sky may look more alike by chance."""
+    sky = galactic_sky(64)
+    lon, lat = healpy.pix2ang(64, np.arange(sky["co"].size), lonlat=True)
+    region = (np.abs(lat + 15) < 12) & (np.abs(lon - 208) < 20)
+    co, dust = survey(np.where(region, sky["co"], np.nan)), survey(sky["dust"])
+    expected = check_same_sky(co, dust, 0.4)
+    assert expected > 0.5
+    with pytest.raises(BadInput, match=r"expected at least 0\.99 \(co\.x of the config\)"):
+        check_same_sky(co, dust, 0.99, "co.x")

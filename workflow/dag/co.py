@@ -12,6 +12,10 @@ RAW_FILES = {
     "dust": "COM_CompMap_Dust-GNILC-F857_2048_R2.00.fits",
     "hi": "NHI_HPX.fits",
 }
+COMPRESSED = ("", ".gz", ".bz2", ".xz")  # endings of copies of one's own, in any case
+# columns that `maps.columns` and `maps.units` may state
+COLUMNS = [f"{letter}{line}" for line in ("10", "21") for letter in "IENM"]
+COLUMNS += ["I", "FWHM", "NHI", "HPXINDEX", "GLON", "GLAT"]
 # Training tiles of a set before they are chosen, for the estimate, by `selection`. The presentation
 # has 10,488 training images chosen after denoising, which are flipped three times; and 5,650 chosen
 # before it, with half as many faint tiles again.
@@ -32,6 +36,8 @@ class Plan(Study):
             entry = self.entry(model)
             if entry.get("target") == "denoised" and not self.denoised(entry["set"]):
                 refuse(f"co.models.{model}.target", "'denoised', but its set has no denoiser")
+        for key in ("columns", "units"):
+            refuse_unknown(f"co.maps.{key}", "column", self["maps"][key], COLUMNS)
         refuse_unknown("co.run_products", "product", self["run_products"], self["products"])
         refuse_names("co.products", self["products"])
         for name in self["products"]:
@@ -63,8 +69,14 @@ class Plan(Study):
 
     @property
     def surveys(self) -> dict[str, str]:
-        """The raw maps of the real sky."""
-        return {name: f"{self.resources}/{file}" for name, file in RAW_FILES.items()}
+        """The raw maps of the real sky: a copy of the user's own, else what is downloaded."""
+        folder = Path(self.resources)
+        there = {path.name.lower(): path.name for path in folder.glob("*")}
+        names = {
+            name: next((file + end for end in COMPRESSED if (file + end).lower() in there), file)
+            for name, file in RAW_FILES.items()
+        }
+        return {k: f"{folder}/{there.get(name.lower(), name)}" for k, name in names.items()}
 
     @property
     def split(self) -> dict:

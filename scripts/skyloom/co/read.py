@@ -4,6 +4,7 @@ Columns and units follow the Planck explanatory supplement (Planck 2013 results 
 intermediate results XLVIII) and the HI4PI release (HI4PI Collaboration 2016, A&A 594, A116).
 """
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,14 +15,13 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skyloom.cli import BadInput
-from skyloom.healpix import HealpixTable, read_healpix
+from skyloom.healpix import HealpixTable, Stated, drop_repeated, read_healpix
 from skyloom.images import read_image, require_unit
 
 LINES = {"co10": "10", "co21": "21"}  # a line's name -> suffix of its Type 2 columns
-# bounds of the median N(HI) [cm-2], 5.3e20 on the full sky: a map in other units lies outside
-HI_PLAUSIBLE = 1e20, 3e21
 # deg between GLON, GLAT of HI4PI and the pixel centres; a pixel of NSIDE 1024 has 0.057
 POSITION_TOLERANCE = 1e-2
+NOTHING = Stated()
 
 
 @dataclass(frozen=True)
@@ -34,35 +34,52 @@ class FlatMap:
     channel_width: float | None = None  # km/s, of a cube
 
 
-def read_co_type2(path: str | Path, line: str) -> HealpixTable:
+def read_co_type2(path: str | Path, line: str, stated: Stated = NOTHING) -> HealpixTable:
     """Intensity, error and null test of one CO line, "co10" or "co21" [K km/s].
 
-    They are NaN where the file's mask is 0 (unreliable).
+    They are valid where the file's mask is above 0 and the error is positive, else NaN: masked
+    pixels are written as 0, -1, NaN or UNSEEN. Prints a warning where that is less than half of the
+    sky.
     """
     suffix = LINES[line]
     columns = {f"{letter}{suffix}": "K_RJ km/s" for letter in "IEN"}
-    table = read_healpix(path, {**columns, f"M{suffix}": None})
-    masked = table[f"M{suffix}"] == 0
-    if masked.mean() > 0.5:
-        raise BadInput(
-            f"{table.path}: column M{suffix} is 0 on {masked.mean():.0%} of the sky; "
-            "expected 1 = reliable, 0 = masked"
+    table = read_healpix(path, {**columns, f"M{suffix}": None}, stated=stated)
+    drop_repeated(table, f"I{suffix}")
+    intensity, error, _, mask = table.maps
+    valid = (mask > 0) & np.isfinite(intensity) & (error > 0)
+    rule = f"M{suffix} > 0, E{suffix} > 0 and I{suffix} observed"
+    if not valid.any():
+        raise BadInput(f"{table.path}: no valid pixel ({rule}); expected a map of CO")
+    if not valid.mean() >= 0.5:
+        print(
+            f"warning: {table.path}: CO {suffix} is valid on {valid.mean():.1%} of the sky "
+            f"({rule}): tiles are chosen there alone",
+            file=sys.stderr,
         )
-    table.maps[:3, masked] = np.nan
+    table.maps[:3, ~valid] = np.nan
     return replace(table, columns=tuple(columns), maps=table.maps[:3])
 
 
-def read_gnilc(path: str | Path) -> HealpixTable:
+def read_gnilc(path: str | Path, stated: Stated = NOTHING) -> HealpixTable:
     """Thermal dust at 857 GHz [MJy/sr], column I, with the CIB monopole as released."""
-    return read_healpix(path, {"I": "MJy/sr"})
+    table = read_healpix(path, {"I": "MJy/sr"}, stated=stated)
+    drop_repeated(table, "I")
+    return table
 
 
-def read_hi4pi(path: str | Path) -> HealpixTable:
+def read_beam(path: str | Path, stated: Stated = NOTHING) -> HealpixTable:
+    """Beam of the dust map [arcmin FWHM], column FWHM, at an NSIDE of its own."""
+    return read_healpix(path, {"FWHM": "arcmin"}, stated=stated)
+
+
+def read_hi4pi(path: str | Path, stated: Stated = NOTHING) -> HealpixTable:
     """N(HI) [cm-2], column NHI, placed by HPXINDEX and checked against GLON and GLAT."""
     columns = {"NHI": "cm-2", "GLON": None, "GLAT": None}
     # lenient: GLON and GLAT are a stricter check than COORDSYS
-    table = read_healpix(path, columns, index="HPXINDEX", lenient=True)
-    pixel = np.arange(0, table["NHI"].size, max(table["NHI"].size // 3000, 1))
+    table = read_healpix(path, columns, index="HPXINDEX", lenient=True, stated=stated)
+    drop_repeated(table, "NHI")
+    pixel = np.flatnonzero(np.isfinite(table["NHI"]))
+    pixel = pixel[:: max(pixel.size // 3000, 1)]
     lon, lat = healpy.pix2ang(table.nside, pixel, lonlat=True)
     offset = healpy.rotator.angdist(
         (lon, lat), (table["GLON"][pixel], table["GLAT"][pixel]), lonlat=True
@@ -72,12 +89,7 @@ def read_hi4pi(path: str | Path) -> HealpixTable:
         raise BadInput(
             f"{table.path}: GLON and GLAT lie up to {worst:.3g} deg from the pixel centres that "
             f"HPXINDEX gives in {table.ordering} ordering at NSIDE {table.nside}, Galactic; "
-            "expected the full-sky HI4PI release"
-        )
-    median = float(np.nanmedian(table["NHI"]))
-    if not HI_PLAUSIBLE[0] < median < HI_PLAUSIBLE[1]:
-        raise BadInput(
-            f"{table.path}: median of column NHI is {median:.3g}; expected about 5e20 cm-2"
+            "expected the HI4PI release"
         )
     return replace(table, columns=("NHI",), maps=table.maps[:1])
 

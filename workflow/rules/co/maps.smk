@@ -63,6 +63,7 @@ rule co_prepare_maps:
             if co.surveyed
             else co.simulated
         ),
+        beam=ancient(co["maps"]["dust_beam_map"]) if co["maps"]["dust_beam_map"] else [],
         code=code("co_prepare_maps.py"),
     output:
         co.path("maps.nc"),

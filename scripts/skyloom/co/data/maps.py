@@ -14,34 +14,38 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from skyloom.cli import BadInput
-from skyloom.co.read import LINES, FlatMap, read_co_type2, read_gnilc, read_hi4pi
-from skyloom.healpix import HealpixTable, check_ordering
+from skyloom.co.data import plausible
+from skyloom.co.data.plausible import HI_UNIT
+from skyloom.co.read import LINES, FlatMap, read_beam, read_co_type2, read_gnilc, read_hi4pi
+from skyloom.healpix import HealpixTable, Stated
 
-HI_UNIT = 1e20  # [cm-2]
-# least correlation of dust and N(HI) in check_ordering: 0.97 on the real sky, 0.48 in wrong order
-SAME_SKY = 0.75
 # harmonics that the kernel damps below this factor are left out
 KERNEL_FLOOR = 1e-8
 
 
 def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.Dataset:
-    """The maps of `maps.nc` (docs/architecture.md), float32, NaN where masked.
+    """The maps of `maps.nc` (docs/co.md), float32, NaN where masked.
 
-    `config` has `dust_monopole` [MJy/sr], `dust_beam_arcmin` and `beam_arcmin`, the beam of CO, to
-    which dust is smoothed. All checks run before the smoothing, which takes longest. Raises
-    BadInput where orderings, NSIDEs or data kinds do not agree.
+    `config` is the section `maps` of the config: `dust_monopole` [MJy/sr], `dust_beam_arcmin` and
+    `beam_arcmin`, the beam of CO, to which dust is smoothed; `dust_beam_map`, a file with the beam
+    of each pixel of the dust map, or None; `columns` and `units`, which a file states otherwise;
+    `plausible`. All checks run before the smoothing, which takes longest. Raises BadInput where
+    orderings, NSIDEs or data kinds do not agree, and for values that are not plausible.
     """
-    dust = read_gnilc(dust_path)
-    hi = read_hi4pi(hi_path)
-    check_ordering(dust, hi, minimum=SAME_SKY)
+    stated = Stated(config["columns"], config["units"], "co.maps")
+    dust = read_gnilc(dust_path, stated)
+    hi = read_hi4pi(hi_path, stated)
+    plausible.check_dust(dust, hi, config)
     variables = {}
     for name in LINES:
-        co = read_co_type2(co_path, name)
-        check_ordering(co, dust)
+        co = read_co_type2(co_path, name, stated)
+        plausible.check_co(co, name, dust, config["plausible"])
         _check_pair(co, dust)
         for suffix, values in zip(("", "_error", "_null"), co.maps, strict=True):
             variables[name + suffix] = ("pixel", values, {"units": "K km/s"})
     _check_kinds(co, dust, hi)
+    if config["dust_beam_map"]:
+        _mask_coarse(dust, read_beam(config["dust_beam_map"], stated), config)
 
     smooth = smooth_sphere(
         dust["I"] - np.float32(config["dust_monopole"]),
@@ -127,6 +131,19 @@ def _convolve(values: np.ndarray, kernel_arcmin: float, nside: int) -> np.ndarra
     needed = np.sqrt(-2 * np.log(KERNEL_FLOOR)) / (gaussian_fwhm_to_sigma * fwhm)
     lmax = min(3 * nside - 1, int(np.ceil(needed)))
     return healpy.smoothing(values, fwhm=fwhm, lmax=lmax, iter=1)
+
+
+def _mask_coarse(dust: HealpixTable, beam: HealpixTable, config: dict) -> None:
+    """Make NaN the dust whose own beam is wider than the target beam, or is not known."""
+    plausible.check(beam.path, "dust_fwhm", float(np.nanmedian(beam.maps[0])), config["plausible"])
+    place = healpy.pix2ang(dust.nside, np.arange(dust["I"].size))
+    fwhm = beam.maps[0][healpy.ang2pix(beam.nside, *place)]
+    coarse = ~(fwhm <= config["beam_arcmin"])
+    dust["I"][coarse] = np.nan
+    print(
+        f"{dust.path}: {coarse.mean():.1%} of the sky masked, where the beam of {beam.path} is "
+        f"wider than {config['beam_arcmin']:g} arcmin"
+    )
 
 
 def _check_pair(co: HealpixTable, dust: HealpixTable) -> None:

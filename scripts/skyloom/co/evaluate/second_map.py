@@ -21,7 +21,7 @@ from skyloom.co.data.tiles import sample, tile_vectors
 from skyloom.co.evaluate import pixels, power, spectra
 from skyloom.co.evaluate.evaluate import MEASURED, read_fields
 from skyloom.co.evaluate.subsets import subsets, tile_snr
-from skyloom.healpix import HealpixTable, check_ordering, read_healpix
+from skyloom.healpix import HealpixTable, Stated, check_same_sky, drop_repeated, read_healpix
 from skyloom.images import require_unit
 from skyloom.scores import bootstrap
 
@@ -52,10 +52,10 @@ CROSSED = {"model": "prediction", "dust": "dust"}  # what is correlated with eit
 def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
     """The second map [K km/s], with its error where there is a column of it, and its beam [arcmin].
 
-    settings : the section `second_map` of the config, and `co_to_cmb` of it; dust : a trusted map,
-        to find pixels in
-    the wrong order. Errors: BadInput where column or beam are neither given nor known, or the map
-    is in another unit, order or frame.
+    settings : the section `second_map` of the config, and its `co_to_cmb`
+    dust : a trusted map, to find pixels in the wrong order
+    Pixels without an observation are NaN, also where the file has zeros there. Raises BadInput
+    where column or beam are neither given nor known, or the map is in another unit, order or frame.
     """
     path, kind, line = settings["path"], settings["kind"], settings["line"]
     beam = settings["beam_arcmin"] or BEAMS.get(kind, {}).get(line)
@@ -69,28 +69,39 @@ def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
                 f"line {line}"
             )
     columns = [column, *([error] if error else [])]
-    table = read_healpix(path, dict.fromkeys(columns))
+    units = dict.fromkeys(columns, settings["unit"]) if settings["unit"] else {}
+    stated = Stated(units=units, section="co.second_map")
+    table = read_healpix(path, dict.fromkeys(columns, ""), stated=stated)
     for name in columns:
-        _check_unit(table, name, line, settings["co_to_cmb"][line])
-    check_ordering(table, dust)
+        _check_unit(table, name, line, settings["co_to_cmb"][line], units.get(name))
+    drop_repeated(table, column)
+    table.maps[1:, np.isnan(table.maps[0])] = np.nan
+    least = settings["least_correlation"]
+    correlation = check_same_sky(table, dust, least, "co.second_map.least_correlation")
+    share = np.isfinite(table.maps[0]).mean()
+    print(f"{path}: column {column} on {share:.1%} of the sky, correlation {correlation:.2f}")
     return table, float(beam)
 
 
-def _check_unit(table: HealpixTable, column: str, line: str, planck: float) -> None:
+def _check_unit(
+    table: HealpixTable, column: str, line: str, planck: float, stated: str | None
+) -> None:
     names = {
-        str(table.header[f"TTYPE{k}"]).strip(): k for k in range(1, table.header["TFIELDS"] + 1)
+        str(table.header[f"TTYPE{k}"]).strip().lower(): k
+        for k in range(1, table.header["TFIELDS"] + 1)
     }
-    unit = str(table.header.get(f"TUNIT{names[column]}", "")).strip()
+    key = f"TUNIT{names[column.lower()]}"
+    unit = stated or str(table.header.get(key, "")).strip()
     if "CMB" in unit.upper():
-        key = f"CNV {line[0]}-{line[1]}"
-        factor = table.header.get(key)
-        source = f"{key} of its header" if factor else f"Planck's {key}, which its header lacks"
+        keyword = f"CNV {line[0]}-{line[1]}"
+        factor = table.header.get(keyword)
+        source = f"{keyword} of its header" if factor else f"Planck's {keyword}, not in its header"
         raise BadInput(
             f"{table.path}: column {column} is in {unit!r}; expected {UNIT}: divide it by "
-            f"{factor or planck:g} K_CMB"
-            f" per {UNIT} ({source}) and set TUNIT{names[column]}"
+            f"{factor or planck:g} K_CMB per {UNIT} ({source}) and set {key}"
         )
-    require_unit(table.path, f"column {column}", unit, UNIT)
+    hint = "; a file that states none: co.second_map.unit" * (not unit)
+    require_unit(table.path, f"column {column}", unit, UNIT, hint=hint)
 
 
 def on_tiles(patches: xr.Dataset, values: np.ndarray) -> np.ndarray:
