@@ -98,6 +98,8 @@ def main() -> None:
             "code, + where edited",
         ),
     }
+    for raw in ("co", "dust", "hi"):
+        facts[f"SHA_{raw.upper()}"] = maps.attrs[f"sha256_{raw}"]
     if product["area"] != "full":
         facts |= {f"AREA{k[:4].upper()}": (v, "[deg]") for k, v in product["area"].items()}
     for line in lines:

@@ -5,6 +5,9 @@ A transfer goes to `NAME.part`, with the server's validator (RFC 9110: ETag, els
 starts again. A finished file is checked in this order: format by its first bytes, size, expected
 md5, sha256 of the first download. Only then does it get its name, read-only, with its sha256 in
 `NAME.sha256` (for `sha256sum -c`).
+
+A local copy is the user's: it may be compressed or another release, so that size and md5 that
+differ are warnings, and it is never moved or deleted.
 """
 
 import errno
@@ -16,7 +19,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +29,7 @@ import yaml
 from tqdm import tqdm
 
 from skyloom.cli import BadInput
+from skyloom.images import COMPRESSED
 
 CHUNK_BYTES = 1 << 16  # largest number of received bytes that a cut connection can lose
 TIMEOUT_SECONDS = (15, 60)  # to connect, and between two pieces of the body
@@ -67,23 +71,22 @@ def fetch(
     Parameters
     ----------
     mirror : base URL of a mirror, tried first, as `mirror/NAME`
-    local : a copy on this machine, hard-linked (else copied) in place of a download and verified in
-        the same way; a linked file keeps its mode
+    local : a copy on this machine, hard-linked (else copied) in place of a download; a linked file
+        keeps its mode
     wait : called with the seconds between two attempts
 
     Raises
     ------
-    BadInput : no source has the file, or its content is wrong; the wrong file is kept as `NAME.bad`
+    BadInput : no source has the file, or its content is wrong; a wrong download is kept as
+        `NAME.bad`
     """
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.exists():
-        return _accept(output, output, file)
+        return _accept_local(output, output, file)
     part = _sibling(output, ".part")
     if local is not None:
-        link = _sibling(output, ".local")
-        _link_or_copy(Path(local), link, file)
-        return _accept(link, output, file)
+        return _accept_local(Path(local), output, file)
     urls = ([f"{mirror.rstrip('/')}/{file.name}"] if mirror else []) + list(file.urls)
     # the source of an existing part comes first
     urls.sort(key=lambda url: not _resume_point(url, part)[0])
@@ -134,34 +137,64 @@ class _NoSpace(BadInput):
     """The disk is full, or the file does not fit."""
 
 
-def _accept(source: Path, output: Path, file: RawFile) -> str:
-    """Check every byte of `source`, then give it its name, or move it to `NAME.bad`."""
-    checksum_file = _sibling(output, ".sha256")
-    with open(source, "rb") as stream:
-        problem = _format_problem(stream.read(CHUNK_BYTES), file.name)
-    if problem is None and file.size is not None and source.stat().st_size != file.size:
-        problem = f"has {source.stat().st_size} bytes, expected {file.size}"
+def _accept(part: Path, output: Path, file: RawFile) -> str:
+    """Check every byte of a download, then give it its name, or move it to `NAME.bad`."""
+    problem = _format_problem(_head(part), file.name)
     if problem is None:
-        md5, sha256 = checksums(source)
-        if file.md5 and md5 != file.md5.lower():
-            problem = f"has md5 {md5}, expected {file.md5}"
-        elif checksum_file.exists() and (first := checksum_file.read_text().split()[0]) != sha256:
-            problem = (
-                f"has sha256 {sha256}, and {checksum_file} recorded {first} at the first download"
-            )
+        differences, sha256 = _compare(part, output, file)
+        problem = next(iter(differences), None)
     if problem is not None:
         bad = _sibling(output, ".bad")
-        os.replace(source, bad)
-        _forget(_sibling(output, ".part"))
+        os.replace(part, bad)
+        _forget(part)
         raise BadInput(f"{output}: {file.name} {problem}; it was moved to {bad}")
-    if source.stat().st_nlink == 1 and not source.is_symlink():
-        source.chmod(source.stat().st_mode & ~0o222)
-    os.replace(source, output)
-    _forget(_sibling(output, ".part"))
-    if not checksum_file.exists():
-        checksum_file.write_text(f"{sha256}  {output.name}\n")
-        checksum_file.chmod(0o444)
+    part.chmod(part.stat().st_mode & ~0o222)
+    os.replace(part, output)
+    _forget(part)
+    _record(output, sha256)
     return sha256
+
+
+def _accept_local(local: Path, output: Path, file: RawFile) -> str:
+    """Link or copy the user's own file to `output`, and say where it differs from the release."""
+    if not local.is_file():
+        reason = "is a folder" if local.is_dir() else "no such file"
+        raise BadInput(f"{local}: {reason}; expected a local copy of {file.name}")
+    if problem := _format_problem(_head(local), file.name, COMPRESSED):
+        raise BadInput(f"{local}: {problem}")
+    differences, sha256 = _compare(local, output, file)
+    for difference in differences:
+        print(f"warning: {local}: {difference}; it is used as it is", file=sys.stderr)
+    if local != output:
+        link = _sibling(output, ".local")
+        _link_or_copy(local, link, file)
+        os.replace(link, output)
+    _record(output, sha256)
+    return sha256
+
+
+def _compare(path: Path, output: Path, file: RawFile) -> tuple[list[str], str]:
+    """Where a file differs from its entry and from the first download, and its sha256."""
+    differences, size = [], path.stat().st_size
+    if file.size is not None and size != file.size:
+        differences.append(f"has {size} bytes, expected {file.size}")
+    md5, sha256 = checksums(path)
+    if file.md5 and md5 != file.md5.lower():
+        differences.append(f"has md5 {md5}, expected {file.md5}")
+    record = _sibling(output, ".sha256")
+    if record.exists() and (first := record.read_text().split()[0]) != sha256:
+        differences.append(
+            f"has sha256 {sha256}, and {record} recorded {first} at the first download"
+        )
+    return differences, sha256
+
+
+def _record(output: Path, sha256: str) -> None:
+    """Write the sha256 of a file the first time that it is there."""
+    record = _sibling(output, ".sha256")
+    if not record.exists():
+        record.write_text(f"{sha256}  {output.name}\n")
+        record.chmod(0o444)
 
 
 def _download(url: str, part: Path, file: RawFile, wait: Callable[[float], None]) -> None:
@@ -286,14 +319,22 @@ def _reported(pieces: Iterator[bytes], name: str, start: int, total: int | None)
                 )
 
 
-def _format_problem(head: bytes, name: str) -> str | None:
-    """The fault of the first bytes of a file of this name, None if there is none."""
+def _format_problem(head: bytes, name: str, others: Iterable[bytes] = ()) -> str | None:
+    """The fault of the first bytes of a file of this name, None if there is none.
+
+    others : first bytes that are also accepted
+    """
     magic = MAGIC.get(Path(name).suffix)
-    if magic is None or head.startswith(magic):
+    if magic is None or head.startswith((magic, *others)):
         return None
     if re.match(rb"\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):
         return f"is a web page (begins {head[:40]!r}), expected {Path(name).suffix}"
     return f"begins {head[:20]!r}, expected {magic!r}"
+
+
+def _head(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(CHUNK_BYTES)
 
 
 def _resume_point(url: str, part: Path) -> tuple[int, str]:
@@ -330,8 +371,6 @@ def _require_space(part: Path, needed: int, file: RawFile) -> None:
 
 
 def _link_or_copy(local: Path, link: Path, file: RawFile) -> None:
-    if not local.is_file():
-        raise BadInput(f"{local}: no such file; expected a local copy of {file.name}")
     link.unlink(missing_ok=True)
     try:
         os.link(local.resolve(), link)
@@ -339,6 +378,7 @@ def _link_or_copy(local: Path, link: Path, file: RawFile) -> None:
     except OSError:
         _require_space(link, local.stat().st_size, file)
         shutil.copyfile(local, link)
+        link.chmod(0o444)
 
 
 def _sibling(path: Path, suffix: str) -> Path:

@@ -1,5 +1,7 @@
 """A model on the whole sky: coverage, shared noise, FITS files, footprints, figures."""
 
+from datetime import UTC, datetime, timedelta
+
 import healpy as hp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +23,7 @@ from skyloom.plotting import Look
 
 NSIDE, BEAM, DISC = 128, 120.0, {"glon": 300.0, "glat": -50.0, "radius_deg": 12.0}
 TILES = {"size_deg": 3.0, "pixels": 32}
+SHA256 = 8 * "01234567"
 BANDS = {"l_first": 398, "l_width": 234, "l_count": 3, "taper_deg": 0.5}
 PRODUCT = {"area": DISC, "tile_nside": 32, "samples": 2, "seed": 5}
 FAKE = """
@@ -61,6 +64,7 @@ def maps(tmp_path_factory):
     )
     dataset["hi"] = "hi_pixel", np.full(hp.nside2npix(64), 5, np.float32)
     dataset.attrs = {"nside": NSIDE, "hi_nside": 64, "beam_arcmin": BEAM, "data_kind": "simulated"}
+    dataset.attrs |= {f"sha256_{name}": SHA256 for name in ("co", "dust", "hi")}
     dataset.to_netcdf(path)
     return PatchSet(path)
 
@@ -207,8 +211,10 @@ def test_field_on_the_sphere_has_unit_variance_and_the_spectrum_of_its_beam():
     ratio = (cl / expected) / (cl / expected)[0]
     # cosmic variance: a band of 30 l holds 960 modes and more
     np.testing.assert_allclose(ratio, 1, atol=0.15)
-    with pytest.raises(BadInput, match="starts from a field of 2 arcmin; expected at least 6.9"):
-        sky.noise_on_sphere(2.0, 1, seed=1)
+    for fwhm in (2.0, np.nan):
+        message = f"starts from a field of {fwhm:g} arcmin; expected at least 6.9"
+        with pytest.raises(BadInput, match=message):
+            sky.noise_on_sphere(fwhm, 1, seed=1)
 
 
 # --- files and figures ---------------------------------------------------------------------------
@@ -286,6 +292,11 @@ def test_product_is_read_by_healpy_and_describes_itself(product, maps):
         and header["CNV10"] == 1.42e-5
         and header["CLOSE10"] < 0.02
     )
+    assert header["CREATOR"] == "Skyloom" and header["SHA_HI"] == SHA256
+    age = datetime.now(UTC) - datetime.fromisoformat(header["DATE"] + "+00:00")
+    assert timedelta(0) <= age < timedelta(minutes=5)
+    # of 12CO J = 1-0 (CDMS)
+    assert header["RESTF10"] == 115.2712018e9
     assert header["BEAM10"] > BEAM and header["DIGST10"] == "abc,abc"
     intensity, error = (hp.read_map(path, field=k) for k in (0, 1))
     inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
@@ -297,6 +308,18 @@ def test_product_is_read_by_healpy_and_describes_itself(product, maps):
     assert np.delete(bits, inside).tolist() == [write.MISSING] * (len(bits) - len(inside))
     trained = (bits & write.TRAINED > 0).sum() * hp.nside2pixarea(NSIDE, degrees=True)
     assert trained == pytest.approx(9, rel=0.1)  # pixels of 0.2 square degrees
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("spot", "I is the mean of the predicted distribution. SHA_: sha256 of the raw maps."),
+        ("pysm", "0 where the product has no value: its own file has a mask, a template has none."),
+    ],
+)
+def test_comments_of_a_header_break_between_words(product, name, text):
+    lines = str(fits.getheader(product / f"{name}.fits", 1)["COMMENT"]).splitlines()
+    assert text in " ".join(lines) and max(map(len, lines)) <= 72
 
 
 def test_template_for_pysm_is_the_map_in_kelvin_of_the_cmb(product):

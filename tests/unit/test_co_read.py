@@ -1,5 +1,6 @@
 """The CO study's raw files and their way to maps.nc."""
 
+import hashlib
 import json
 import sys
 
@@ -146,6 +147,8 @@ def test_prepared_maps_are_in_ring_order_and_physical_units(raw):
     assert {variable.dtype for variable in dataset.data_vars.values()} == {np.dtype("float32")}
     expected = {"nside": NSIDE, "hi_nside": NSIDE, "data_kind": "survey", "beam_arcmin": 15.0}
     assert expected.items() <= dataset.attrs.items()
+    checksum = hashlib.sha256((raw / "hi.fits").read_bytes()).hexdigest()
+    assert dataset.attrs["sha256_hi"] == checksum
 
 
 def turned(values, place):
@@ -318,9 +321,10 @@ def test_smoothing_leaves_a_constant_constant_beside_a_hole():
     )  # same kernel above and below the fraction
 
 
-def test_smoothing_to_a_narrower_beam_is_refused():
+@pytest.mark.parametrize("beams", [(15.0, 5.0), (np.nan, 5.0), (5.0, np.nan)])
+def test_smoothing_to_a_beam_that_is_not_wider_is_refused(beams):
     with pytest.raises(BadInput, match="cannot sharpen"):
-        maps.smooth_sphere(np.ones(12), 15.0, 5.0)
+        maps.smooth_sphere(np.ones(12), *beams)
 
 
 def test_flat_readers_refuse_missing_unit_wrong_shape_and_a_file_cut_short(tmp_path):
@@ -334,6 +338,24 @@ def test_flat_readers_refuse_missing_unit_wrong_shape_and_a_file_cut_short(tmp_p
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(BadInput, match=r"av\.fits: cut short"):
         read_extinction(path, assume_unit="mag")
+
+
+def test_plate_carree_off_the_equator_is_refused_with_the_keywords_that_mend_it(tmp_path):
+    """A grid of longitude and latitude with its reference in Orion: pixel (x, y) is at glon 218 -
+    0.125 x, glat -24 + 0.125 y.
+    """
+    path = tmp_path / "orion.fits"
+    card = {"CTYPE1": "GLON-CAR", "CRVAL1": 210.0, "CRPIX1": 65.0, "CDELT1": -0.125}
+    card |= {"CTYPE2": "GLAT-CAR", "CRVAL2": -19.0, "CRPIX2": 41.0, "CDELT2": 0.125}
+    image = fits.PrimaryHDU(np.ones((60, 130)))
+    image.header.update(card | {"BUNIT": "mag"})
+    image.writeto(path)
+    with pytest.raises(BadInput, match=r"CRVAL2 -19: .* set CRVAL2 = 0 and CRPIX2 = 193 where"):
+        read_extinction(path)
+    image.header.update({"CRVAL2": 0, "CRPIX2": 193})
+    image.writeto(path, overwrite=True)
+    place = read_extinction(path).wcs.pixel_to_world(10, 20)
+    assert (place.l.deg, place.b.deg) == pytest.approx((216.75, -21.5))
 
 
 def test_excess_inverts_the_dust_that_known_gas_would_emit():

@@ -3,7 +3,9 @@
 It cuts connections, sends wrong answers, changes its file and sends web pages.
 """
 
+import bz2
 import errno
+import gzip
 import hashlib
 import json
 import os
@@ -271,19 +273,48 @@ def test_mirror_is_tried_first_and_the_archive_after_it(site, tmp_path):
     assert [path for path, _ in site.requests] == [f"/mirror/{NAME}", f"/{NAME}"]
 
 
-def test_local_copy_is_linked_and_verified_like_a_download(tmp_path):
+def test_local_copy_is_linked_as_it_is(tmp_path):
     local = tmp_path / "own copy.fits"
     local.write_bytes(BODY)
     before = local.stat().st_mode
     assert fetch(RawFile(NAME, (), md5=MD5), tmp_path / "raw" / NAME, local=local) == SHA256
     assert (tmp_path / "raw" / NAME).samefile(local) and local.stat().st_mode == before
-    with pytest.raises(BadInput, match="has md5"):
-        fetch(RawFile(NAME, (), md5="0" * 32), tmp_path / "other" / NAME, local=local)
-    assert local.read_bytes() == BODY
     with pytest.raises(
         BadInput, match="none.fits: no such file; expected a local copy of map.fits"
     ):
         fetch(RawFile(NAME, ()), tmp_path / "third" / NAME, local=tmp_path / "none.fits")
+    with pytest.raises(BadInput, match="is a folder; expected a local copy of map.fits"):
+        fetch(RawFile(NAME, ()), tmp_path / "third" / NAME, local=tmp_path)
+
+
+@pytest.mark.parametrize("place", ["raw", "elsewhere"])
+def test_local_copy_of_another_release_is_a_warning_with_both_sums_and_never_moved(
+    tmp_path, capsys, place
+):
+    """The sums of a third party are no reason to refuse the user's own file."""
+    local = tmp_path / place / NAME
+    local.parent.mkdir()
+    local.write_bytes(BODY)
+    output = tmp_path / "raw" / NAME
+    file = RawFile(NAME, (), size=5, md5="0" * 32)
+    assert fetch(file, output, local=None if local == output else local) == SHA256
+    warnings = capsys.readouterr().err
+    assert f"warning: {local}: has md5 {MD5}, expected {'0' * 32}; it is used" in warnings
+    assert f"warning: {local}: has {len(BODY)} bytes, expected 5" in warnings
+    assert local.read_bytes() == output.read_bytes() == BODY
+    assert leftovers(output.parent) == [NAME, f"{NAME}.sha256"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_local_copy_may_be_compressed_and_a_web_page_is_refused(tmp_path, compress):
+    local = tmp_path / "NHI.FITS.GZ"
+    local.write_bytes(compress(BODY))
+    fetch(RawFile(NAME, ()), tmp_path / "raw" / NAME, local=local)
+    assert (tmp_path / "raw" / NAME).samefile(local)
+    local.write_bytes(PAGE)
+    with pytest.raises(BadInput, match=r"NHI\.FITS\.GZ: is a web page"):
+        fetch(RawFile(NAME, ()), tmp_path / "other" / NAME, local=local)
+    assert local.read_bytes() == PAGE and not leftovers(tmp_path / "other")
 
 
 def test_local_copy_on_another_file_system_is_copied(tmp_path, monkeypatch):

@@ -119,4 +119,25 @@ def _read_image(
 ) -> tuple[np.ndarray, fits.Header]:
     values, header = read_image(path, axes)
     require_unit(path, "the image (BUNIT)", header.get("BUNIT") or assume_unit, unit)
+    _check_projection(path, header)
     return values, header
+
+
+def _check_projection(path: str | Path, header: fits.Header) -> None:
+    """Refuse a plate carree whose reference is not on the equator.
+
+    By the standard (Calabretta & Greisen 2002, A&A 395, 1077) its grid is then oblique. Most
+    surveys that write it mean a grid of longitude and latitude.
+    """
+    for axis in (1, 2):
+        ctype = str(header.get(f"CTYPE{axis}", ""))
+        reference = float(header.get(f"CRVAL{axis}", 0))
+        if ctype[:4] not in ("GLAT", "ELAT", "DEC-") or ctype[5:] != "CAR" or reference == 0:
+            continue
+        step = header.get(f"CDELT{axis}") or header.get(f"CD{axis}_{axis}", np.nan)
+        pixel = header.get(f"CRPIX{axis}", np.nan) - reference / step
+        raise BadInput(
+            f"{path}: CTYPE{axis} is {ctype!r} and CRVAL{axis} {reference:g}: by the FITS standard "
+            f"no grid of longitude and latitude; set CRVAL{axis} = 0 and CRPIX{axis} = {pixel:g} "
+            "where the map's grid is one"
+        )

@@ -17,6 +17,7 @@ from skyloom.cli import BadInput
 from skyloom.co.data import plausible
 from skyloom.co.data.plausible import HI_UNIT
 from skyloom.co.read import LINES, FlatMap, read_beam, read_co_type2, read_gnilc, read_hi4pi
+from skyloom.download import checksums
 from skyloom.healpix import HealpixTable, Stated
 
 # harmonics that the kernel damps below this factor are left out
@@ -66,6 +67,9 @@ def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.D
         "data_kind": dust.data_kind,
         "beam_arcmin": float(config["beam_arcmin"]),
         "dust_monopole_removed": float(config["dust_monopole"]),
+        **{
+            f"sha256_{k}": checksums(t.path)[1] for k, t in (("co", co), ("dust", dust), ("hi", hi))
+        },
     }
     return xr.Dataset(variables, attrs=attributes)
 
@@ -119,7 +123,7 @@ def regrid(image: FlatMap, wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _kernel(from_arcmin: float, to_arcmin: float) -> float:
-    if to_arcmin < from_arcmin:
+    if not to_arcmin >= from_arcmin:
         raise BadInput(
             f"cannot sharpen a map from a beam of {from_arcmin} arcmin to {to_arcmin} arcmin"
         )

@@ -91,7 +91,7 @@ def require_disjoint(tiles: dict, split: dict, selection: dict) -> None:
     """Refuse settings that put a pixel of sky into two splits, or that name a missing block."""
     # distance of the corner of the farthest view from the tile's centre
     reach = (tiles["size_deg"] / 2 + selection["shift_deg"]) * np.sqrt(2)
-    if split["guard_deg"] < reach:
+    if not split["guard_deg"] >= reach:
         raise BadInput(
             f"config: co.split.guard_deg: {split['guard_deg']:g} deg, but views of "
             f"{tiles['size_deg']:g} deg shifted by {selection['shift_deg']:g} deg reach "

@@ -44,7 +44,7 @@ def functionals(
     """
     n = len(fields)
     step = thresholds[1] - thresholds[0]
-    if not np.allclose(np.diff(thresholds), step, rtol=1e-6) or step <= 0:
+    if not np.allclose(np.diff(thresholds), step, rtol=1e-6) or not step > 0:
         raise ValueError("thresholds must increase in equal steps")
     f = np.asarray(fields, dtype=np.float32)
     fx, fy = _first(f, 2)[:, BORDER:-BORDER], _first(f, 1)[:, :, BORDER:-BORDER]

@@ -74,15 +74,15 @@ def noise_on_sphere(fwhm_arcmin: float, count: int, seed: int) -> list[np.ndarra
     and seeds of a model start from the same ones. Raises BadInput where the beam needs an NSIDE
     above `NOISE_NSIDE`.
     """
-    nside = 64
-    while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / NOISE_PIXELS:
-        nside *= 2
-    if nside > NOISE_NSIDE:
-        least = NOISE_PIXELS * hp.nside2resol(NOISE_NSIDE, arcmin=True)
+    least = NOISE_PIXELS * hp.nside2resol(NOISE_NSIDE, arcmin=True)
+    if not fwhm_arcmin >= least:
         raise BadInput(
             f"the network starts from a field of {fwhm_arcmin:g} arcmin; expected at least "
             f"{least:.1f} on the sphere"
         )
+    nside = 64
+    while hp.nside2resol(nside, arcmin=True) > fwhm_arcmin / NOISE_PIXELS:
+        nside *= 2
     fields = [
         noise_field(f"product {k}", fwhm_arcmin, {"nside": nside, "seed": seed})
         for k in range(count)

@@ -4,7 +4,9 @@ HEALPix RING, Galactic, float32. Columns: `I10` [K_RJ km/s], `E10` (its 1 sigma)
 realisation of a stochastic model), `M10` (mask bits), then those of 2-1. Missing pixels are UNSEEN.
 """
 
+import textwrap
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import healpy as hp
@@ -17,6 +19,7 @@ from skyloom.cli import BadInput, atomic
 from skyloom.co.data.patches import LINE_NAMES
 from skyloom.co.data.tiles import frame
 from skyloom.healpix import read_healpix
+from skyloom.images import opened
 
 MISSING, EXTRAPOLATED, TRAINED = 1, 2, 4
 BITS = {
@@ -26,6 +29,8 @@ BITS = {
 }
 HIGH_LATITUDE = 30.0  # [deg] the training sky has hardly a bright pixel beyond it
 TRANSITIONS = {"10": "1-0", "21": "2-1"}
+REST_FREQUENCY = {"10": 115.2712018e9, "21": 230.538e9}  # [Hz] of 12CO, CDMS
+COMMENT_WIDTH = 72  # characters of a FITS card of text
 
 
 @dataclass(frozen=True)
@@ -134,16 +139,12 @@ def write_product(
         nside,
         facts | {k: v for line_map in lines.values() for k, v in line_map.facts.items()},
     )
-    for bit, meaning in BITS.items():
-        table.header["COMMENT"] = f"Mask bit {bit}: {meaning}."
-    table.header["COMMENT"] = (
+    texts = [f"Mask bit {bit}: {meaning}." for bit, meaning in BITS.items()] + [
         f"Extrapolation: |b| > {HIGH_LATITUDE:g} deg, or I below SNRCUT times the error of the "
-        "observed map there."
-    )
-    table.header["COMMENT"] = (
-        "R: one realisation, with small-scale power; I is the mean of the predicted distribution."
-    )
-    _write(table, path)
+        "observed map there.",
+        "R: one realisation, with small-scale power; I is the mean of the predicted distribution.",
+    ]
+    _write(table, texts, path)
 
 
 def write_pysm(
@@ -167,11 +168,11 @@ def write_pysm(
         nside,
         facts | {k: v for line_map in lines.values() for k, v in line_map.facts.items()},
     )
-    table.header["COMMENT"] = (
-        "0 where the product has no value: its own file has a mask, a template has none."
-    )
-    table.header["COMMENT"] = "CNV is of Planck's bandpass; another telescope scales by its own."
-    _write(table, path)
+    texts = [
+        "0 where the product has no value: its own file has a mask, a template has none.",
+        "CNV is of Planck's bandpass; another telescope scales by its own.",
+    ]
+    _write(table, texts, path)
 
 
 def line_facts(
@@ -193,6 +194,7 @@ def line_facts(
 
     name = LINE_NAMES[line]
     facts = {
+        f"RESTF{line}": (REST_FREQUENCY[line], f"[Hz] rest frequency of {name}"),
         f"MODEL{line}": (attrs[0]["model"], f"model of {name}"),
         f"SEEDS{line}": (",".join(str(a["seed"]) for a in attrs), "its seeds, averaged"),
         f"DIGST{line}": (",".join(str(a["digest"])[:12] for a in attrs), "its trainings"),
@@ -216,12 +218,10 @@ def read_product(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], fits.Hea
     The maps are line -> letter (I, E, R, M) -> (n_pix,). Raises BadInput where the file is no
     table.
     """
-    try:
-        header = fits.getheader(path, 1)
-    except (OSError, IndexError) as error:
-        raise BadInput(
-            f"{path}: not a readable FITS table ({error}); expected a product of co_write_product"
-        ) from None
+    with opened(path, "a product of co_write_product") as hdus:
+        if len(hdus) < 2:
+            raise BadInput(f"{path}: no table; expected a product of co_write_product")
+        header = hdus[1].header
     columns = [str(header[f"TTYPE{i + 1}"]).strip() for i in range(header["TFIELDS"])]
     # the error column of a model without an error holds no value
     filled = [
@@ -256,12 +256,17 @@ def _table(columns: list[fits.Column], nside: int, facts: dict) -> fits.BinTable
         "OBJECT": "FULLSKY",
         "BAD_DATA": (hp.UNSEEN, "value of missing pixels"),
         "AST-COMP": "CO",
+        "CREATOR": "Skyloom",
+        "DATE": (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "UTC of this file"),
     }
     for key, value in (layout | facts).items():
         table.header[key] = value
     return table
 
 
-def _write(table: fits.BinTableHDU, path: Path) -> None:
+def _write(table: fits.BinTableHDU, texts: list[str], path: Path) -> None:
+    for text in (*texts, "SHA_: sha256 of the raw maps."):
+        for line in textwrap.wrap(text, COMMENT_WIDTH):
+            table.header["COMMENT"] = line
     with atomic(path) as part:
         fits.HDUList([fits.PrimaryHDU(), table]).writeto(part, overwrite=True)
