@@ -26,6 +26,7 @@ CHUNK_PIXELS = 1 << 22  # pixels reordered at a time: 32 MiB of indices
 # pixels of 0.9 deg: noise averages down, yet a wrong order scrambles them beyond recognition
 COARSE_NSIDE = 64
 SLIP_MARGIN, ALIKE = 0.05, 0.4  # see check_same_sky
+SET_KEYWORD = "; where the pixels are right, set the keyword in the file"
 
 FRAMES = {
     "galactic": {"G", "GAL", "GALACTIC"},
@@ -39,7 +40,8 @@ class Stated:
 
     names: Mapping[str, str] = field(default_factory=dict)  # column -> its name in the file
     units: Mapping[str, str] = field(default_factory=dict)  # column -> its unit, not that of TUNIT
-    section: str = ""  # of the config, for messages
+    name_key: str = ""  # keys of the config that set these, for messages
+    unit_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,11 @@ def check_same_sky(
     best = max(readings, key=lambda name: np.nan_to_num(readings[name], nan=-1))
     slipped = readings[best] > ALIKE and not readings[best] <= correlation + SLIP_MARGIN
     if not correlation >= minimum or (slipped and np.isfinite(coarse).mean() > 0.5):
-        expected = f"expected at least {minimum:g}" + f" ({key} of the config)" * bool(key)
-        better = f"; it is {readings[best]:.2f} when the map is {best}" * slipped
+        expected = f"; expected at least {minimum:g}" + f" ({key} of the config)" * bool(key)
+        better = f"; it is {readings[best]:.2f} when the map is {best}: mend file or header"
         raise BadInput(
             f"{table.path}: column {table.columns[0]} has correlation {correlation:.2f} with "
-            f"{reference.path}; {expected}{better}: they do not show the same sky (ORDERING, "
-            "COORDSYS or the direction of longitude)"
+            f"{reference.path}: they do not show the same sky" + (better if slipped else expected)
         )
     return correlation
 
@@ -198,13 +199,15 @@ def _find_table(
     if lacking[nearest]:
         raise BadInput(
             f"{path}: column {', '.join(lacking[nearest])} not found "
-            f"(columns: {', '.join(tables[nearest].columns.names)}){_hint('name', stated)}"
+            f"(columns: {', '.join(tables[nearest].columns.names)})"
+            + f"; a column of another name: set {stated.name_key}"
+            * bool(stated.name_key)
         )
     if lacking.count([]) > 1:
         names = [hdu.name for hdu, missing in zip(tables, lacking, strict=True) if not missing]
         raise BadInput(
             f"{path}: columns {', '.join(wanted)} in the extensions {', '.join(names)}; expected "
-            "one table that has them"
+            "one table that has them: write the one that you mean to a file of its own"
         )
     return tables[nearest]
 
@@ -219,14 +222,9 @@ def _check_units(
     for name, unit in columns.items():
         if unit:
             found = stated.units.get(name) or there[name].unit
-            what = f"column {there[name].name}"
-            require_unit(path, what, found, unit, lenient, _hint("unit", stated))
-
-
-def _hint(what: str, stated: Stated) -> str:
-    if not stated.section:
-        return ""
-    return f"; a file with another {what} states it in {stated.section} of the config"
+            key = stated.unit_key
+            hint = f"; a column that is in {unit} all the same: set {key}" * bool(key)
+            require_unit(path, f"column {there[name].name}", found, unit, lenient, hint)
 
 
 def _check_frame(path: Path, header: fits.Header, frame: str, lenient: bool) -> None:
@@ -234,14 +232,18 @@ def _check_frame(path: Path, header: fits.Header, frame: str, lenient: bool) -> 
     if not value and lenient:
         return
     if value.upper() not in FRAMES[frame]:
-        raise BadInput(f"{path}: COORDSYS is {_quoted(value)}; expected {frame} coordinates")
+        raise BadInput(
+            f"{path}: COORDSYS is {_quoted(value)}; expected {frame} coordinates{SET_KEYWORD}"
+        )
 
 
 def _ordering(path: Path, header: fits.Header) -> str:
     value = str(header.get("ORDERING", "")).strip().upper()
     ordering = "NESTED" if value == "NEST" else value
     if ordering not in ("RING", "NESTED"):
-        raise BadInput(f"{path}: ORDERING is {_quoted(value)}; expected RING or NESTED")
+        raise BadInput(
+            f"{path}: ORDERING is {_quoted(value)}; expected RING or NESTED{SET_KEYWORD}"
+        )
     return ordering
 
 
@@ -250,7 +252,7 @@ def _nside(path: Path, header: fits.Header) -> int:
     nside = _number(value)  # some writers store it as a string
     if not nside >= 1 or not np.log2(nside).is_integer():
         value = "not in the header" if value is None else repr(value)
-        raise BadInput(f"{path}: NSIDE is {value}; expected a power of 2")
+        raise BadInput(f"{path}: NSIDE is {value}; expected a power of 2{SET_KEYWORD}")
     return int(nside)
 
 

@@ -119,6 +119,43 @@ def test_guard_finds_the_slip_of_a_faint_noisy_co_map(hi, dust, intensity, noise
         check_same_sky(mislabelled(co, label), dust)
 
 
+@pytest.mark.parametrize(
+    ("fault", "found", "reading"),
+    [
+        ("celestial", -0.065, "turned from celestial to Galactic"),
+        ("mirrored", 0.633, "mirrored east-west"),
+        ("noise", 0.0, None),
+    ],
+)
+def test_co_of_another_frame_or_none_is_refused_by_its_correlation_with_dust(
+    hi, intensity, fault, found, reading
+):
+    """The correlations were measured apart from this code, on the same excess of dust."""
+    brightness = 0.87 * intensity
+    w = excess_co(brightness, hi["I"] / 1e20, 0.348, 0.0, 2.0, 1.5)
+    rng = np.random.default_rng(0)
+    w = w * np.exp(0.3 * rng.standard_normal(w.size)) + 0.45 * rng.standard_normal(w.size)
+    lon, lat = healpy.pix2ang(64, np.arange(w.size), lonlat=True)
+    place = {
+        "celestial": healpy.Rotator(coord="CG")(lon, lat, lonlat=True),
+        "mirrored": (-lon, lat),
+        "noise": (lon, lat),
+    }[fault]
+    wrong = w[healpy.ang2pix(64, *place, lonlat=True)]
+    wrong = 0.45 * rng.standard_normal(w.size) if fault == "noise" else wrong
+    dust, co, bad = (
+        replace(hi, columns=("I",), maps=np.float32(values)[None])
+        for values in (brightness + 0.64, w, wrong)
+    )
+    assert check_same_sky(co, dust, 0.4) == pytest.approx(0.75, abs=0.01)
+    with pytest.raises(BadInput) as refusal:
+        check_same_sky(bad, dust, 0.4)
+    text = str(refusal.value)
+    number = float(text.split("has correlation ")[1].split()[0])
+    assert number == pytest.approx(found, abs=0.01)
+    assert f"it is 0.75 when the map is {reading}" in text if reading else "at least 0.4" in text
+
+
 def test_guard_finds_the_slip_at_a_higher_nside_than_that_of_the_comparison(hi, dust):
     fine = replace(dust, maps=healpy.ud_grade(dust.maps[0], 256)[None], nside=256)
     check_same_sky(fine, hi, minimum=0.75)

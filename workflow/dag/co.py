@@ -70,13 +70,14 @@ class Plan(Study):
     @property
     def surveys(self) -> dict[str, str]:
         """The raw maps of the real sky: a copy of the user's own, else what is downloaded."""
-        folder = Path(self.resources)
-        there = {path.name.lower(): path.name for path in folder.glob("*")}
-        names = {
-            name: next((file + end for end in COMPRESSED if (file + end).lower() in there), file)
-            for name, file in RAW_FILES.items()
-        }
-        return {k: f"{folder}/{there.get(name.lower(), name)}" for k, name in names.items()}
+        there = sorted(path.name for path in Path(self.resources).glob("*"))
+
+        def file(name: str) -> str:
+            spellings = [(name + end).lower() for end in COMPRESSED]
+            own = (n for spelling in spellings for n in there if n.lower() == spelling)
+            return name if name in there else next(own, name)
+
+        return {kind: f"{self.resources}/{file(name)}" for kind, name in RAW_FILES.items()}
 
     @property
     def split(self) -> dict:

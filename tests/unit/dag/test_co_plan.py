@@ -38,6 +38,15 @@ DENOISED = {"module": "cyclegan", "set": "co10", "target": "denoised", "r1": 5.0
             {"run_products": ["sky"], "products": {"skye": {"lines": {"10": "res_unet"}}}},
             "co.run_products: unknown product 'sky'; did you mean 'skye'?",
         ),
+        (
+            {"maps": {"columns": {"NH1": "nh"}}},
+            "co.maps.columns: unknown column 'NH1'; did you mean 'NHI'?",
+        ),
+        ({"maps": {"units": {"I10": 5}}}, "co.maps.units.I10: 5 is not of type 'string'"),
+        (
+            {"maps": {"plausible": {"dust_slope": [0.2]}}},
+            "co.maps.plausible.dust_slope: [0.2] is too short",
+        ),
         ({"products": {"Sky": {"lines": {"10": "res_unet"}}}}, "co.products.Sky: a name that"),
     ],
 )
@@ -92,6 +101,22 @@ def test_raw_maps_are_the_surveys_files_wherever_they_lie():
     assert {path.rpartition("/")[2] for path in co.simulated.values()} == {*survey}
     assert {*co.surveys.values()} == {f"resources/raw/co/{name}" for name in survey}
     assert not co.surveyed and plan("co", size="survey").surveyed
+
+
+@pytest.mark.parametrize(
+    "name", ["NHI_HPX.fits.gz", "NHI_HPX.FITS.GZ", "nhi_hpx.fits", "NHI_HPX.fits.bz2"]
+)
+def test_copy_of_ones_own_is_taken_in_place_of_a_download(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "resources/raw/co"
+    folder.mkdir(parents=True)
+    for other in ("NHI_HPX.fits.sha256", "NHI_HPX.fits.part", name):
+        (folder / other).touch()
+    surveys = plan("co").surveys
+    assert surveys["hi"] == f"resources/raw/co/{name}"
+    assert surveys["co"].endswith("/HFI_CompMap_CO-Type2_2048_R1.10.fits")
+    (folder / "NHI_HPX.fits").touch()
+    assert plan("co").surveys["hi"] == "resources/raw/co/NHI_HPX.fits"
 
 
 def test_split_has_the_boxes_of_the_complexes_that_are_held_out_only():

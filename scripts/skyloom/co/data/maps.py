@@ -33,7 +33,7 @@ def prepare(co_path: Path, dust_path: Path, hi_path: Path, config: dict) -> xr.D
     `plausible`. All checks run before the smoothing, which takes longest. Raises BadInput where
     orderings, NSIDEs or data kinds do not agree, and for values that are not plausible.
     """
-    stated = Stated(config["columns"], config["units"], "co.maps")
+    stated = Stated(config["columns"], config["units"], "co.maps.columns", "co.maps.units")
     dust = read_gnilc(dust_path, stated)
     hi = read_hi4pi(hi_path, stated)
     plausible.check_dust(dust, hi, config)

@@ -70,7 +70,7 @@ def read(settings: dict, dust: HealpixTable) -> tuple[HealpixTable, float]:
             )
     columns = [column, *([error] if error else [])]
     units = dict.fromkeys(columns, settings["unit"]) if settings["unit"] else {}
-    stated = Stated(units=units, section="co.second_map")
+    stated = Stated(units=units, name_key="co.second_map.column")
     table = read_healpix(path, dict.fromkeys(columns, ""), stated=stated)
     for name in columns:
         _check_unit(table, name, line, settings["co_to_cmb"][line], units.get(name))
