@@ -9,18 +9,15 @@ from pathlib import Path
 from skyloom import checkpoint, cli, plotting
 from skyloom.figures.scheme import scheme
 from skyloom.networks.scheme import describe
-from skyloom.patchset import PatchSet
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--model", required=True)
-    help = '{"entry": {...}, "label"}, the model\'s; null: its name'
+    help = '{"entry": {...}, "label"} of the model'
     parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     parser.add_argument("--checkpoint", type=Path, required=True, help="best.ckpt")
-    help = "patches.nc of its set, for the kind of data"
-    parser.add_argument("--patches", type=Path, required=True, help=help)
     parser.add_argument("--description", type=Path, required=True, help=".json")
     help = ".png; the .pdf is written next to it"
     parser.add_argument("--output", type=Path, required=True, help=help)
@@ -38,8 +35,7 @@ def main() -> None:
     description |= describe(network.cpu(), shape)
     with cli.atomic(args.description) as part:
         part.write_text(json.dumps(description, indent=1) + "\n")
-    figure = scheme(description, args.config["label"] or args.model.replace("_", " "))
-    plotting.save(figure, args.output, PatchSet(args.patches).attrs["data_kind"])
+    plotting.save(scheme(description, args.config["label"]), args.output, None)
 
 
 if __name__ == "__main__":

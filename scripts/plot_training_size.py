@@ -16,7 +16,7 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='"lines": {model: its line}, "items" of the headline, "source", "label" of the x-axis',
+        help='"lines": {model: its line}, "models": looks of lines, "items", "source", "label"',
     )
     parser.add_argument(
         "--metrics", type=Path, nargs="+", required=True, help="metrics.json, scores.nc beside each"
@@ -37,7 +37,8 @@ def main() -> None:
     test = records.read(args.metrics, draws=True)
     table = training_size.table(test, config["lines"], sizes, config["items"])
     print(table.to_string(index=False))
-    figure = draw(table, config["items"], config["label"])
+    looks = plotting.model_looks(config["models"])
+    figure = draw(table, config["items"], config["label"], looks)
     plotting.save(figure, args.output, test.data.iloc[0])
 
 

@@ -26,8 +26,9 @@ from skyloom import checkpoint, cli, plotting
 from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence import realism
 from skyloom.turbulence.data import examples
+from skyloom.turbulence.figures import realism as figures
 from skyloom.turbulence.image_statistics import power_spectrum
-from skyloom.turbulence.realism import figure, two_sample
+from skyloom.turbulence.realism import two_sample
 
 COLUMNS = ("quantity", "features", "value", "lo", "hi", "null95", "p")
 COLUMNS += ("n_first", "n_second", "blocks_first", "blocks_second", "by")
@@ -39,7 +40,7 @@ SIGNIFICANT = 0.05
 def main() -> None:
     parser = cli.parser(__doc__)
     keys = '"first", "second", "learner", "folds", "permutations", "draws", "seed", '
-    keys += '"entry" (autoencoder, or null)'
+    keys += '"entry" (autoencoder, or null), "labels" of both sets'
     parser.add_argument("--config", type=cli.json_argument, required=True, help=keys)
     parser.add_argument(
         "--patches",
@@ -86,15 +87,17 @@ def main() -> None:
     images = [data["image"].values for data in sets]
     k, _ = power_spectrum(images[0][:1], periodic=False)
     figure_images = {
-        name: set_images[random.permutation(len(set_images))[: figure.EXAMPLES]]
+        name: set_images[random.permutation(len(set_images))[: figures.EXAMPLES]]
         for name, set_images in zip(names, images, strict=True)
     }
     power = {
         name: power_spectrum(set_images.astype(float), periodic=False)[1]
         for name, set_images in zip(names, images, strict=True)
     }
-    kinds = ", ".join(dict.fromkeys(data.attrs["data_kind"] for data in sets))
-    plotting.save(figure.comparison(figure_images, k, power, scores), args.figure, kinds)
+    kinds = {name: data.attrs["data_kind"] for name, data in zip(names, sets, strict=True)}
+    looks = figures.set_looks(args.config["labels"], kinds)
+    figure = figures.comparison(figure_images, k, power, scores, looks)
+    plotting.save(figure, args.figure, ", ".join(dict.fromkeys(kinds.values())))
 
 
 def classify(sets: list[xr.Dataset], block: tuple, config: dict) -> tuple[list[dict], dict]:

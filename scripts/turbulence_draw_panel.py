@@ -13,7 +13,8 @@ import xarray as xr
 
 from skyloom import cli, plotting
 from skyloom.turbulence import realism
-from skyloom.turbulence.realism import figure, panel
+from skyloom.turbulence.figures.realism import panel as draw
+from skyloom.turbulence.realism import panel
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
     )
     images = np.stack([sets[row.set]["image"].values[row.row] for row in key.itertuples()])
     kinds = " and ".join(dict.fromkeys(data.attrs["data_kind"] for data in sets.values()))
-    plotting.save(figure.panel(images), args.output, kinds)
+    plotting.save(draw(images), args.output, kinds)
     with cli.atomic(args.key) as part:
         key.to_csv(part, index=False)
 

@@ -50,9 +50,12 @@ def main() -> None:
     planes = [embedding.plane(values, settings["perplexity"], seed) for values in features.values()]
     simulation = facts["simulation"]
     agreement = [embedding.agreement(values, steep, simulation) for values in features.values()]
+    # of neighbours that are drawn without regard to the image
+    chance = steep.mean() ** 2 + (1 - steep.mean()) ** 2
+    about = {"neighbours": embedding.NEIGHBOURS, "chance": float(chance)}
     variables = {
         "place": (("features", "example", "axis"), np.array(planes, np.float32)),
-        "agreement": ("features", agreement, {"neighbours": embedding.NEIGHBOURS}),
+        "agreement": ("features", agreement, about),
     }
     coordinates = {"features": list(features)}
     coordinates |= {name: ("example", values) for name, values in facts.items()}

@@ -12,6 +12,7 @@ from skyloom import checkpoint, cli
 from skyloom.turbulence.data import examples
 from skyloom.turbulence.explain import gradients, perturbations
 from skyloom.turbulence.explain.perturbations import spread_out
+from skyloom.turbulence.physics import converged
 
 COORDINATES = ("simulation", "seed", "axis", "part", "target")  # of an image in the figures
 
@@ -50,7 +51,7 @@ def main() -> None:
         "learns": entry["learns"],
         "set": entry["set"],
         "data_kind": patches.attrs["data_kind"],
-        **perturbations.converged(grid),
+        **{f"converged_{name}": wave for name, wave in converged(grid).items()},
     }
     with cli.atomic(args.output) as part:
         explanation.to_netcdf(part)

@@ -29,8 +29,6 @@ MAP = "cividis"
 DIVERGING = "RdBu_r"
 MASKED = "#EADBB5"  # sky without a value
 HALO = [withStroke(linewidth=1.5, foreground="0.15")]
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#6A3D9A")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 MAX_PIXELS = 1600  # of the longer side of a PNG, for the report
 
 STYLE = {
@@ -171,17 +169,6 @@ def light_looks(names: Iterable[str]) -> dict[str, Look]:
     return {name: Look(name, colour, marker) for name, colour, marker in pairs}
 
 
-def line_styles(names: Iterable[str]) -> dict[str, dict]:
-    """A colour and a dash pattern for each name, in the order given; a new pattern when the colours
-    are used up.
-    """
-    names = list(dict.fromkeys(names))
-    return {
-        name: {"color": LINES[i % len(LINES)], "linestyle": DASHES[i // len(LINES) % len(DASHES)]}
-        for i, name in enumerate(names)
-    }
-
-
 # --- parts of figures -----------------------------------------------------------------------------
 
 
@@ -254,6 +241,12 @@ def scale_bar(ax, place: tuple[float, float], length: float, colour: str = "whit
     ax.annotate(degrees(length), (x, y), (0, 1.5), textcoords="offset points", **text)
 
 
+def axes_at(figure: Figure, x: float, top: float, width: float, height: float):
+    """Axes by the place of their upper left corner and their size [inch]."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes((x / across, 1 - (top + height) / down, width / across, height / down))
+
+
 def colour_bar(figure: Figure, image, label: str | None = None, bins: int = 4, **where):
     """A colour bar with its unit; `where` as for `figure.colorbar`: `ax`, or `cax`."""
     bar = figure.colorbar(image, **where)
@@ -308,11 +301,6 @@ def _shared_area(one: Bbox, other: Bbox) -> float:
     return both.width * both.height if both else 0.0
 
 
-def legend_beside(figure: Figure, *axes) -> None:
-    """One legend beside the axes, each label once."""
-    figure.legend(**_entries(axes), loc="outside right upper")
-
-
 def legend_above(figure: Figure, *axes, columns: int = 4, **more) -> None:
     """One legend above the axes, each label once, in as many columns as the sheet has room for."""
     where = {"loc": "outside upper left", "alignment": "left"}
@@ -330,17 +318,17 @@ def _entries(axes) -> dict:
     return {"handles": list(entries.values()), "labels": list(entries)}
 
 
-def save(figure: Figure, path: str | Path, data_kind: str) -> None:
+def save(figure: Figure, path: str | Path, data_kind: str | None) -> None:
     """Write `path` (.png, at most 1600 pixels on its longer side) and its .pdf twin, with a note of
-    the data kind.
+    the data kind; None: nothing that is drawn was measured.
     """
     path = Path(path)
-    figure.text(
-        0.995, 0.003, f"data: {data_kind}", ha="right", va="bottom", fontsize=7, color="0.4"
-    )
+    if data_kind:
+        note = {"ha": "right", "va": "bottom", "fontsize": 7, "color": "0.4"}
+        figure.text(0.995, 0.003, f"data: {data_kind}", **note)
     engine = figure.get_layout_engine()
     if engine is not None and "rect" in engine.get():  # constrained: the lowest strip is the note's
-        strip = 0.16 / figure.get_figheight()
+        strip = 0.16 / figure.get_figheight() if data_kind else 0
         engine.set(rect=(0, strip, 1, 1 - strip))
         figure.draw_without_rendering()  # one pass leaves long titles across the edge
     dpi = min(200, int(MAX_PIXELS / max(figure.get_size_inches())))

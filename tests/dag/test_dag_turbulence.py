@@ -149,12 +149,14 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
         "tabulate_transfer": 1,
         "tabulate_variants": 1,
     }
-    found = re.search(r"turbulence_plot_continuum.py --curves (.*?) --output", output)[1]
-    assert re.findall(r"turbulence/(\w+/\w+)/", found) == ["transfer/cnn", "test/power_index"]
-    highlighted = re.search(
-        r"plot_scores.py --figure roc --config '(.*?)' --curves \S*test/cnn/", output
-    )[1]
-    assert json.loads(highlighted) == {"highlight": ["cnn", "cnn_wide", "hog"]}
+    continuum = r"turbulence_plot_continuum.py --config '(.*?)' --curves (.*?) --output"
+    config, curves = re.search(continuum, output).groups()
+    assert re.findall(r"turbulence/(\w+/\w+)/", curves) == ["transfer/cnn", "test/power_index"]
+    labels = {model: look["label"] for model, look in json.loads(config)["models"].items()}
+    assert labels == {"cnn": "CNN (cnn)", "power_index": "power spectrum"}
+    roc = r"plot_scores.py --figure roc --config '(.*?)' --curves \S*test/cnn/"
+    drawn = json.loads(re.search(roc, output)[1])
+    assert [*drawn["models"]] == ["cnn", "cnn_wide", "hog"] and drawn["set"] == "quarter"
     ladders = json.loads(re.search(r"--figure nuisances --config '(.*?)'", output)[1])["ladders"]
     assert ladders == [{"key": "zoom", "values": {"quarter": 1, "zoomed": 2}}]
     variants = json.loads(re.search(r"tabulate_variants.py --config '(.*?)'", output)[1])

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-import xarray as xr
+from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
 import plot_scheme
-from skyloom import patchset
+from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co.models import pix2pix, res_unet
-from skyloom.figures.scheme import COLOURS, places, scheme
+from skyloom.figures.scheme import COLOURS, folded, places, scheme, skipping
 from skyloom.networks.scheme import describe
 from skyloom.networks.unet import ResUNet
 from skyloom.turbulence.models import autoencoder, cnn, hybrid, residual
@@ -65,7 +65,7 @@ def test_scheme_follows_shapes_and_parameters_of_a_network_with_a_branch():
     assert [at[layer["name"]][1] for layer in layers] == [0, 0, 0, 0, 1, 1, 0, 0]
     assert [at[layer["name"]][0] for layer in layers] == [0, 1, 2, 3, 1, 2, 4, 5]
     texts = [text.get_text() for text in scheme(description, "toy").axes[0].texts]
-    assert {"8", "2 (18 parameters)", f"4 {TIMES} 8 {TIMES} 8"} <= set(texts)
+    assert {"8", "2 (18)", f"4 {TIMES} 8 {TIMES} 8"} <= set(texts)
 
 
 def test_scheme_of_a_unet_joins_each_level_with_the_one_across():
@@ -92,20 +92,47 @@ def test_scheme_of_a_unet_joins_each_level_with_the_one_across():
 def test_every_parameter_of_a_network_is_in_one_layer_of_its_scheme(module, entry):
     network, shape = module.scheme(module.make_task(entry, META), META)
     description = describe(network, shape)
+    figure = scheme(description, "network")
+    width, height = figure.get_size_inches()
+    assert width in (plotting.COLUMN, plotting.PAGE) and height < 9.2
     assert sum(layer["parameters"] for layer in description["layers"]) == description["trained"]
     assert {layer["kind"] for layer in description["layers"]} <= set(COLOURS)
-    scheme(description, "network")
+
+
+def test_deep_chain_goes_on_in_a_second_column_and_a_network_with_skips_does_not():
+    network, shape = cnn.scheme(cnn.make_task(CLASSIFIER, META), META)
+    layers = describe(network, shape)["layers"]
+    at = folded(places(layers), layers)
+    assert [at[layer["name"]] for layer in layers[6:9]] == [(6, 0), (0, 1), (1, 1)]
+    unet = describe(ResUNet(2, 3, width=4, depth=2), (2, 16, 16))["layers"]
+    assert folded(places(unet), unet) == places(unet)
+    joined = [layer for layer in unet if layer["text"] == "joined"]
+    skips = skipping(places(unet), unet)
+    # the nearest skip, of the deepest level, is the first one that is joined
+    assert [last for _, last in skips] == [places(unet)[layer["name"]] for layer in joined]
+
+
+def test_text_of_a_layer_stays_within_its_box():
+    network, shape = hybrid.scheme(hybrid.make_task(HYBRID, META), META)
+    figure = scheme(describe(network, shape), "hybrid")
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    boxes = [patch.get_window_extent() for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    for text in ax.texts:
+        if text.get_text():
+            inside = text.get_window_extent()
+            assert any(
+                box.x0 <= inside.x0 and inside.x1 <= box.x1 and box.y0 < inside.y0 < box.y1
+                for box in boxes
+            ), text.get_text()
 
 
 def call(monkeypatch, folder, trained, model="cnn"):
     torch.save(trained, folder / "best.ckpt")
-    data = xr.Dataset({"image": (("example", "y", "x"), torch.zeros(2, 16, 16).numpy())})
-    patchset.write(data.assign_attrs(data_kind="simulated"), folder / "patches.nc")
     config = json.dumps({"entry": CLASSIFIER, "label": "The network"})
     arguments = ["--study", "turbulence", "--model", model, "--config", config]
     for name, file in (
         ("checkpoint", "best.ckpt"),
-        ("patches", "patches.nc"),
         ("description", "scheme.json"),
         ("output", "scheme.png"),
     ):

@@ -103,10 +103,12 @@ def test_schema_has_the_markers_that_have_a_dash():
     assert len({*plotting.MARKS.values()}) == len(plotting.MARKS) - 3  # four are solid
 
 
-def test_figures_of_the_co_study_take_labels_and_make_none_of_names():
+@pytest.mark.parametrize("study", ["co", "turbulence"])
+def test_figures_of_a_study_take_labels_and_make_none_of_names(study):
     folder = REPOSITORY / "scripts"
-    paths = [*folder.glob("co_*.py"), *folder.glob("skyloom/co/**/*.py")]
-    drawing = [path for path in paths if "plotting" in path.read_text()]
+    shared = [*folder.glob("plot_*.py"), *folder.glob("skyloom/figures/*.py")]
+    own = [*folder.glob(f"{study}_*.py"), *folder.glob(f"skyloom/{study}/**/*.py")]
+    drawing = [path for path in shared + own if "plotting" in path.read_text()]
     assert len(drawing) > 8
     assert not [path.name for path in drawing if 'replace("_", " ")' in path.read_text()]
 

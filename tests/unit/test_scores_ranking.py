@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.stats import binom_conf_interval
 from scipy import integrate
 from scipy.stats import norm
 from sklearn.calibration import calibration_curve
@@ -59,11 +60,25 @@ def test_reliability_is_the_calibration_curve_of_sklearn():
     rng = np.random.default_rng(4)
     probability = rng.uniform(0, 1, 500)
     positive = rng.uniform(0, 1, 500) < probability
-    edges = np.linspace(0, 1, 6)
-    share, stated, count = binned.reliability(probability, positive, np.ones((1, 500)), edges)
-    expected = calibration_curve(positive, probability, n_bins=5)
-    np.testing.assert_allclose((share[0], stated), expected)
-    assert count.sum() == 500
+    curve = binned.reliability(probability, positive, np.arange(500), 5)
+    expected = calibration_curve(positive, probability, n_bins=5, strategy="quantile")
+    np.testing.assert_allclose((curve["reliability"], curve["stated"]), expected)
+
+
+@pytest.mark.parametrize("views", [1, 12])
+def test_interval_of_reliability_is_the_binomial_one_of_independent_blocks(views):
+    probability, positive = np.repeat([0.1, 0.3, 0.8, 0.9], 5), np.arange(20) % 4 < 2
+    rows = np.repeat(np.arange(20), views)
+    curve = binned.reliability(probability[rows], positive[rows], rows, 2)
+    right = positive.reshape(2, 10).sum(1)
+    expected = binom_conf_interval(right, 10, interval="wilson")
+    np.testing.assert_allclose((curve["reliability_lo"], curve["reliability_hi"]), expected, 1e-5)
+
+
+def test_equal_probabilities_are_in_one_bin():
+    curve = binned.reliability(np.full(8, 0.4), np.arange(8) < 2, np.arange(8), 3)
+    np.testing.assert_allclose(curve["stated"], [0.4, np.nan, np.nan])
+    np.testing.assert_allclose(curve["reliability"], [0.25, np.nan, np.nan])
 
 
 def test_threshold_is_where_balanced_accuracy_is_best():

@@ -12,6 +12,7 @@ from score_files import BLOCKS, write_model
 import plot_training_size
 import tabulate_transfer
 import tabulate_variants
+from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.figures.training_size import training_size as draw
 from skyloom.scores import records, training_size, transfer, variants
@@ -164,6 +165,7 @@ def test_training_size_is_a_line_a_group_in_the_order_of_sizes(tmp_path, monkeyp
         xr.Dataset({"image": image}, coords).to_netcdf(folder / "patches.nc")
         patches.append(folder / "patches.nc")
     config = {"lines": {"cnn_8": "cnn", "cnn_2": "cnn"}, "items": ITEMS, "source": "seed"}
+    config |= {"models": {"cnn": {"kind": "network", "label": "the CNN", "marker": "D"}}}
     argv = ["x", "--config", json.dumps(config | {"label": "training simulations"})]
     argv += ["--metrics", *map(str, paths), "--patches", *map(str, patches)]
     monkeypatch.setattr(sys, "argv", [*argv, "--output", str(tmp_path / "size.png")])
@@ -173,10 +175,15 @@ def test_training_size_is_a_line_a_group_in_the_order_of_sizes(tmp_path, monkeyp
     sizes = {"set8": 8, "set2": 2}
     table = training_size.table(test, config["lines"], sizes, ITEMS)
     assert table["size"].tolist() == [2, 8] and set(table.score) == {"accuracy"}
-    ax = draw(table, ITEMS, "training simulations").axes[0]
-    line = next(line for line in ax.lines if line.get_label() == "cnn")
+    looks = plotting.model_looks(config["models"])
+    figure = draw(table, ITEMS, "training simulations", looks)
+    assert figure.get_figwidth() == plotting.COLUMN
+    (line,) = figure.axes[0].lines  # chance is far from these scores
+    assert line.get_label() == "the CNN" and line.get_marker() == "D"
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[2, 8], [0.7, 0.8]])
-    chance = next(line for line in ax.lines if line.get_label() == "chance")
+    assert "68 %" in figure.legends[0].get_title().get_text()
+    near = draw(table.assign(lo=0.5), ITEMS, "training simulations", looks).axes[0]
+    chance = next(line for line in near.lines if line.get_label() == "chance")
     assert set(chance.get_ydata()) == {0.5}
 
 

@@ -256,9 +256,7 @@ def test_drawn_panel_shows_the_images_of_its_key_without_their_names(tmp_path, m
         )
         data.to_netcdf(paths.append(tmp_path / f"{name}.nc") or paths[-1])
     shown = []
-    monkeypatch.setattr(
-        script.figure, "panel", lambda drawn: shown.append(drawn) or SimpleNamespace()
-    )
+    monkeypatch.setattr(script, "draw", lambda drawn: shown.append(drawn) or SimpleNamespace())
     monkeypatch.setattr(script.plotting, "save", lambda *_: None)
     config = json.dumps({"first": "quarter", "second": "cloud", "panel": 3, "seed": 0})
     words = [

@@ -201,8 +201,7 @@ class Study(Files):
 
     def comparison(self, *keys: str) -> dict:
         """Section `comparison`, or these keys of it, with the names of models for people."""
-        section = {k: v for k, v in self["comparison"].items() if k != "highlight"}
-        section["labels"] = dict(section.get("labels", {}))
+        section = self["comparison"] | {"labels": dict(self["comparison"].get("labels", {}))}
         for name in self.sets:
             section["labels"] |= self.labels(self.models(name))
         return pick(section, *keys) if keys else section
@@ -258,12 +257,15 @@ class Study(Files):
         return [m for m in self.section("training_size").get("models", []) if m in self.models()]
 
     def size_config(self) -> dict:
-        """What plot_training_size.py reads: a line a module."""
+        """What plot_training_size.py reads: a line a module, which is drawn as its first model."""
         section, headline = self.section("training_size"), self["comparison"]["headline"]
         items = {item["name"]: item for item in reversed(headline)}
+        first = {self.entry(model)["module"]: model for model in reversed(self.sizes)}
+        lines = {model: first[self.entry(model)["module"]] for model in self.sizes}
         return pick(section, "source", "label") | {
             "items": [items[name] for name in section["scores"] if name in items],
-            "lines": {model: self.entry(model)["module"] for model in self.sizes},
+            "lines": lines,
+            "models": self.looks(dict.fromkeys(lines.values())),
         }
 
     @functools.cached_property

@@ -1,5 +1,7 @@
 """The turbulence study: which models and sets its figures show, explanations and realism."""
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import cached_property
 
 from .config import refuse, refuse_unknown
@@ -62,12 +64,22 @@ class Plan(Simulations):
 
     # --- figures ----------------------------------------------------------------------------------
 
-    def highlight(self, models: list[str]) -> list[str]:
-        """The networks to draw in colour, those that the comparison highlights; and HOG."""
-        chosen = self["comparison"]["highlight"] or []
-        networks = [m for m in models if self.entry(m)["kind"] == "network"]
-        networks = [m for m in networks if m in chosen] or networks
-        return networks + [m for m in models if self.entry(m)["module"] == "hog"]
+    @property
+    def set_labels(self) -> dict[str, str]:
+        """Names of the sets for people."""
+        stated = self.section("report").get("sets", {})
+        return {name: stated.get(name) or name.replace("_", " ") for name in self["sets"]}
+
+    def looks_across_sets(self, models: Iterable[str]) -> dict[str, dict]:
+        """The looks of models of several sets, with the labels that they have within their set; the
+        set is added where two are equal.
+        """
+        looks, labels = self.looks(models), self.comparison("labels")["labels"]
+        often = Counter(labels[model] for model in looks)
+        for model, look in looks.items():
+            name = self.set_labels[self.entry(model)["set"]]
+            look["label"] = labels[model] + (f" ({name})" if often[labels[model]] > 1 else "")
+        return looks
 
     @cached_property
     def shown(self) -> list[str]:
@@ -95,10 +107,14 @@ class Plan(Simulations):
 
     def continuum(self, name: str) -> list[str]:
         """curves.nc on a continuous set: of class models tested there, then of its index models."""
-        classes = [m for m in self.transfers if self.entry(m)["learns"] == "class"]
-        crossed = [m for m in classes if name in self.transfers[m]]
+        crossed = self.crossed(name)
         curves = [self.transfer(m, seed, name, "curves.nc") for m, seed in self.runs(crossed)]
         return curves and curves + self.tests("curves.nc", self.learning(name, "index"))
+
+    def crossed(self, name: str) -> list[str]:
+        """The class models that are tested on set `name`, which is another than their own."""
+        tested = [m for m, names in self.transfers.items() if name in names]
+        return [m for m in tested if self.entry(m)["learns"] == "class"]
 
     @property
     def continua(self) -> list[str]:
@@ -146,7 +162,9 @@ class Plan(Simulations):
         """What turbulence_compare_realism.py reads."""
         pair = self.pair(first, second)
         model = pair.get("autoencoder")
-        return pick(pair, *REALISM) | {"entry": self.science(model) if model else None}
+        labels = {name: self.set_labels[name] for name in (first, second)}
+        entry = self.science(model) if model else None
+        return pick(pair, *REALISM) | {"entry": entry, "labels": labels}
 
     def autoencoder(self, first: str, second: str) -> list[str]:
         """The first seed of the autoencoder that a comparison names."""

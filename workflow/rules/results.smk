@@ -210,7 +210,6 @@ rule plot_scheme:
     input:
         code=lambda w: study(w).code("plot_scheme.py", w.model),
         checkpoint=lambda w: study(w).checkpoints([w.model], first=True),
-        patches=lambda w: study(w).set_patches([w.model]),
     output:
         png=report(
             shared.path("figures/scheme_{model}.png"),
@@ -229,14 +228,14 @@ rule plot_scheme:
         mem_mb=growing(4000),
     params:
         config=lambda w: as_json(
-            entry=study(w).science(w.model), label=study(w).entry(w.model).get("label")
+            entry=study(w).science(w.model), label=study(w).labels([w.model])[w.model]
         ),
     message:
         "{wildcards.study}: drawing the layers of {wildcards.model}"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
-        " --config {params.config:q} --checkpoint {input.checkpoint} --patches {input.patches}"
+        " --config {params.config:q} --checkpoint {input.checkpoint}"
         " --description {output.description} --output {output.png} > {log} 2>&1"
 
 

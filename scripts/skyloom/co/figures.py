@@ -195,7 +195,7 @@ def panels_all(tiles: Tiles, looks: dict[str, Look], models: list[str]) -> Figur
             x, inset = left + k * pair, left + k * pair + side + GAP
             for place, name in enumerate(names):
                 y = top + place * (side + GAP)
-                ax = _axes(figure, x, y, side, side)
+                ax = plotting.axes_at(figure, x, y, side, side)
                 image = _map(ax, maps[name], scales[0], tiles.half)
                 if k == 0:
                     where = {"transform": ax.transAxes, "ha": "right", "va": "center"}
@@ -204,7 +204,7 @@ def panels_all(tiles: Tiles, looks: dict[str, Look], models: list[str]) -> Figur
                     _place(ax, row, f"\n{WORST}" if WORST in tiles.notes[k] else "\n", "\n")
                     _short_bar(figure, image, (inset, y + 0.2 * side, side, side), CO_UNIT)
                     continue
-                ax = _axes(figure, inset, y, side, side)
+                ax = plotting.axes_at(figure, inset, y, side, side)
                 residual = maps[name] - truth
                 image = _map(ax, residual, scales[1], tiles.half, plotting.DIVERGING)
             _short_bar(figure, image, (inset, top + 0.68 * side, side, side), "residual")
@@ -214,7 +214,7 @@ def panels_all(tiles: Tiles, looks: dict[str, Look], models: list[str]) -> Figur
 def _short_bar(figure: Figure, image, place: tuple[float, ...], label: str) -> None:
     """A colour bar with two ticks in a small box; place : its corner, width and height [inch]."""
     x, y, width, height = place
-    ax = _axes(figure, x + 0.05 * width, y, 0.9 * width, 0.08 * height)
+    ax = plotting.axes_at(figure, x + 0.05 * width, y, 0.9 * width, 0.08 * height)
     bar = plotting.colour_bar(figure, image, cax=ax, orientation="horizontal")
     top = float(f"{0.7 * image.norm.vmax:.0e}")
     bar.set_ticks([-top if image.norm.vmin < -top else 0, top])
@@ -246,9 +246,9 @@ def _sheet(tiles: Tiles, groups: dict[str, dict[str, str]]):
         axes, bars = {}, []
         for names in groups.values():
             for name in names:
-                axes[name] = _axes(figure, x, top, side, side)
+                axes[name] = plotting.axes_at(figure, x, top, side, side)
                 x += side + GAP
-            bars.append(_axes(figure, x, top, BAR, side))
+            bars.append(plotting.axes_at(figure, x, top, BAR, side))
             x += BAR + BAR_LABELS
         rows.append((axes, bars))
     for heading, names in groups.items():
@@ -263,14 +263,6 @@ def _sheet(tiles: Tiles, groups: dict[str, dict[str, str]]):
 def _heading(figure: Figure, x: float, bottom: float, text: str) -> None:
     """Text above columns: middle as a share of the sheet, lower edge from the top [inch]."""
     figure.text(x, 1 - bottom / figure.get_figheight(), text, ha="center", va="bottom")
-
-
-def _axes(figure: Figure, x: float, top: float, width: float, height: float):
-    """Axes by the place of their upper left corner and their size [inch]."""
-    sheet = figure.get_size_inches()
-    return figure.add_axes(
-        (x / sheet[0], 1 - (top + height) / sheet[1], width / sheet[0], height / sheet[1])
-    )
 
 
 def _frame(axes: dict, row: xr.Dataset, half: float, note: str) -> None:

@@ -6,32 +6,37 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from skyloom import plotting
+from skyloom.plotting import Look
 from skyloom.scores.comparison import label
 from skyloom.scores.records import ENDS
 
 
-def training_size(sizes: pd.DataFrame, items: list[dict], xlabel: str) -> Figure:
+def training_size(
+    sizes: pd.DataFrame, items: list[dict], xlabel: str, looks: dict[str, Look]
+) -> Figure:
     """A line a group of models: the score on test examples against the size of the training set.
 
-    sizes : `table`; items : the headline items, whose `chance`, the value of guessing, is drawn.
+    sizes : `table`; items : the headline items, whose `chance`, the value of guessing, is drawn
+    where it is near the scores; looks : of the lines.
     """
     panels = {item["name"]: item for item in items if item["name"] in set(sizes.score)}
-    styles = plotting.line_styles(sizes.line)
+    width = plotting.COLUMN if len(panels) == 1 else plotting.PAGE
     with plotting.style():
-        width = 4.4 * len(panels) + 2.2
-        figure, axes = plt.subplots(1, len(panels), figsize=(width, 4.2), squeeze=False)
+        size = (width, 2.75 + 0.16 * -(-len(looks) // (2 * len(panels))))
+        figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
         for ax, (score, item) in zip(axes.flat, panels.items(), strict=True):
             points = sizes[sizes.score == score]
             for line, rows in points.groupby("line", sort=False):
-                look = styles[line] | {"label": line.replace("_", " ")}
-                plotting.band(ax, rows["size"], rows[list(ENDS)].to_numpy().T, look)
-                ax.plot(rows["size"], rows.value, "o", markersize=4, color=look["color"])
-            ticks = np.unique(points["size"])
+                look = looks[line]
+                style = look.line(marker=look.marker, markersize=4)
+                plotting.band(ax, rows["size"], rows[list(ENDS)].to_numpy().T, style)
             ax.set(xscale="log", xlabel=xlabel, ylabel=label(item))
-            ax.set_xticks(ticks, [f"{n}" for n in ticks])
-            ax.minorticks_off()
-            if item.get("chance") is not None:
-                style = {"color": "0.3", "linewidth": 0.8, "linestyle": ":", "zorder": 0}
-                ax.axhline(item["chance"], label="chance", **style)
-        plotting.legend_beside(figure, *axes.flat)
+            plotting.plain_numbers(ax.xaxis, np.unique(points["size"]))
+            chance, (low, high) = item.get("chance"), ax.get_ylim()
+            # a line far away would leave the scores no room
+            if chance is not None and low - (high - low) < chance < high + (high - low):
+                style = {"color": "0.35", "linewidth": 0.8, "linestyle": ":", "zorder": 0}
+                ax.axhline(chance, label="chance", **style)
+        title = "68 % bands over test data and training seeds"
+        plotting.legend_above(figure, *axes.flat, columns=2 * len(panels), title=title)
     return figure

@@ -1,7 +1,8 @@
 """The layers of a network as a table: kind, shape, parameters and inputs, by torch.fx.
 
 Layers that act on single numbers (activations, dropout, norms) belong to the layer before them.
-Torch's own modules, `blocks` and modules without children are one layer each.
+Torch's own modules, `blocks` and modules without children are one layer each. A module may have a
+`label`, its name in the figure.
 """
 
 import torch
@@ -16,9 +17,11 @@ WORDS = {
     nn.AvgPool2d: "average pooling",
     nn.Linear: "dense",
     nn.Flatten: "flattened",
+    nn.Upsample: "upsampling",
     ResidualBlock: "residual block",
     "mean": "mean over the image",
     "cat": "joined",
+    "interpolate": "interpolation",
 }
 KINDS = {
     nn.Linear: "dense",
@@ -104,7 +107,8 @@ def _description(module: nn.Module | None, function: str) -> tuple[str, str]:
     if module is None:
         return KINDS.get(function, "operation"), WORDS.get(function, function)
     classes = type(module).__mro__
-    text = next((WORDS[c] for c in classes if c in WORDS), type(module).__name__)
+    name = getattr(module, "label", type(module).__name__)
+    text = next((WORDS[c] for c in classes if c in WORDS), name)
     kind = next((KINDS[c] for c in classes if c in KINDS), None)
     if kind is None:
         convolution = any(isinstance(part, nn.Conv2d) for part in module.modules())

@@ -1,4 +1,4 @@
-"""Means in bins and reliability, of all bootstrap draws at once."""
+"""Means in bins, of all bootstrap draws at once, and reliability."""
 
 import numpy as np
 
@@ -26,16 +26,30 @@ def binned_mean(values: np.ndarray, member: np.ndarray, counts: np.ndarray) -> n
 
 
 def reliability(
-    probability: np.ndarray, positive: np.ndarray, counts: np.ndarray, edges: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share of positive examples in bins of the stated probability.
+    probability: np.ndarray, positive: np.ndarray, blocks: np.ndarray, bins: int
+) -> dict[str, np.ndarray]:
+    """Share of positive examples in bins of the stated probability that have equal counts.
 
-    probability, positive : (n,). Returns that share (draws, bins), and of each bin the mean
-    probability and the number of examples.
+    probability, positive, blocks : (n,), all examples of a block of one class. Returns `stated`,
+    the mean probability of a bin, and the share, `reliability`, with `_lo` and `_hi`, each (bins,).
+    Equal probabilities are in one bin, and what they leave empty is NaN. The interval is Wilson's
+    (1927) of one standard deviation. Its number of trials is that of equally large blocks.
     """
-    member = membership(probability, edges)
-    share = binned_mean(positive, member, counts)
-    return share, binned_mean(probability, member, counts[:1])[0], member.sum(0).astype(int)
+    # edges that occur among the probabilities leave no bin empty
+    shares = np.linspace(0, 1, bins + 1)
+    edges = np.unique(np.quantile(probability, shares, method="higher"))
+    member = membership(probability, edges if len(edges) > 1 else np.repeat(edges, 2))
+    count = member.sum(0)
+    _, inverse = np.unique(blocks, return_inverse=True)
+    of_block = np.array([np.bincount(inverse, column) for column in member.T])
+    trials = count**2 / (of_block**2).sum(1)
+    share = positive @ member / count
+    middle = (share + 0.5 / trials) / (1 + 1 / trials)
+    half = np.sqrt(share * (1 - share) / trials + 0.25 / trials**2) / (1 + 1 / trials)
+    values = {"stated": probability @ member / count, "reliability": share}
+    values |= {"reliability_lo": middle - half, "reliability_hi": middle + half}
+    empty = bins - len(count)
+    return {name: np.pad(v, (0, empty), constant_values=np.nan) for name, v in values.items()}
 
 
 def curve(name: str, dim: str, values: np.ndarray, blocks: np.ndarray) -> dict:

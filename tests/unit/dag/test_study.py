@@ -115,7 +115,7 @@ def scored(study):
     """The study with a table or figure of each kind."""
     headline = [{"name": "mse", "subset": "all"}, {"name": "bias", "subset": "all"}]
     settings = study.settings | {
-        "comparison": {"headline": headline, "chosen_by": "mse", "highlight": ["a"], "labels": {}},
+        "comparison": {"headline": headline, "chosen_by": "mse", "labels": {}},
         "transfer": {"a": ["two"], "unused": ["two"]},
         "variants": {"base": "a", "models": ["c", "unused"], "split": "test"}
         | {"subset": "all", "scores": ["mse"]},
@@ -145,7 +145,6 @@ def test_label_of_a_model_is_no_science_but_reaches_the_tables(scored):
     scored["models"]["a"]["label"] = "Network A"
     labels = scored.comparison("labels")["labels"]
     assert labels == {"a": "Network A", "b": "b", "c": "c", "flat": "flat"}
-    assert "highlight" not in scored.comparison()
 
 
 def test_label_that_two_models_share_has_their_names_added(scored):
@@ -169,7 +168,8 @@ def test_looks_of_models_are_what_figures_need_and_no_more(scored):
 
 def test_training_size_draws_a_line_a_module_and_the_items_of_its_scores(scored):
     config = scored.size_config()
-    assert config["lines"] == {"a": "net", "c": "net"} and config["source"] == "tile"
+    assert config["lines"] == {"a": "a", "c": "a"} and config["source"] == "tile"
+    assert [*config["models"]] == ["a"] and config["models"]["a"]["kind"] == "network"
     assert [item["name"] for item in config["items"]] == ["bias", "mse"]
     assert scored.set_patches(["a", "c"]) == [scored.patches("one")]
 

@@ -176,8 +176,7 @@ def test_each_figure_shows_the_models_and_sets_that_the_config_names():
     ]
     assert turbulence.ladders == [{"key": "zoom", "values": {"quarter": 1, "zoomed": 2}}]
     assert turbulence.variants == ["cnn", "cnn_wide"]
-    quarter = turbulence.learning("quarter", "class")
-    assert turbulence.highlight(quarter) == ["cnn", "cnn_wide", "hog"]
+    assert turbulence.crossed("continuous") == ["cnn"] and turbulence.crossed("zoomed") == ["cnn"]
     assert turbulence.paired_sets == ["quarter"]
 
 

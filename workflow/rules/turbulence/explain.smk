@@ -92,10 +92,15 @@ rule turbulence_plot_explanation:
     resources:
         runtime=growing(15),
         mem_mb=growing(2000),
+    params:
+        config=as_json(
+            models=turbulence.looks_across_sets(turbulence.explained()),
+            sets=turbulence.set_labels,
+        ),
     message:
         "turbulence: plotting {wildcards.figure} of {wildcards.of}"
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --figure {wildcards.figure}"
+        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
         " --explanations {input.explanations} --output {output.png}"
         " > {log} 2>&1"

@@ -143,7 +143,10 @@ rule turbulence_plot_images:
         mem_mb=growing(4000),
     params:
         config=lambda w: as_json(
-            families=turbulence["sets"][w.set]["families"], count=turbulence["images"]["count"]
+            families=turbulence["sets"][w.set]["families"],
+            count=turbulence["images"]["count"],
+            grid=turbulence.grid(w.set),
+            set=turbulence.set_labels[w.set],
         ),
     message:
         "turbulence: plotting images of set {wildcards.set}"

@@ -9,6 +9,8 @@ rule turbulence_plot_scores:
         code=code("turbulence_plot_scores.py"),
         curves=lambda w: turbulence.tests("curves.nc", turbulence.learning(w.set, "class")),
         metrics=lambda w: turbulence.tests("metrics.json", turbulence.learning(w.set, "class")),
+        scores=lambda w: turbulence.tests("scores.nc", turbulence.learning(w.set, "class")),
+        verdict=turbulence.path("verdict.json"),
         published=f"{CONFIG}/turbulence/published.yaml",
     output:
         png=report(
@@ -29,15 +31,16 @@ rule turbulence_plot_scores:
         mem_mb=growing(4000),
     params:
         config=lambda w: as_json(
-            highlight=turbulence.highlight(turbulence.learning(w.set, "class"))
+            models=turbulence.looks(turbulence.learning(w.set, "class")),
+            set=turbulence.set_labels[w.set],
         ),
     message:
         "turbulence: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
-        " --curves {input.curves}"
-        " --metrics {input.metrics} --published {input.published}"
+        " --curves {input.curves} --metrics {input.metrics}"
+        " --verdict {input.verdict} --published {input.published}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -47,9 +50,11 @@ rule turbulence_plot_index:
         code=code("turbulence_plot_index.py"),
         curves=lambda w: turbulence.tests("curves.nc", turbulence.learning(w.set, "index")),
         metrics=lambda w: turbulence.tests("metrics.json", turbulence.learning(w.set, "index")),
+        scores=lambda w: turbulence.tests("scores.nc", turbulence.learning(w.set, "index")),
         predictions=lambda w: turbulence.tests(
             "predictions.nc", turbulence.learning(w.set, "index"), first=True
         ),
+        verdict=turbulence.path("verdict.json"),
         published=f"{CONFIG}/turbulence/published.yaml",
     output:
         png=report(
@@ -68,7 +73,8 @@ rule turbulence_plot_index:
         mem_mb=growing(4000),
     params:
         config=lambda w: as_json(
-            highlight=turbulence.highlight(turbulence.learning(w.set, "index"))
+            models=turbulence.looks(turbulence.learning(w.set, "index")),
+            set=turbulence.set_labels[w.set],
         ),
     message:
         "turbulence: plotting predicted indices of set {wildcards.set}"
@@ -76,7 +82,8 @@ rule turbulence_plot_index:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --curves {input.curves}"
         " --metrics {input.metrics}"
-        " --predictions {input.predictions} --published {input.published}"
+        " --predictions {input.predictions}"
+        " --verdict {input.verdict} --published {input.published}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -100,10 +107,19 @@ rule turbulence_plot_continuum:
     resources:
         runtime=growing(15),
         mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(
+            models=turbulence.looks_across_sets(
+                [*turbulence.crossed(w.set), *turbulence.learning(w.set, "index")]
+            ),
+            sets=turbulence.set_labels,
+        ),
     message:
         "turbulence: plotting class against index of set {wildcards.set}"
     shell:
-        f"{PYTHON} " "{input.code[0]} --curves {input.curves} --output {output.png} > {log} 2>&1"
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
+        " --output {output.png} > {log} 2>&1"
 
 
 rule turbulence_plot_transfer:
@@ -129,7 +145,11 @@ rule turbulence_plot_transfer:
         runtime=growing(15),
         mem_mb=growing(2000),
     params:
-        config=as_json(ladders=turbulence.ladders),
+        config=as_json(
+            models=turbulence.looks_across_sets(turbulence.transfers),
+            sets=turbulence.set_labels,
+            ladders=turbulence.ladders,
+        ),
     message:
         "turbulence: plotting the transfer, {wildcards.figure}"
     shell:

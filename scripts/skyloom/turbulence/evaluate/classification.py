@@ -19,7 +19,7 @@ from skyloom.turbulence.evaluate.views import by_simulation, index_bins, mean_re
 SURE = 1e-6
 BETTER = {"accuracy": "higher", "accuracy_simulation": "higher", "log_loss": "lower"}
 NAMES = ("shallow", "steep")
-RELIABILITY = np.linspace(0, 1, 11)  # edges of the bins of the stated probability
+RELIABILITY = 10  # bins of the stated probability
 FALSE_STEEP = np.linspace(0, 1, 101)  # of the ROC
 
 
@@ -81,8 +81,8 @@ def recall(called: np.ndarray, among: np.ndarray, right: bool, counts: np.ndarra
 
 def curves(views: dict, counts: np.ndarray, edges: list[float]) -> xr.Dataset:
     """`confusion (true, predicted)`, images at 0.5; `roc (false_steep)`, with its interval;
-    `reliability (probability_bin)`, the share that is steep, with `stated`, the mean probability;
-    `predicted_class (index_bin)`, the share that is called steep.
+    `reliability (probability_bin)`, the share that is steep, with `stated`, the mean probability of
+    a bin; `predicted_class (index_bin)`, the share that is called steep.
     """
     steep, called, blocks = views["steep"], views["prediction"] > 0.5, views["simulation"]
     confusion = [
@@ -94,10 +94,8 @@ def curves(views: dict, counts: np.ndarray, edges: list[float]) -> xr.Dataset:
     )
     roc = ranking.roc(views["prediction"], steep, counts, FALSE_STEEP)
     out = out.assign(binned.curve("roc", "false_steep", roc, blocks))
-    share, stated, count = binned.reliability(views["prediction"], steep, counts, RELIABILITY)
-    out = out.assign(binned.curve("reliability", "probability_bin", share, blocks))
-    out["stated"] = "probability_bin", stated
-    out["stated_count"] = "probability_bin", count
+    reliability = binned.reliability(views["prediction"], steep, blocks, RELIABILITY)
+    out = out.assign({name: ("probability_bin", row) for name, row in reliability.items()})
     member = binned.membership(views["index"], edges)
     share = binned.binned_mean(called, member, counts)
     out = out.assign(binned.curve("predicted_class", "index_bin", share, blocks))

@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 Output = Callable[[Tensor], Tensor]
+LAYERS = {"convolution": nn.Conv2d, "dense": nn.Linear}
 
 
 def output_of(task: nn.Module) -> Output:
@@ -51,16 +52,21 @@ def _gradient(output: Output, images: Tensor) -> Tensor:
 
 
 def randomised(task: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
-    """(layer, network), with weights drawn anew layer by layer from the head down, in place."""
+    """(layer, network), with weights drawn anew layer by layer from the head down, in place.
+
+    Layers are named `convolution 1`, `dense 1` ..., counted from the image.
+    """
     network = copy.deepcopy(task)
-    layers = [
-        (name, layer)
-        for part in ("encoder", "head")
-        for name, layer in getattr(network, part).named_modules(prefix=part)
-        if isinstance(layer, nn.Linear | nn.Conv2d)  # norms have no weights that are drawn
-    ]
+    modules = [module for part in (network.encoder, network.head) for module in part.modules()]
+    # norms have no weights that are drawn
+    layers = {
+        f"{word} {number}": layer
+        for word, kind in LAYERS.items()
+        for number, layer in enumerate([m for m in modules if isinstance(m, kind)], start=1)
+    }
+    layers = sorted(layers.items(), key=lambda item: modules.index(item[1]), reverse=True)
     cuda = [p.device for p in network.parameters() if p.is_cuda][:1]
-    for name, layer in reversed(layers):
+    for name, layer in layers:
         with torch.random.fork_rng(cuda):
             torch.manual_seed(seed)
             seed += 1

@@ -183,12 +183,3 @@ def controls(images: Images, train: np.ndarray, seed: int) -> list[np.ndarray]:
         fourier_bands.phases_only(periodic, amplitude),
         fourier_bands.amplitudes_only(periodic, seed),
     ]
-
-
-def converged(grid: int) -> dict[str, float]:
-    """Wave numbers [cycles a box] up to which phases and amplitudes of column density are right.
-
-    Against the analytic early-time density the correlation by band falls below 0.9 at grid / 8, the
-    amplitude below 0.9 at grid / 16 (second-order scheme, 64^3 and 128^3).
-    """
-    return {"converged_phase": grid / 8, "converged_amplitude": grid / 16}

@@ -1,39 +1,42 @@
-"""Figures of how well the models of one set tell the two classes apart, from their curves.nc and
-metrics.json.
+"""Figures of how well the models of one set separate the two classes, from curves.nc and scores.nc.
 
-Colour stands for a model in all of them; networks are thick and solid, baselines thin and dashed.
-The band of an interval, 68 % of a bootstrap over simulations, is drawn of the highlighted ones.
+A figure that cannot show all models shows the network that validation chose, the baseline that the
+verdict compares it with, and the published methods. Intervals are 68 %, by simulation.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from skyloom import plotting
 from skyloom.cli import BadInput
-from skyloom.scores import records as score_records
+from skyloom.plotting import Look
+from skyloom.scores import records
+from skyloom.scores.records import ENDS
 
 ALL = "all"  # the subset of all families together
-COLUMNS = 4
+COLUMNS = 4  # confusion matrices beside one another
+SHADES = LinearSegmentedColormap.from_list("shares", ["white", plotting.LIGHT[0]])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What the models of one set scored on all of its test images, in the order of the table.
+    """Scores of the models of one set on all of its test images, in the order of the table."""
 
-    curves : model -> curves.nc of its seeds; records : `records.read` of the same; highlight : of
-        these models.
-    """
-
-    curves: dict[str, list[xr.Dataset]]
-    records: pd.DataFrame
-    highlight: tuple[str, ...]
+    curves: dict[str, list[xr.Dataset]]  # model -> curves.nc of its seeds
+    records: pd.DataFrame  # `pool_seeds` of the same models
+    looks: dict[str, Look]
+    shown: tuple[str, ...]  # models of figures that cannot show all
+    published: dict  # published.yaml
+    name: str  # of the set, for people
 
     @property
     def first(self) -> xr.Dataset:
@@ -41,10 +44,8 @@ class Scores:
 
     @property
     def title(self) -> str:
-        images = self.records["n"].max()
-        simulations = self.records.blocks.max()
-        name = said(self.first.attrs["set"])
-        return f"Set {name}: {images} test images of {simulations} simulations"
+        images, simulations = self.records.n.max(), self.records.blocks.max()
+        return f"{self.name}: {images:,} test images of {simulations:,} simulations"
 
     def mean(self, model: str, name: str) -> np.ndarray:
         """(3, ...): value and interval of a curve, the mean over the seeds that have one."""
@@ -54,60 +55,65 @@ class Scores:
         return nan_mean(np.array(seeds))
 
     def value(self, model: str, name: str) -> np.ndarray:
-        """(3,): a metric and its interval, likewise."""
-        mine = self.records[(self.records.model == model) & (self.records["name"] == name)]
-        return mine[["value", "lo", "hi"]].mean().to_numpy()
-
-    def styles(self) -> dict[str, dict]:
-        """Colour, line and label of each model, highlighted ones on top."""
-        looks, drawn = {}, {"network": 0, "baseline": 0}
-        for k, (model, seeds) in enumerate(self.curves.items()):
-            kind = seeds[0].attrs["kind"]
-            dash = (
-                plotting.DASHES[0]
-                if kind == "network"
-                else plotting.DASHES[1 + drawn["baseline"] // 4 % 3]
-            )
-            drawn[kind] += 1
-            looks[model] = {"color": plotting.LINES[k % len(plotting.LINES)], "linestyle": dash}
-            looks[model] |= {"linewidth": 2.0 if kind == "network" else 1.1, "label": said(model)}
-            looks[model]["zorder"] = 3 if model in self.highlight else 2
-        return looks
+        """(3,): a metric and its interval, which holds the scatter of seeds."""
+        rows = self.records[(self.records.model == model) & (self.records["name"] == name)]
+        return rows[list(ENDS)].to_numpy(float)[0]
 
 
 def read(
-    curves: Sequence[Path], records: Sequence[Path], highlight: Sequence[str], needed: str
+    curves: Sequence[Path],
+    metrics: Sequence[Path],
+    verdict: Path,
+    config: dict,
+    published: dict,
+    needed: str,
 ) -> Scores:
     """The scores of the models whose curves have the variable `needed`: `roc` of the class,
     `coverage` of the index.
 
-    highlight : names of models, those that are not among the files are passed over.
+    metrics : metrics.json, scores.nc beside each; verdict : verdict.json; config : `models`, of
+        `Study.looks`, and `set`, its name for people; published : published.yaml.
     Raises BadInput where files are of several sets, or no model has such a curve.
     """
-    found: dict[str, list[xr.Dataset]] = {}
+    present: dict[str, list[xr.Dataset]] = {}
     for path in curves:
         with xr.open_dataset(path) as file:
             if needed in file:
-                found.setdefault(file.attrs["model"], []).append(file.sel(subset=ALL).load())
-    if not found:
+                present.setdefault(file.attrs["model"], []).append(file.sel(subset=ALL).load())
+    if not present:
         raise BadInput(
             f"--curves: none of {len(curves)} files has the curve {needed}; expected what "
-            "evaluate writes"
+            "evaluate_model writes"
         )
-    sets = {seed.attrs["set"] for seeds in found.values() for seed in seeds}
+    sets = {seed.attrs["set"] for seeds in present.values() for seed in seeds}
     if len(sets) > 1:
         raise BadInput(
             f"--curves: models of the sets {', '.join(sorted(sets))}; expected one set, whose "
             "images they share"
         )
-    table = score_records.read(records)
-    table = table[(table.subset == ALL) & table.model.isin(found)]
-    if lost := found.keys() - set(table.model):
+    table = records.read(metrics, draws=True)
+    table = table[(table.subset == ALL) & table.model.isin(present)]
+    if lost := present.keys() - set(table.model):
         raise BadInput(
             f"--metrics: no scores of {', '.join(sorted(lost))}; expected metrics.json beside "
             "each curves.nc"
         )
-    return Scores(found, table, tuple(model for model in found if model in highlight))
+    looks = plotting.model_looks(config["models"])
+    for model in published["methods"]:
+        if model in looks:
+            label = f"{looks[model].label} (published method)"
+            looks[model] = replace(looks[model], label=label)
+    names = [*compared(verdict, sets.pop()), *published["methods"]]
+    shown = tuple(name for name in dict.fromkeys(names) if name in present) or tuple(present)
+    table = records.pool_seeds(table)
+    return Scores(present, table, looks, shown, published, config["set"])
+
+
+def compared(verdict: Path, name: str) -> list[str]:
+    """The network that validation chose in set `name`, and the baseline that its verdict names."""
+    parts = [part for part in json.loads(verdict.read_text())["sets"] if part["set"] == name]
+    rivals = [clause["rival"] for part in parts for clause in part["clauses"][:1]]
+    return [part["model"] for part in parts if part["model"]] + rivals
 
 
 def nan_mean(values: np.ndarray) -> np.ndarray:
@@ -116,114 +122,123 @@ def nan_mean(values: np.ndarray) -> np.ndarray:
     return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)
 
 
-def said(model: str) -> str:
-    """A model's or a set's name for people."""
-    return model.replace("_", " ")
-
-
 def roc(scores: Scores) -> Figure:
-    """Share of steep images found against the share of shallow ones called steep; the area under it
-    in the legend.
+    """True against false positive rate of all models, and false negative against false positive
+    rate, both logarithmic; the legend has the area under the ROC, the largest first.
     """
+    order = sorted(scores.curves, key=lambda model: -scores.value(model, "auc")[0])
+    rate = scores.first["false_steep"].values
+    least = 0.5 / scores.first["confusion"].sel(true="steep").values.sum()  # below one image
     with plotting.style():
-        figure, ax = plt.subplots(figsize=(8, 5.2))
-        ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=1, label="chance")
-        for model, look in scores.styles().items():
-            value, lo, hi = scores.value(model, "auc")
-            interval = f" ({lo:.3f}\N{EN DASH}{hi:.3f})" if np.isfinite(lo) else ""
-            look["label"] += f", AUC {value:.3f}{interval}"
-            x = scores.curves[model][0]["false_steep"].values
-            plotting.band(
-                ax,
-                x,
-                scores.mean(model, "roc"),
-                look,
-                alpha=0.15 if model in scores.highlight else 0,
-            )
-        ax.set(
-            xlabel="share of shallow images called steep",
-            ylabel="share of steep images called steep",
-        )
-        ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        ax.set_title(scores.title, loc="left")
-        plotting.legend_beside(figure, ax)
-        # a square that has no room beside its legend loses the label of its axis
-        figure.set_figwidth(
-            6 + 0.065 * max(len(label) for label in ax.get_legend_handles_labels()[1])
-        )
+        size = (plotting.PAGE, 3.65 + 0.16 * -(-len(order) // 2))
+        figure, (roc, errors) = plt.subplots(1, 2, figsize=size)
+        for model in order:
+            look, curve = scores.looks[model], scores.mean(model, "roc")
+            value, *ends = scores.value(model, "auc")
+            label = f"{value:.3f}{interval(ends, '.3f')} {look.label}"
+            line = look.line(label=label, zorder=3 if model in scores.shown else 2)
+            alpha = 0.15 if model in scores.shown else 0
+            plotting.band(roc, rate, curve, line, alpha)
+            plotting.band(errors, rate, np.maximum(1 - curve, least), line, alpha)
+        chance = {"color": "0.8", "linewidth": 3, "zorder": 1, "label": "0.500 chance"}
+        roc.plot(rate, rate, **chance)
+        errors.plot(rate, 1 - rate, **chance)
+        for ax in (roc, errors):
+            ax.set_xlabel("false positive rate (shallow as steep)")
+        roc.set(xlim=(0, 1), ylim=(0, 1), ylabel="true positive rate")
+        roc.set_title(scores.title, loc="left")
+        errors.set(xscale="log", yscale="log", xlim=(rate[1], 1), ylim=(least, 1))
+        errors.set_ylabel("false negative rate (steep as shallow)")
+        for axis in (errors.xaxis, errors.yaxis):
+            plotting.plain_decades(axis)
+        title = "area under the ROC curve, 68 % interval over simulations"
+        plotting.legend_above(figure, roc, columns=2, title=title)
     return figure
 
 
-def confusion(scores: Scores, published: dict) -> Figure:
-    """Confusion matrices at a probability of 0.5, those of all seeds of a model together; the
-    published one first.
+def interval(ends: Sequence[float], digits: str) -> str:
+    """` [0.861, 0.903]`; empty where there is no interval."""
+    low, high = (format(end, digits) for end in ends)
+    return f" [{low}, {high}]" if np.isfinite(ends).all() else ""
 
-    published : `confusion` of published.yaml: `counts`, rows the true class, and `source`.
+
+def confusion(scores: Scores) -> Figure:
+    """Confusion matrices at a probability of 0.5, the published one first; counts are those of all
+    seeds of a model together.
     """
-    tables = [("published", published["source"], np.array(published["counts"]))]
-    for model in scores.highlight or scores.curves:
-        seeds = scores.curves[model]
-        several = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-        tables.append((said(model) + several, "", sum(seed["confusion"].values for seed in seeds)))
-    columns = min(COLUMNS, len(tables))
-    lines = -(-len(tables) // columns)
-    names = [f"{name}" for name in scores.first["true"].values]
+    published = scores.published["confusion"]
+    counts = np.array(published["counts"])
+    title = f"{published['method']}, published ({published['measured_on']})"
+    title += f"\naccuracy {100 * np.trace(counts) / counts.sum():.1f} %\n{counts.sum():,} images"
+    tables = [(title, counts, counts / counts.sum(1, keepdims=True), None)]
+    tables += [_table(scores, model) for model in scores.shown]
+    lines = -(-len(tables) // COLUMNS)
+    columns = -(-len(tables) // lines)
+    names = scores.first["true"].values
     with plotting.style():
-        figure, axes = plt.subplots(
-            lines, columns, figsize=(2.5 * columns + 0.6, 3.1 * lines + 0.5), squeeze=False
-        )
-        figure.get_layout_engine().set(
-            h_pad=0.12
-        )  # inches; titles of two lines are not reckoned with
-        for ax, (name, source, counts) in zip(axes.flat, tables, strict=False):
-            share = counts / counts.sum(1, keepdims=True)
-            ax.imshow(share, vmin=0, vmax=1)
-            for (true, predicted), count in np.ndenumerate(counts):
-                colour = "white" if share[true, predicted] < 0.5 else "black"
-                text = f"{share[true, predicted]:.1%}\n{count:,}"
-                ax.text(predicted, true, text, ha="center", va="center", color=colour)
-            right = f"accuracy {np.trace(counts) / counts.sum():.1%}"
-            ax.set_title(f"{name}: {right}\n{source}" if source else f"{name}\n{right}", loc="left")
+        size = (plotting.PAGE, 0.55 + 2.2 * lines)
+        figure, axes = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
+        for ax, table in zip(axes.flat, tables, strict=False):
+            _matrix(ax, *table)
             ax.set_xticks([0, 1], names)
             ax.set_yticks([0, 1], names, rotation=90, va="center")
-            ax.set(xlabel="called")
-            ax.tick_params(length=0)
-            ax.spines[:].set_visible(False)
+        for ax in axes[-1]:
+            ax.set_xlabel("predicted class")
         for ax in axes[:, 0]:
-            ax.set(ylabel="true")
+            ax.set_ylabel("true class")
         for ax in axes.flat[len(tables) :]:
             ax.set_axis_off()
-        figure.suptitle(scores.title, fontsize=plotting.STYLE["axes.titlesize"], x=0.01, ha="left")
+        title = f"{scores.title}, 68 % intervals over simulations"
+        figure.suptitle(title, fontsize=plotting.STYLE["axes.titlesize"], x=0.01, ha="left")
     return figure
+
+
+def _table(scores: Scores, model: str) -> tuple:
+    """Title, counts, shares of a row and their intervals of a model's confusion matrix."""
+    seeds = scores.curves[model]
+    counts = sum(seed["confusion"].values for seed in seeds)
+    value, *ends = 100 * scores.value(model, "accuracy")
+    several = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
+    title = f"{scores.looks[model].label}\naccuracy {value:.1f} %\n{interval(ends, '.1f')[1:]}"
+    recalls = np.array(
+        [scores.value(model, f"recall_{name}") for name in scores.first["true"].values]
+    )
+    # the shares of a row add up to 1, so that the lower end of one is the upper end of the other
+    right, wrong = recalls, 1 - recalls[:, [0, 2, 1]]
+    shares = np.array([[right[0], wrong[0]], [wrong[1], right[1]]])
+    return title + several, counts, shares[..., 0], shares[..., 1:]
+
+
+def _matrix(ax, title: str, counts: np.ndarray, shares: np.ndarray, ends: np.ndarray | None):
+    """A confusion matrix; ends : (2, 2, 2), the interval of each share, or None."""
+    ax.imshow(shares, vmin=0, vmax=1, cmap=SHADES, aspect="auto")
+    for place, count in np.ndenumerate(counts):
+        text = f"{100 * shares[place]:.1f} %\n"
+        if ends is not None and np.isfinite(ends[place]).all():
+            text += "\N{EN DASH}".join(f"{100 * end:.1f}" for end in ends[place]) + "\n"
+        ax.text(*place[::-1], f"{text}{count:,}", ha="center", va="center", fontsize=8)
+    ax.set_title(title, loc="left")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(True)
 
 
 def reliability(scores: Scores) -> Figure:
-    """Share of images that are steep against the stated probability, and how often each
-    is stated.
-    """
-    edges = np.linspace(0, 1, scores.first.sizes["probability_bin"] + 1)
+    """Share of steep images against the stated probability, in bins of as many images each."""
     with plotting.style():
-        figure, (ax, below) = plt.subplots(
-            2, 1, figsize=(8, 6.6), sharex=True, height_ratios=(3, 1)
-        )
-        ax.plot([0, 1], [0, 1], color="0.3", linewidth=0.8, label="calibrated")
-        for model, look in scores.styles().items():
+        size = (plotting.COLUMN, 3.5 + 0.15 * len(scores.shown))
+        figure, ax = plt.subplots(figsize=size)
+        ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=1)
+        for model in scores.shown:
             stated = nan_mean(np.array([seed["stated"].values for seed in scores.curves[model]]))
-            bracket = scores.mean(model, "reliability")
-            plotting.band(ax, stated, bracket, look, alpha=0.15 if model in scores.highlight else 0)
-            # one bin alone is no line
-            ax.plot(
-                stated, bracket[0], "o", color=look["color"], markersize=3, zorder=look["zorder"]
-            )
-            count = np.mean([seed["stated_count"].values for seed in scores.curves[model]], axis=0)
-            style = {key: look[key] for key in ("color", "linestyle", "linewidth", "zorder")}
-            below.stairs(count / count.sum(), edges, **style)
-        ax.set(ylabel="share of images that are steep", xlim=(0, 1), ylim=(0, 1))
-        below.set(
-            xlabel="stated probability of the steeper index, mean of a bin",
-            ylabel="share of images",
-            ylim=(0, None),
-        )
-        ax.set_title(scores.title, loc="left")
-        plotting.legend_beside(figure, ax)
+            bracket, look = scores.mean(model, "reliability"), scores.looks[model]
+            style = look.points(elinewidth=0.8, zorder=3)
+            ax.errorbar(stated, bracket[0], plotting.arms(bracket), **style)
+        corner = {"transform": ax.transAxes, "color": "0.35", "style": "italic"}
+        ax.text(0.03, 0.97, "stated too low", va="top", **corner)
+        ax.text(0.97, 0.03, "stated too high", ha="right", **corner)
+        ticks = np.linspace(0, 1, 6)
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=ticks, yticks=ticks, aspect="equal")
+        ax.set(xlabel="stated probability that an image is steep", ylabel="share of steep images")
+        title = f"{scores.title}\nbars: binomial, 68 %, of independent simulations"
+        plotting.legend_above(figure, ax, columns=1, title=title)
     return figure

@@ -1,119 +1,111 @@
-"""Figures of what is left of a model's accuracy on other sets than its own, from transfer.csv."""
+"""Figures of the accuracy of models on other sets than their own, from transfer.csv."""
+
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from skyloom import plotting
-from skyloom.cli import BadInput
-from skyloom.turbulence.figures.scores import said
+from skyloom.cli import require
+from skyloom.plotting import Look
 
 CHANCE = 0.5
-ACCURACY = ("accuracy_all", "accuracy_all_lo", "accuracy_all_hi")
+ACCURACY = ["accuracy_all", "accuracy_all_lo", "accuracy_all_hi"]
+OWN = "own set"
+NARROW = 4  # columns of a matrix that fits the column of a page
+DODGE = 0.5  # places of all models at one strength of a nuisance, in steps between strengths
 LABELS = {
     "zoom": "zoom",
-    "blur_pixels": "sigma of the beam [pixels]",
-    "noise": "noise / deviation of the image",
+    "blur_pixels": r"$\sigma$ of the beam [pixels]",
+    "noise": "rms of the noise / rms of the image",
 }
 
 
-def read(path) -> pd.DataFrame:
+def read(path: Path) -> pd.DataFrame:
     """The rows of transfer.csv that have an accuracy: of models that predict classes."""
     table = pd.read_csv(path)
-    needed = {"model", "trained_on", "tested_on", *ACCURACY}
-    if lost := sorted(needed - set(table)):
-        raise BadInput(
-            f"{path}: columns {', '.join(lost)} not found; expected what tabulate_transfer writes"
-        )
+    require(table, ["model", "trained_on", "tested_on", *ACCURACY], path, "column")
     return table[table.accuracy_all.notna()]
 
 
-def matrix(table: pd.DataFrame) -> Figure:
-    """Models against the sets that they were tested on: accuracy with its interval; 0.5, chance, is
-    the neutral colour.
+def matrix(table: pd.DataFrame, looks: dict[str, Look], sets: dict[str, str]) -> Figure:
+    """Accuracy of models, a row each, on their own and on other sets; 0.5, chance, is white.
 
-    The cell of a model's own set has a frame.
+    sets : name -> label. A bold value has a 68 % interval above chance. A frame marks a model's own
+    set among those that others were tested on.
     """
-    models, sets = list(dict.fromkeys(table.model)), list(dict.fromkeys(table.tested_on))
-    own = [name for name in dict.fromkeys(table.trained_on) if name in sets]
-    sets = [*own, *(name for name in sets if name not in own)]
+    models = list(dict.fromkeys(table.model))
+    own = table[table.trained_on == table.tested_on].assign(tested_on=OWN)
+    others = table.tested_on.isin(table.tested_on[table.trained_on != table.tested_on])
+    cells = pd.concat([own, table[others]])
+    columns = [OWN, *dict.fromkeys(table.tested_on[others])]
+    values = cells.pivot(index="model", columns="tested_on", values="accuracy_all")
+    norm = {"vmin": CHANCE - 0.5, "vmax": CHANCE + 0.5, "cmap": plotting.DIVERGING}
     with plotting.style():
-        size = (0.72 * len(sets) + 3.2, 0.5 * len(models) + 1.9)
-        figure, ax = plt.subplots(figsize=size)
-        image = ax.imshow(
-            table.pivot(index="model", columns="tested_on", values="accuracy_all")
-            .reindex(models)[sets]
-            .to_numpy(),
-            cmap=plotting.DIVERGING,
-            vmin=CHANCE - 0.5,
-            vmax=CHANCE + 0.5,
-            aspect="auto",
-        )
-        for row in table.itertuples():
-            x, y = sets.index(row.tested_on), models.index(row.model)
-            interval = (
-                f"\n{row.accuracy_all_lo:.2f}\N{EN DASH}{row.accuracy_all_hi:.2f}"
-                if row.accuracy_all_lo > 0
-                else ""
-            )
+        width = plotting.PAGE if len(columns) > NARROW else plotting.COLUMN
+        figure, ax = plt.subplots(figsize=(width, 1.5 + 0.22 * len(models)))
+        image = ax.imshow(values.reindex(models)[columns].to_numpy(), aspect="auto", **norm)
+        for row in cells.itertuples():
+            x, y = columns.index(row.tested_on), models.index(row.model)
+            weight = "bold" if row.accuracy_all_lo > CHANCE else "normal"
+            # the ends of the palette are dark
             colour = "white" if abs(row.accuracy_all - CHANCE) > 0.3 else "black"
-            ax.text(
-                x,
-                y - 0.14,
-                f"{row.accuracy_all:.2f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=colour,
-            )
-            ax.text(x, y - 0.05, interval, ha="center", va="center", fontsize=5.5, color=colour)
+            text = {"ha": "center", "va": "center", "color": colour, "fontweight": weight}
+            ax.text(x, y, f"{row.accuracy_all:.2f}", fontsize=8, **text)
             if row.trained_on == row.tested_on:
-                ax.add_patch(Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, linewidth=1.6))
-        trained = table.groupby("model").trained_on.first()
-        ax.set_yticks(range(len(models)), [f"{said(m)} ({said(trained[m])})" for m in models])
-        ax.set_xticks(range(len(sets)), [said(name) for name in sets], rotation=40, ha="right")
-        ax.set(xlabel="set tested on", ylabel="model (set trained on)", facecolor="0.93")
+                ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, linewidth=1.2))
+        ax.axvline(0.5, color="white", linewidth=4)
+        labels = [sets.get(name, name) for name in columns]
+        turn = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(range(len(columns)), labels, **turn)
+        ax.set_yticks(range(len(models)), [looks[model].label for model in models])
+        ax.set(xlabel="tested on", facecolor="0.93")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        figure.colorbar(
-            image, label="accuracy; 0.5 is chance for equal classes, grey not tested", aspect=25
-        )
+        bar = plotting.colour_bar(figure, image, "accuracy", ax=ax, aspect=20, fraction=0.04)
+        bar.set_ticks(np.linspace(0, 1, 5))
+        title = "bold: above chance (68 % interval over simulations)"
+        figure.suptitle(title, fontsize=plotting.STYLE["axes.titlesize"], x=0.01, ha="left")
     return figure
 
 
-def nuisances(table: pd.DataFrame, ladders: list[dict]) -> Figure:
-    """Accuracy against how strong a nuisance is, over sets that differ in nothing else, with
-    intervals.
+def nuisances(table: pd.DataFrame, ladders: list[dict], looks: dict[str, Look]) -> Figure:
+    """Accuracy against the strength of a nuisance, over sets that differ in nothing else.
 
-    ladders : `key` of the sets, and `values`, set -> the number there
+    ladders : `key` of the sets, and `values`, set -> the number there. Points of one strength stand
+    beside one another; a ring marks a model's own set.
     """
-    styles = plotting.line_styles(table.model)
+    width = plotting.PAGE if len(ladders) > 1 else plotting.COLUMN
     with plotting.style():
-        size = (3.4 * len(ladders) + 2.4, 4)
+        size = (width, 2.7 + 0.16 * -(-len(looks) * plotting.COLUMN // width))
         figure, axes = plt.subplots(1, len(ladders), figsize=size, sharey=True, squeeze=False)
         for ax, ladder in zip(axes.flat, ladders, strict=True):
-            values = ladder["values"]
-            for model, look in styles.items():
-                rows = table[(table.model == model) & table.tested_on.isin(list(values))]
-                rows = rows.assign(value=rows.tested_on.map(values)).sort_values("value")
-                if len(rows) < 2:
-                    continue
-                bracket = rows[list(ACCURACY)].to_numpy().T
-                look = look | {
-                    "label": f"{said(model)} (trained on {said(rows.trained_on.iloc[0])})"
-                }
-                plotting.band(ax, rows.value, bracket, look)
-                ax.plot(rows.value, rows.accuracy_all, "o", markersize=3.5, color=look["color"])
-            ax.axhline(CHANCE, color="0.3", linewidth=0.8, linestyle=":", label="chance", zorder=0)
-            if ladder["key"] == "zoom":
-                ax.set_xscale("log", base=2)
-                ax.set_xticks(sorted(set(values.values())))
-                ax.xaxis.set_major_formatter("{x:g}")
-            ax.set(xlabel=LABELS[ladder["key"]])
-            ax.set_title(
-                ", ".join(said(name) for name in sorted(values, key=values.get)), loc="left"
-            )
-        axes[0, 0].set(ylabel="accuracy", ylim=(min(0.4, *ax.get_ylim()), 1))
-        plotting.legend_beside(figure, *axes.flat)
+            _ladder(ax, table[table.tested_on.isin(ladder["values"])], ladder, looks)
+        lowest = table.accuracy_all_lo.min()
+        axes[0, 0].set(ylabel="accuracy", ylim=(min(0.4, lowest - 0.02), 1))
+        title = "68 % intervals over simulations"
+        plotting.legend_above(figure, *axes.flat, columns=3, title=title)
     return figure
+
+
+def _ladder(ax, table: pd.DataFrame, ladder: dict, looks: dict[str, Look]) -> None:
+    """The accuracies of models at several strengths of one nuisance."""
+    strengths = sorted(set(ladder["values"].values()))
+    models = [model for model in looks if (table.model == model).sum() > 1]
+    places = np.linspace(-DODGE / 2, DODGE / 2, len(models) + 2)[1:-1]
+    for place, model in zip(places, models, strict=True):
+        points = table[table.model == model]
+        values = points.tested_on.map(ladder["values"])
+        points = points.assign(x=values.map(strengths.index) + place).sort_values("x")
+        bracket, look = points[ACCURACY].to_numpy().T, looks[model]
+        line = look.line(marker=look.marker, markersize=4, elinewidth=0.8)
+        ax.errorbar(points.x, bracket[0], plotting.arms(bracket), **line)
+        own = points[points.trained_on == points.tested_on]
+        ring = {"markersize": 9, "markerfacecolor": "none", "label": OWN}
+        ax.plot(own.x, own.accuracy_all, "o", color="0.35", **ring)
+    ax.axhline(CHANCE, color="0.35", linewidth=0.8, linestyle=":", label="chance", zorder=0)
+    ax.set_xticks(range(len(strengths)), [f"{value:g}" for value in strengths])
+    ax.set(xlabel=LABELS[ladder["key"]], xlim=(-0.5, len(strengths) - 0.5))

@@ -126,6 +126,8 @@ class Scattering(Statistics):
     pairs of scales the six `PAIRS` of angles.
     """
 
+    label = "wavelet scattering"  # in the scheme
+
     def __init__(self, pixels: int):
         super().__init__()
         bank = torch.from_numpy(morlet_bank(pixels, SCALES, ANGLES)).float()
@@ -160,6 +162,8 @@ class Power(Statistics):
     (n, 1, y, x) -> (n, y / 2 - 1), log10 by ring
     """
 
+    label = "power spectrum"  # in the scheme
+
     def __init__(self, pixels: int):
         super().__init__()
         window = np.hanning(pixels + 2)[1:-1]
@@ -179,6 +183,8 @@ class Power(Statistics):
 
 class Structure(Statistics):
     """`image_statistics.structure_functions`: (n, 1, y, x) -> (n, feature)."""
+
+    label = "structure functions"  # in the scheme
 
     def __init__(self, pixels: int):
         super().__init__()

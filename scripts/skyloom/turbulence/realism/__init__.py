@@ -4,7 +4,6 @@
 |---|---|
 | `two_sample` | does a classifier of the study's features distinguish the two sets? |
 | `panel` | does a person distinguish them? |
-| `figure` | how do they differ? |
 
 The anomaly score of the autoencoder is that of `models.autoencoder`; `ranking.auc` compares it.
 """
