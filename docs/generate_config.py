@@ -97,7 +97,9 @@ def study_page(study: str) -> list[str]:
     ]
     keys = [
         row
-        for (key, _), child in about.items()
+        for (key, text), child in about.items()
+        # a key of all models whose default is that of the module: the list of modules has it
+        if key in uniform or text != common_text(key)
         for row in rows({key: child if key in uniform else child | {"default": NONE}})
     ]
     return [
@@ -121,6 +123,11 @@ def own_keys(definition: dict) -> dict[str, dict]:
     groups, keys = read_groups(), definition["properties"]
     common = groups[keys["kind"]["const"]]["properties"] | groups["start"]["properties"]
     return {k: v for k, v in keys.items() if v != common.get(k) and k != "module"}
+
+
+def common_text(key: str) -> str | None:
+    """Description of a key that all models have."""
+    return read_groups()["model"]["properties"].get(key, {}).get("description")
 
 
 def listed(keys: dict[str, dict], uniform: set[str]) -> str:

@@ -1,8 +1,7 @@
-"""The latent space of a network: bottleneck features of test tiles, and physical quantities.
+"""The latent space of a network: its bottleneck features of tiles, coloured by physical quantities.
 
-Each point is a tile of the test split. The axes are the first two principal components of its
-features, the colours are physical quantities. The table has R2 of each quantity from the features,
-and from mean dust and N(HI) alone.
+Each point is a tile of the test split; the axes are the first two principal components of its
+features. The table has R2 of each quantity from the features, and from mean dust and N(HI) alone.
 """
 
 from pathlib import Path
@@ -16,21 +15,22 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skyloom import checkpoint, cli, plotting
+from skyloom.co import figures
 from skyloom.co.data import examples
 from skyloom.co.explain import latent
 from skyloom.patchset import flag_names
 
-LABELS = {
-    "dust": "ln of mean dust [MJy/sr]",
-    "hi": r"ln of mean N(HI) [10$^{20}$ cm$^{-2}$]",
-    "co": "asinh of mean W(CO) / noise",
-    "glat": r"$|b|$ [deg]",
+COLOURED = {  # quantity -> its name, label of the colour bar
+    "dust": ("dust", "ln of dust [MJy/sr]"),
+    "hi": ("N(HI)", r"ln of N(HI) [10$^{20}$ cm$^{-2}$]"),
+    "co": ("W(CO) / noise", "asinh(W / noise)"),
+    "glat": (r"$|b|$", r"$|b|$ [deg]"),
 }
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    help = '{"entry": {...}} of the model'
+    help = "entry of the model, models: {name: look}"
     parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     help = "patches.nc, and denoised.nc if trained on"
     parser.add_argument("--data", type=Path, nargs="+", required=True, help=help)
@@ -52,7 +52,8 @@ def main() -> None:
     with xr.open_dataset(patches.path, decode_cf=False) as file:
         names = flag_names(file["complex"])
     complexes = np.array([names[value] for value in patches.coords["complex"][rows]])
-    sheet = figure(features, quantities, complexes, table, trained["model"])
+    look = plotting.model_looks(args.config["models"])[trained["model"]]
+    sheet = figure(features, quantities, complexes, table, look.label)
     plotting.save(sheet, args.output, patches.attrs["data_kind"])
 
 
@@ -61,52 +62,46 @@ def figure(
     quantities: pd.DataFrame,
     complexes: np.ndarray,
     table: pd.DataFrame,
-    model: str,
+    label: str,
 ) -> Figure:
-    """Five views of one plane: four quantities by colour, complexes by marker; R2 in the titles."""
+    """Five views of one plane: four quantities by colour, complexes by marker; R2 in the titles.
+
+    label : of the model.
+    """
     pca = PCA(2).fit(StandardScaler().fit_transform(features))
     x, y = pca.transform(StandardScaler().fit_transform(features)).T
-    share = pca.explained_variance_ratio_
+    share = 100 * pca.explained_variance_ratio_
     with plotting.style():
-        fig, axes = plt.subplots(2, 3, figsize=(10.5, 6.4), sharex=True, sharey=True)
-        for ax, (name, label) in zip(axes.flat, LABELS.items(), strict=False):
-            row = table[table.quantity == latent.QUANTITIES[name]].iloc[0]
-            points = ax.scatter(x, y, c=quantities[name], s=9, linewidth=0, cmap=plotting.MAP)
-            fig.colorbar(points, label=label)
-            ax.set_title(
-                f"$R^2$ {row.r2_features:.2f}, from the mean maps {row.r2_means:.2f}", loc="left"
-            )
-        ax = axes.flat[4]
-        names = sorted(set(complexes) - {"none"})
-        ax.scatter(
-            *(v[complexes == "none"] for v in (x, y)),
-            s=6,
-            color="0.75",
-            linewidth=0,
-            label="no complex",
-        )
-        for name, colour, marker in zip(names, plotting.LINES, "osD^vP", strict=False):
-            inside = complexes == name
-            ax.scatter(
-                x[inside],
-                y[inside],
-                s=16,
-                color=colour,
-                marker=marker,
-                linewidth=0,
-                label=name.replace("_", "-"),
-            )
-        ax.set_title("held-out complexes", loc="left")
+        size = (plotting.PAGE, 4.4)
+        fig, axes = plt.subplots(2, 3, figsize=size, sharex=True, sharey=True)
+        for ax, (quantity, (name, bar)) in zip(axes.flat, COLOURED.items(), strict=False):
+            row = table[table.quantity == latent.QUANTITIES[quantity]].iloc[0]
+            points = ax.scatter(x, y, c=quantities[quantity], s=7, linewidth=0, cmap=plotting.MAP)
+            plotting.colour_bar(fig, points, bar, ax=ax)
+            ax.set_title(f"{name}: $R^2$ {row.r2_features:.3f} ({row.r2_means:.2f})")
+        _draw_complexes(axes.flat[4], x, y, complexes)
         axes.flat[5].set_axis_off()
-        axes.flat[5].legend(*ax.get_legend_handles_labels(), loc="center left", title="complex")
+        axes.flat[5].legend(*axes.flat[4].get_legend_handles_labels(), loc="center left")
         for ax in axes[1, :2]:
-            ax.set_xlabel(f"first component ({share[0]:.0%} of variance)")
+            ax.set_xlabel(f"1st component ({share[0]:.0f} % of variance)")
         for ax in axes[:, 0]:
-            ax.set_ylabel(f"second component ({share[1]:.0%})")
-        fig.suptitle(
-            f"Bottleneck of {model.replace('_', ' ')}: one point a test tile (n = {len(x)})"
-        )
+            ax.set_ylabel(f"2nd component ({share[1]:.0f} %)")
+        title = f"Bottleneck features of {label}, means of {len(x)} test tiles"
+        title += "; $R^2$ from them (from mean dust and N(HI) alone)"
+        fig.suptitle(title, fontsize=plotting.STYLE["axes.titlesize"])
     return fig
+
+
+def _draw_complexes(ax, x: np.ndarray, y: np.ndarray, complexes: np.ndarray) -> None:
+    outside = complexes == "none"
+    ax.scatter(x[outside], y[outside], s=5, color="0.75", linewidth=0, label="no complex")
+    names = sorted(set(complexes) - {"none"})
+    for name, look in plotting.light_looks(names).items():
+        inside = complexes == name
+        style = {"marker": look.marker, "edgecolor": "0.15", "linewidth": 0.3}
+        label = figures.complex_label(name)
+        ax.scatter(x[inside], y[inside], s=14, color=look.colour, label=label, **style)
+    ax.set_title("held-out complexes")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ LMAX = 1500  # a 15 arcmin beam leaves no power beyond
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help="area, plane_deg, views"
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help="area, plane_deg, views, models: {name: how it is drawn}",
     )
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
     parser.add_argument("--product", type=Path, required=True)
@@ -43,12 +46,18 @@ def main() -> None:
     maps = PatchSet(args.maps)
     kind = maps.attrs["data_kind"]
     observed = {line: np.asarray(maps.array(f"co{line}")) for line in lines}
-    plotting.save(figures.whole_sky(lines, observed, args.config["area"]), args.output_sky, kind)
-
+    skies = {sky.attrs["line"]: sky for sky in map(xr.load_dataset, args.skies)}
+    models = plotting.model_looks(args.config["models"])
+    looks = {line: models[sky.attrs["model"]] for line, sky in skies.items()}
     first = next(iter(lines))
     beam = float(header[f"BEAM{first}"])
+    sky = figures.whole_sky(lines, observed, args.config["area"], looks, beam)
+    plotting.save(sky, args.output_sky, kind)
+
     dust = np.asarray(maps.array("dust"))
-    views = figures.zooms(lines[first], observed[first], dust, first, beam, args.config["views"])
+    views = figures.zooms(
+        lines[first], observed[first], dust, first, looks[first], beam, args.config["views"]
+    )
     plotting.save(
         views or empty(f"no sky of the product lies at |b| > {figures.HIGH_LATITUDE:g} deg"),
         args.output_zooms,
@@ -63,8 +72,7 @@ def main() -> None:
         fields["null map"] = np.asarray(maps.array(f"co{line}_null"))
         for region, spectra in regional_power(fields, args.config).items():
             curves[line, region] = spectra
-    skies = {sky.attrs["line"]: sky for sky in map(xr.load_dataset, args.skies)}
-    plotting.save(figures.power(curves, skies), args.output_power, kind)
+    plotting.save(figures.power(curves, skies, looks), args.output_power, kind)
 
 
 def regional_power(fields: dict[str, np.ndarray], config: dict) -> dict[str, dict]:
@@ -78,7 +86,8 @@ def regional_power(fields: dict[str, np.ndarray], config: dict) -> dict[str, dic
         window = power.latitude_window(nside, config["plane_deg"], outside) * inside
         share = float(np.mean(window**2))
         if share > 1e-4:
-            name = f"|b| {'>' if outside else '<'} {config['plane_deg']:g} deg (f_sky {share:.2g})"
+            side, border = ">" if outside else "<", plotting.degrees(config["plane_deg"])
+            name = rf"$|b|$ {side} {border} ($f_\mathrm{{sky}}$ = {share:.2g})"
             spectra[name] = {
                 k: power.banded(power.power(v, v, window, lmax)) for k, v in fields.items()
             }
@@ -88,7 +97,7 @@ def regional_power(fields: dict[str, np.ndarray], config: dict) -> dict[str, dic
 def empty(text: str) -> plt.Figure:
     """A figure with a text that explains its absence."""
     with plotting.style():
-        figure = plt.figure(figsize=(6, 1))
+        figure = plt.figure(figsize=(plotting.PAGE, 1))
         figure.text(0.5, 0.5, text, ha="center", va="center")
     return figure
 

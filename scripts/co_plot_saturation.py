@@ -4,7 +4,7 @@ In the original presentation the Res-UNet stopped improving on the raw map, whic
 Training scores are against the target of each network. Validation scores are always against the raw
 map, so that their ends can be compared.
 
---config: {"raw": "res_unet", "denoised": "res_unet_denoised"}
+--config: {"targets": {"raw": "res_unet", "denoised": "res_unet_denoised"}, "models": {name: look}}
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plot_history import TRAIN, VALID, read, scores
+from plot_history import KEPT, SCORES, TRAIN, VALID, read, scores
 from skyloom import cli, plotting
 from skyloom.patchset import PatchSet
 
@@ -21,7 +21,7 @@ from skyloom.patchset import PatchSet
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help="models by their target, JSON"
+        "--config", type=cli.json_argument, required=True, help="targets and models, JSON"
     )
     parser.add_argument(
         "--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv"
@@ -35,16 +35,19 @@ def main() -> None:
     histories = {}
     for path in args.history:
         histories.setdefault(path.parent.parent.name, []).append(read(path))
-    missing = [model for model in args.config.values() if model not in histories]
+    missing = [model for model in args.config["targets"].values() if model not in histories]
     if missing:
         raise cli.BadInput(
             f"--history: no history of {', '.join(missing)} (histories: {', '.join(histories)})"
         )
-    panels = {target: (model, histories[model]) for target, model in args.config.items()}
-    plotting.save(figure(panels), args.output, PatchSet(args.patches).attrs["data_kind"])
+    panels = {target: (model, histories[model]) for target, model in args.config["targets"].items()}
+    looks = plotting.model_looks(args.config["models"])
+    plotting.save(figure(panels, looks), args.output, PatchSet(args.patches).attrs["data_kind"])
 
 
-def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
+def figure(
+    panels: dict[str, tuple[str, list[pd.DataFrame]]], looks: dict[str, plotting.Look]
+) -> Figure:
     """A column a target, a row a score, a line a seed; scales are shared along a row.
 
     A circle marks the weights that are kept.
@@ -54,56 +57,24 @@ def figure(panels: dict[str, tuple[str, list[pd.DataFrame]]]) -> Figure:
         fig, axes = plt.subplots(
             len(names),
             len(panels),
-            figsize=(7, 0.8 + 2.4 * len(names)),
+            figsize=(plotting.PAGE, 0.5 + 2.1 * len(names)),
             sharex=True,
             sharey="row",
             squeeze=False,
         )
         for column, (target, (model, tables)) in zip(axes.T, panels.items(), strict=True):
-            column[0].set_title(f"{model.replace('_', ' ')}: trained on {target} CO", loc="left")
+            column[0].set_title(f"{looks[model].label}: trained on {target} CO", loc="left")
             column[-1].set_xlabel("step")
             for ax, name in zip(column, names, strict=True):
                 for table in tables:
                     best = table[f"valid_{names[0]}"].idxmin()
-                    ax.plot(
-                        table.step,
-                        table[f"train_{name}"],
-                        color=TRAIN,
-                        linestyle="--",
-                        linewidth=1.2,
-                    )
-                    ax.plot(table.step, table[f"valid_{name}"], color=VALID, linewidth=1.4)
-                    ax.plot(
-                        table.step[best],
-                        table[f"valid_{name}"][best],
-                        "o",
-                        color=VALID,
-                        markerfacecolor="white",
-                    )
+                    ax.plot(table.step, table[f"train_{name}"], **TRAIN)
+                    ax.plot(table.step, table[f"valid_{name}"], **VALID)
+                    ax.plot(table.step[best], table[f"valid_{name}"][best], **KEPT)
         for ax, name in zip(axes[:, 0], names, strict=True):
-            ax.set_ylabel(
-                name.replace("rmse_over_noise", "RMSE / noise").replace(
-                    "nll", "negative log likelihood"
-                )
-            )
-        handles = [
-            plt.Line2D(
-                [],
-                [],
-                color=TRAIN,
-                linestyle="--",
-                label="training tiles, against the training target",
-            ),
-            plt.Line2D(
-                [],
-                [],
-                color=VALID,
-                marker="o",
-                markerfacecolor="white",
-                label="validation, against raw CO",
-            ),
-        ]
-        fig.legend(handles=handles, loc="outside upper center", ncols=2)
+            ax.set_ylabel(SCORES.get(name, name))
+        title = "training: against the training target; validation: against raw CO"
+        plotting.legend_above(fig, axes[0, 0], columns=3, title=title)
     return fig
 
 

@@ -1,4 +1,4 @@
-"""One figure of the scores of a set's models: minkowski, plane, pdf, latitude or calibration."""
+"""One figure of the scores of a set's models: minkowski, plane, pdf, latitude, or calibration."""
 
 from pathlib import Path
 
@@ -17,22 +17,21 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='{"subset": "bright", "highlight": ["res_unet"] or null}',
+        help='{"subset": "bright", "models": {name: how it is drawn}}',
     )
     parser.add_argument(
         "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
     )
+    parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv")
     parser.add_argument("--published", type=Path, required=True, help="config/co/published.yaml")
     parser.add_argument(
         "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
     )
     args = parser.parse_args()
 
-    scores = score_figures.read(args.curves, args.config)
-    published = (
-        [yaml.safe_load(args.published.read_text())["scalars"]] if args.figure == "plane" else []
-    )
-    figure = getattr(score_figures, args.figure)(scores, *published)
+    published = yaml.safe_load(args.published.read_text())
+    scores = score_figures.read(args.curves, args.config, args.comparison, published)
+    figure = getattr(score_figures, args.figure)(scores)
     plotting.save(figure, args.output, scores.first.attrs["data_kind"])
 
 

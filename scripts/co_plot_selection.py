@@ -25,16 +25,12 @@ def main() -> None:
     line = args.config["line"]
     co = f"co{line}"
     with xr.open_dataset(args.maps, decode_cf=False) as maps:
-        figures.require(maps, (co, f"{co}_error"), args.maps)
+        cli.require(maps.variables, (co, f"{co}_error"), args.maps, "variable")
         with np.errstate(divide="ignore", invalid="ignore"):
             snr = maps[co].values / maps[f"{co}_error"].values
         data_kind = maps.attrs["data_kind"]
     tiles = pd.read_csv(args.tiles)
-    missing = [name for name in ("glon", "glat", "split", "complex") if name not in tiles]
-    if missing:
-        raise cli.BadInput(
-            f"{args.tiles}: columns {', '.join(missing)} not found (columns: {', '.join(tiles)})"
-        )
+    cli.require(tiles, ("glon", "glat", "split", "complex"), args.tiles, "column")
     figure = figures.selection(
         snr, tiles, args.config["snr"], f"CO {line[0]}-{line[1]}", args.config["size_deg"]
     )

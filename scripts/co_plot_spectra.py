@@ -1,6 +1,5 @@
-"""rho_l and C_l ratio of a set's models with the observed CO, against multipole.
-
-The figure also has the dust map, the noise ceiling and published points.
+"""Power, rho_l and C_l ratio against multipole of a set's models, beside the observed CO, dust,
+bounds and published points; all models in all bands on a sheet of their own.
 """
 
 from pathlib import Path
@@ -17,22 +16,24 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help='{"subset": "bright", "highlight": ["res_unet"] or null}',
+        help='{"subset": "bright", "models": {name: how it is drawn}}',
     )
     parser.add_argument(
         "--curves", type=Path, nargs="+", required=True, help="curves.nc of each model and seed"
     )
-    parser.add_argument("--published", type=Path, help="config/co/published.yaml")
+    parser.add_argument("--comparison", type=Path, required=True, help="comparison.csv")
+    parser.add_argument("--published", type=Path, required=True, help="config/co/published.yaml")
     parser.add_argument(
         "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
     )
+    parser.add_argument("--output-full", type=Path, required=True, help=".png, all models")
     args = parser.parse_args()
 
-    scores = score_figures.read(args.curves, args.config)
-    published = yaml.safe_load(args.published.read_text())["curves"] if args.published else None
-    plotting.save(
-        score_figures.spectra(scores, published), args.output, scores.first.attrs["data_kind"]
-    )
+    published = yaml.safe_load(args.published.read_text())
+    scores = score_figures.read(args.curves, args.config, args.comparison, published)
+    kind = scores.first.attrs["data_kind"]
+    plotting.save(score_figures.spectra(scores), args.output, kind)
+    plotting.save(score_figures.spectra_full(scores), args.output_full, kind)
 
 
 if __name__ == "__main__":

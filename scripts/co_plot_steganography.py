@@ -13,8 +13,7 @@ from skyloom import cli, plotting
 from skyloom.patchset import PatchSet
 
 COLUMNS = ("amplitude", "score", "control")
-# the scale is linear below a rise of one per cent and logarithmic above, where a hidden code lies
-LINEAR = 0.01
+LEAST_TOP = 2  # of the scale: a constant line must look constant
 
 
 def main() -> None:
@@ -26,6 +25,8 @@ def main() -> None:
         required=True,
         help=".../<model>/seed<k>/steganography.csv",
     )
+    help = "models: {name: look}"
+    parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc, for its data kind")
     parser.add_argument(
         "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
@@ -35,40 +36,34 @@ def main() -> None:
     tables = {}
     for path in args.scores:
         table = pd.read_csv(path)
-        missing = [name for name in COLUMNS if name not in table]
-        if missing:
-            raise cli.BadInput(
-                f"{path}: columns {', '.join(missing)} not found (columns: {', '.join(table)})"
-            )
+        cli.require(table, COLUMNS, path, "column")
         tables.setdefault(path.parent.parent.name, []).append(table)
     means = {
         model: pd.concat(seeds).groupby("amplitude", as_index=False).mean()
         for model, seeds in tables.items()
     }
-    plotting.save(figure(means), args.output, PatchSet(args.patches).attrs["data_kind"])
+    looks = plotting.model_looks(args.config["models"])
+    plotting.save(figure(means, looks), args.output, PatchSet(args.patches).attrs["data_kind"])
 
 
-def figure(scores: dict[str, pd.DataFrame]) -> Figure:
+def figure(scores: dict[str, pd.DataFrame], looks: dict[str, plotting.Look]) -> Figure:
     """Two panels on the same axes, a line a model: G(dust, HI), and the true CO."""
-    styles = plotting.line_styles(scores)
     panels = {"score": "from G(dust, HI)", "control": "from the true CO, without a hidden code"}
     with plotting.style():
-        fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
+        fig, axes = plt.subplots(1, 2, figsize=(plotting.PAGE, 2.8), sharex=True, sharey=True)
         for ax, (column, title) in zip(axes, panels.items(), strict=True):
             for model, table in scores.items():
-                style = styles[model] | {"marker": ".", "label": model.replace("_", " ")}
-                ax.plot(table.amplitude, table[column] - 1, **style)
-            ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
-            ax.set(xscale="log", xlabel="noise on CO [standard deviations of its asinh]")
-            ax.set_yscale("symlog", linthresh=LINEAR)
-            # a constant line must look constant
-            ax.set_ylim(min(-LINEAR, ax.get_ylim()[0]), max(1, ax.get_ylim()[1]))
+                look = looks[model]
+                line = look.line(marker=look.marker, markersize=4)
+                ax.plot(table.amplitude, table[column], **line)
+            ax.axhline(1, color="0.7", linewidth=0.6, zorder=0)
+            ax.set(xscale="log", xlabel=r"noise on asinh CO [$\sigma$]", yscale="log")
             ax.set_title(title, loc="left")
-            ax.yaxis.set_major_formatter("{x:g}")
-        axes[0].set_ylabel(
-            "rise of the error of the reconstructed (dust, HI),\nwith noise / without, less 1"
-        )
-        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+        low, high = axes[0].get_ylim()
+        axes[0].set_ylim(min(0.9, low), max(LEAST_TOP, high))
+        plotting.plain_decades(axes[0].yaxis)
+        axes[0].set_ylabel("cycle error with noise / without")
+        plotting.legend_above(fig, axes[0])
     return fig
 
 

@@ -15,24 +15,42 @@ from matplotlib.figure import Figure
 from skyloom import cli, plotting
 
 COLUMNS = 3
-TRAIN, VALID = plotting.LINES[0], plotting.LINES[1]
+SCORES = {
+    "rmse_over_noise": "RMSE / noise",
+    "nll": "negative log likelihood",
+    "cross_entropy": "cross entropy",
+    "squared_error": "mean squared error",
+    "flow": "error of the flow",
+    "l1": "mean absolute error",
+}
+TRAIN = plotting.SPLITS["train"].line(label="training", linestyle="--", marker=".", markersize=4)
+VALID = plotting.SPLITS["valid"].line(label="validation", marker=".", markersize=4)
+KEPT = plotting.SPLITS["valid"].points(
+    label="weights kept", marker="o", markerfacecolor="white", markersize=6
+)
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help="models: {name: look}"
+    )
     parser.add_argument(
         "--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv"
     )
     parser.add_argument(
         "--data-kind", required=True, help="patches.nc, or what its attribute data_kind says"
     )
-    parser.add_argument("--output", type=Path, required=True, help=".png; the .pdf lies beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
+    )
     args = parser.parse_args()
 
     histories = {}
     for path in args.history:
         histories.setdefault(path.parent.parent.name, []).append(read(path))
-    plotting.save(figure(histories), args.output, data_kind(args.data_kind))
+    looks = plotting.model_looks(args.config["models"])
+    plotting.save(figure(histories, looks), args.output, data_kind(args.data_kind))
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -66,16 +84,16 @@ def data_kind(text: str) -> str:
         return file.attrs["data_kind"]
 
 
-def figure(histories: dict[str, list[pd.DataFrame]]) -> Figure:
+def figure(histories: dict[str, list[pd.DataFrame]], looks: dict[str, plotting.Look]) -> Figure:
     """A panel a model: the score that chooses its weights against the step, one line a seed; the
     chosen step marked.
     """
+    # a baseline has no curve
     histories = {
-        model: [t for t in tables if scores(t) and len(t)] for model, tables in histories.items()
+        model: curves
+        for model, tables in histories.items()
+        if (curves := [table for table in tables if scores(table) and len(table)])
     }
-    histories = {
-        model: tables for model, tables in histories.items() if tables
-    }  # a baseline has no curve
     if not histories:
         raise cli.BadInput(
             "--history: no file has a column valid_<score>; expected the history of at least "
@@ -83,49 +101,25 @@ def figure(histories: dict[str, list[pd.DataFrame]]) -> Figure:
         )
     columns = min(COLUMNS, len(histories))
     rows = -(-len(histories) // columns)
+    width = plotting.COLUMN if columns == 1 else plotting.PAGE
     with plotting.style():
-        fig, axes = plt.subplots(
-            rows, columns, figsize=(1 + 3.2 * columns, 0.6 + 2.6 * rows), squeeze=False
-        )
+        size = (width, 0.6 + 2.2 * rows)
+        fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
         for ax in axes.flat[len(histories) :]:
             ax.set_axis_off()
         for ax, (model, tables) in zip(axes.flat, histories.items(), strict=False):
             name = scores(tables[0])[0]
             for table in tables:
-                ax.plot(
-                    table.step, table[f"train_{name}"], color=TRAIN, linestyle="--", linewidth=1.2
-                )
-                ax.plot(table.step, table[f"valid_{name}"], color=VALID, linewidth=1.4)
                 best = table[f"valid_{name}"].idxmin()
-                ax.plot(
-                    table.step[best],
-                    table[f"valid_{name}"][best],
-                    "o",
-                    color=VALID,
-                    markerfacecolor="white",
-                )
-            ax.set(title=model.replace("_", " "), xlabel="step", ylabel=name.replace("_", " "))
-            values = np.concatenate(
-                [t[f"{part}_{name}"] for t in tables for part in ("train", "valid")]
-            )
+                ax.plot(table.step, table[f"train_{name}"], **TRAIN)
+                ax.plot(table.step, table[f"valid_{name}"], **VALID)
+                ax.plot(table.step[best], table[f"valid_{name}"][best], **KEPT)
+            ax.set(title=looks[model].label, xlabel="step", ylabel=SCORES.get(name, name))
+            parts = [t[f"{part}_{name}"] for t in tables for part in ("train", "valid")]
+            values = np.concatenate(parts)
             if values.min() > 0 and values.max() > 8 * values.min():
                 ax.set_yscale("log")
-        handles = [
-            plt.Line2D([], [], color=TRAIN, linestyle="--", label="training examples"),
-            plt.Line2D([], [], color=VALID, label="validation examples"),
-            plt.Line2D(
-                [],
-                [],
-                color=VALID,
-                marker="o",
-                markerfacecolor="white",
-                linestyle="none",
-                label="weights kept",
-            ),
-        ]
-        fig.legend(
-            handles=handles, loc="outside upper center", ncols=3, title="both in evaluation mode"
-        )
+        plotting.legend_above(fig, axes[0, 0], columns=3, title="lower is better")
     return fig
 
 

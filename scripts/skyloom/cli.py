@@ -8,7 +8,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -70,6 +71,22 @@ def json_argument(text: str) -> dict:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
+
+
+def progress(groups: Sequence[Sized], what: str, seconds: float = 10) -> Iterator:
+    """The groups one after the other; every `seconds` a line with the items done and the time
+    left.
+    """
+    total, done = sum(map(len, groups)), 0
+    start = last = time.monotonic()
+    for group in groups:
+        yield group
+        done += len(group)
+        now = time.monotonic()
+        if now - last >= seconds and done < total:
+            left = (now - start) / done * (total - done)
+            print(f"{done} of {total} {what}, {left:.0f} s left", flush=True)
+            last = now
 
 
 @contextlib.contextmanager

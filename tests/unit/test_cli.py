@@ -34,6 +34,16 @@ def test_a_terminated_job_leaves_no_half_written_file(tmp_path, repository):
     assert not list(tmp_path.iterdir())
 
 
+def test_progress_has_a_line_every_ten_seconds_and_none_at_the_end(monkeypatch, capsys):
+    seconds = iter([0, 4, 12, 20, 24, 40])
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(seconds))
+    groups = [range(2), range(2), range(4), range(2), range(2)]
+    assert [*cli.progress(groups, "tiles")] == groups
+    # 4 tiles in 12 s leave 8 for 24 s; 10 in 24 s leave 2 for 4.8 s
+    lines = ["4 of 12 tiles, 24 s left", "10 of 12 tiles, 5 s left"]
+    assert capsys.readouterr().out.splitlines() == lines
+
+
 def test_missing_names_are_refused_with_those_that_are_there():
     cli.require({"seed": 1, "index": 2}, ["index"], "a.csv", "column")
     message = r"a\.csv: column mach, time not found \(columns: seed, index\)"

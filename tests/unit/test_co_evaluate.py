@@ -257,6 +257,61 @@ def test_curves_hold_the_published_bands_of_l_and_bracket_their_values(tiles):
     assert curves.beam.values[2] > SETTINGS["beam_cut"] > curves.beam.values[3]
 
 
+def test_curves_have_the_power_of_maps_and_the_correlation_of_predictions_with_dust(tiles):
+    patches, co = tiles
+    dust = patches.dust.values
+    _, curves = measured(2 * dust - 7, patches)
+    bright = curves.sel(subset="bright")
+    model = bright.sel(of="model")
+    np.testing.assert_allclose(model.rho_l_dust, 1, atol=1e-4)
+    np.testing.assert_allclose(model.rho_l, bright.rho_l.sel(of="dust"), atol=1e-4)
+    assert np.isnan(bright.cl.sel(of="dust")).all()
+    # power of the observed map: of the CO and of its noise, whose level the null map has
+    _, curves = measured(co, patches)
+    bright = curves.sel(subset="bright")
+    truth = bright.cl.sel(of="model") + bright.cl_null
+    np.testing.assert_allclose(bright.cl_target[:3], truth[:3], rtol=0.05)
+    assert (
+        (bright.cl_target_lo <= bright.cl_target) & (bright.cl_target <= bright.cl_target_hi)
+    ).all()
+
+
+def test_power_of_white_noise_is_its_variance_times_the_solid_angle_of_a_pixel(tiles):
+    patches, _ = tiles
+    n = patches.sizes["x"]
+    white = np.random.default_rng(0).normal(0, 3, patches.target.shape).astype(np.float32)
+    _, curves = measured(white, patches)
+    expected = 9 * np.radians(3 / n) ** 2
+    power = curves.cl.sel(of="model", subset="bright")
+    np.testing.assert_allclose(power[2:], expected, rtol=0.1)
+
+
+def test_minkowski_differences_are_zero_of_the_observed_map_and_bracketed_for_others(tiles):
+    patches, co = tiles
+    _, curves = measured(co, patches)
+    bright = curves.sel(subset="bright")
+    for name in ("v0", "v1", "v2"):
+        difference = bright[f"{name}_difference"]
+        assert (difference.sel(field="target") == 0).all()
+        means = bright[name].sel(field="dust") - bright[name].sel(field="target")
+        np.testing.assert_allclose(difference.sel(field="dust"), means, atol=1e-12)
+        low, high = (bright[f"{name}_difference_{end}"].sel(field="dust") for end in ("lo", "hi"))
+        assert (low <= difference.sel(field="dust") + 1e-12).all() and (low < high).any()
+
+
+def test_noise_against_latitude_is_that_of_the_null_map(tiles):
+    patches, co = tiles
+    _, curves = measured(co, patches)
+    latitude = np.abs(patches.glat.values)
+    rows = (patches["complex"].values == 0) & (latitude < SETTINGS["latitude_bins"][1])
+    weight = patches.weight.values[rows]
+    squares = np.where(weight > 0, patches.null.values[rows], 0) ** 2
+    expected = np.sqrt((weight * squares).sum() / weight.sum())
+    assert curves.latitude_noise.values[0] == pytest.approx(expected, rel=1e-6)
+    # the noise-free CO leaves the noise of the observed map, which is as large
+    assert curves.latitude_rms.values[0] == pytest.approx(expected, rel=0.05)
+
+
 def test_each_band_within_the_beam_has_its_record(tiles):
     patches, co = tiles
     records, curves = measured(co, patches)

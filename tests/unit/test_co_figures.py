@@ -1,6 +1,6 @@
 """Figures are drawn from files alone, in the right place on the sky, and fit the report."""
 
-import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 from astropy.wcs import WCS
 from matplotlib import pyplot as plt
 from PIL import Image
@@ -26,6 +27,12 @@ from skyloom.co import figures, score_figures
 from skyloom.co.evaluate import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PUBLISHED = yaml.safe_load((REPOSITORY / "config/co/published.yaml").read_text())
+MODELS = {
+    "cyclegan": {"kind": "network", "module": "cyclegan", "label": "CycleGAN", "marker": "s"},
+    "flow": {"kind": "network", "module": "flow_matching", "label": "flow matching", "marker": "D"},
+    "fit": {"kind": "baseline", "module": "isotonic", "label": "dust law", "marker": "v"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +65,8 @@ def files(tmp_path_factory):
         predictions = xr.Dataset(
             {"prediction": (("example", "y", "x"), factor * truth), "tile": tiles.tile}, attrs=about
         )
+        if kind == "network":
+            predictions["spread"] = (("example", "y", "x"), np.full_like(truth, 0.5))
         predictions.to_netcdf(here / "predictions.nc")
         if model == "flow":
             noise = np.random.default_rng(1).normal(0, 1, (len(truth), 4, *truth.shape[1:]))
@@ -65,7 +74,23 @@ def files(tmp_path_factory):
         curves = evaluate(tiles, predictions, {}, SETTINGS | {"draws": 20}).curves
         curves.attrs |= about
         curves.to_netcdf(here / "curves.nc")
+    comparison(folder / "comparison.csv", chosen="flow")
     return folder
+
+
+def comparison(path, chosen: str) -> None:
+    """A comparison.csv of set `a`: three models and a reference."""
+    rows = [("cyclegan", "network", 9), ("flow", "network", 8), ("fit", "baseline", 3)]
+    rows += [("poor", "baseline", 5), ("dust", "reference", np.nan)]
+    table = pd.DataFrame(rows, columns=["model", "kind", "rmse_over_noise_bright"])
+    table["chosen"] = np.where(table.model == chosen, "chosen", "")
+    table.assign(set="a").to_csv(path, index=False)
+
+
+def read_scores(files, seeds: str = "*") -> score_figures.Scores:
+    paths = sorted(files.glob(f"test/*/seed{seeds}/curves.nc"))
+    config = {"subset": "bright", "models": MODELS}
+    return score_figures.read(paths, config, files / "comparison.csv", PUBLISHED)
 
 
 def draw(monkeypatch, script, output, *arguments):
@@ -77,126 +102,216 @@ def draw(monkeypatch, script, output, *arguments):
     assert not plt.get_fignums()
 
 
-def test_panels_are_drawn(files, tmp_path, monkeypatch):
-    predictions = [files / f"test/{name}/seed1/predictions.nc" for name in ("cyclegan", "fit")]
-    config = '--config={"tiles": 2, "bright_fraction": 0.5}'
-    maps = f"--patches={files}/patches.nc", f"--denoised={files}/denoised.nc"
+def test_panels_of_typical_tiles_and_of_the_worst_are_drawn(files, tmp_path, monkeypatch):
+    predictions = [files / f"test/{name}/seed1/predictions.nc" for name in MODELS]
+    config = json.dumps({"tiles": 2, "bright_fraction": 0.5, "models": MODELS, "all": ["flow"]})
+    sheets = {}
+    save = plotting.save
+    monkeypatch.setattr(
+        plotting,
+        "save",
+        lambda sheet, path, kind: (sheets.update({path.stem: sheet}), save(sheet, path, kind)),
+    )
     draw(
         monkeypatch,
         co_plot_panels,
         tmp_path / "panels.png",
-        config,
-        *maps,
+        f"--config={config}",
+        f"--patches={files}/patches.nc",
+        f"--denoised={files}/denoised.nc",
+        f"--comparison={files}/comparison.csv",
+        f"--output-residuals={tmp_path}/residuals.png",
+        f"--output-all={tmp_path}/all.png",
         "--predictions",
         *predictions,
     )
+    assert (tmp_path / "residuals.png").exists() and (tmp_path / "all.pdf").exists()
+    headings = {text.get_text() for text in sheets["panels"].texts}
+    assert {"observed", "flow matching", "dust law", r"stated 1$\sigma$"} < headings
+    assert "CycleGAN" not in headings
+    titles = [text.get_text() for ax in sheets["panels"].axes for text in ax.texts]
+    assert sum("largest error of flow matching" in title for title in titles) == 1
+    maps = [ax for ax in sheets["panels"].axes if ax.images and ax.get_aspect() == 1]
+    assert len(maps) == 3 * 6  # two typical tiles and the worst; inputs, CO, two models, spread
+    names = [text.get_text() for ax in sheets["all"].axes for text in ax.texts]
+    assert "dust law" in names and "CycleGAN" not in names  # neither chosen nor asked for
+
+
+def test_worst_tile_is_that_of_the_largest_squared_error_among_bright_ones():
+    patches, _ = fake_patches(30)
+    tiles = patches.isel(example=patches.split.values == 2)
+    prediction = tiles.target.values.copy()
+    bright = (tiles.bright_fraction.values >= 0.5) & (tiles["complex"].values == 0)
+    prediction[~bright] += 100
+    first, second = np.flatnonzero(bright)[:2]
+    prediction[first] += 1
+    prediction[second] += 3
+    row, share = figures.worst_row(tiles, prediction, 0.5)
+    assert row == second and share == pytest.approx(0.9)
+
+
+def test_featured_models_are_the_chosen_network_and_the_best_baseline(files, tmp_path):
+    assert figures.featured(files / "comparison.csv", "a") == ["flow", "fit"]
+    comparison(tmp_path / "none.csv", chosen="")
+    assert figures.featured(tmp_path / "none.csv", "a") == ["cyclegan", "fit"]
+    assert figures.featured(tmp_path / "none.csv", "b") == []
 
 
 def test_spectra_are_drawn_and_a_subset_without_tiles_is_refused(files, tmp_path, monkeypatch):
     curves = sorted(files.glob("test/*/seed*/curves.nc"))
-    rest = f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves
+    rest = [f"--comparison={files}/comparison.csv", f"--output-full={tmp_path}/full.png"]
+    rest += [f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves]
+    config = {"subset": "bright", "models": MODELS}
     draw(
         monkeypatch,
         co_plot_spectra,
         tmp_path / "spectra.png",
-        '--config={"subset": "bright"}',
+        f"--config={json.dumps(config)}",
         *rest,
     )
+    assert (tmp_path / "full.png").exists()
+    config |= {"subset": "ophiuchus"}
     with pytest.raises(BadInput, match=r"curves\.nc: subset ophiuchus not found \(subsets: bright"):
         draw(
             monkeypatch,
             co_plot_spectra,
-            tmp_path / "none.png",
-            '--config={"subset": "ophiuchus"}',
+            tmp_path / "n.png",
+            f"--config={json.dumps(config)}",
             *rest,
         )
 
 
-def test_published_points_take_the_colour_of_the_first_of_their_models_that_was_run():
-    number = {"with": "CO J=1-0", "values": [0.7, 0.2]}
-    rho_l = [
-        {"beside": name} | number
-        for name in ("dust", "hi", ["cyclegan", "cyclegan_as_presented"], "other")
-    ]
-    rho_l.append({"beside": "dust", "with": "CO J=2-1", "values": [0, 0]})
-    figure, ax = plt.subplots()
-    published = {"l": [398, 632], "measured_on": "real sky", "rho_l": rho_l}
-    styles = {"res_unet": {"color": "C0"}, "cyclegan_as_presented": {"color": "C3"}}
-    score_figures._published_points(ax, published, styles, "CO J=1-0")
-    drawn = {line.get_label().split(",")[0]: line.get_color() for line in ax.lines}
-    assert drawn == {"dust": "black", "cyclegan": "C3", "other": "0.4"}
+def test_spectra_end_at_the_first_band_beyond_the_beam_and_observed_co_is_black(files):
+    scores = read_scores(files)
+    figure = score_figures.spectra(scores)
+    power, rho, copied, ratio = figure.axes
+    # B_l^2 of 15 arcmin falls to 0.05 at l = 934, between the bands 866 and 1100
+    assert all(max(line.get_xdata()) == 1100 for line in power.lines)
+    assert ratio.get_xlim()[1] < 1200
+    observed = power.lines[0]
+    assert observed.get_color() == "black" and observed.get_label() == "observed"
+    np.testing.assert_allclose(observed.get_ydata(), scores.first.cl_target[:4])
+    assert {line.get_label() for line in ratio.lines} >= {
+        "flow matching",
+        "flow matching, one realisation",
+        "dust law",
+        "CycleGAN",
+    }
+    assert "(K km s" in power.get_ylabel() and "with dust" in copied.get_ylabel()
+    full = score_figures.spectra_full(scores)
+    assert max(full.axes[0].lines[0].get_xdata()) > 1300
+    for sheet in (figure, full):
+        plt.close(sheet)
+
+
+def test_published_points_have_error_bars_and_the_look_of_a_model_that_was_run(files):
+    scores = read_scores(files, seeds="1")
+    figure, (rho, copied) = plt.subplots(1, 2)
+    ell = scores.first.l.values[:4]
+    score_figures._published_curves(rho, scores, "CO J=1-0", ell)
+    score_figures._published_curves(copied, scores, "predicted CO J=1-0", ell)
+    drawn = {bars.get_label(): bars for bars in rho.containers + copied.containers}
+    assert list(drawn) == ["dust map, published (real sky)", "CycleGAN, published (real sky)"]
+    points, _, (bar,) = rho.containers[1]
+    assert points.get_color() == scores.looks["cyclegan"].colour and points.get_marker() == "s"
+    np.testing.assert_allclose(points.get_ydata(), [0.73, 0.16, 0.10, 0.09])
+    assert np.ptp(bar.get_segments()[0][:, 1]) == pytest.approx(0.06)
+    # of dust with the CO that the published network predicted
+    np.testing.assert_allclose(copied.containers[0][0].get_ydata(), [0.83, 0.29, 0.19, 0.19])
     plt.close(figure)
+    # a network that was not run has a label too
     figure, ax = plt.subplots()
-    score_figures._published_points(ax, published, styles, "CO J=2-1")
-    assert [line.get_ydata().tolist() for line in ax.lines] == [
-        [0, 0]
-    ]  # a set of the other line has the other points
+    score_figures._published_curves(ax, scores, "CO J=2-1", ell)
+    assert [bars.get_label().split(",")[0] for bars in ax.containers] == ["CycleGAN", "dust map"]
     plt.close(figure)
 
 
 @pytest.mark.parametrize("name", co_plot_scores.FIGURES)
 def test_scores_of_a_set_are_drawn(files, tmp_path, monkeypatch, name):
     curves = sorted(files.glob("test/*/seed*/curves.nc"))
-    rest = f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves
-    config = '--config={"subset": "bright", "highlight": null}'
-    draw(monkeypatch, co_plot_scores, tmp_path / f"{name}.png", f"--figure={name}", config, *rest)
+    rest = [f"--published={REPOSITORY}/config/co/published.yaml", "--curves", *curves]
+    config = json.dumps({"subset": "bright", "models": MODELS})
+    words = f"--figure={name}", f"--config={config}", f"--comparison={files}/comparison.csv"
+    draw(monkeypatch, co_plot_scores, tmp_path / f"{name}.png", *words, *rest)
 
 
 def test_models_of_two_sets_are_not_drawn_together(files, tmp_path):
     paths = sorted(files.glob("test/*/seed1/curves.nc"))
     with xr.open_dataset(paths[0]) as curves:
         curves.load().assign_attrs(set="b").to_netcdf(tmp_path / "curves.nc")
+    config, table = {"subset": "bright", "models": MODELS}, files / "comparison.csv"
     with pytest.raises(BadInput, match="models of the sets a, b; expected one set"):
-        score_figures.read([tmp_path / "curves.nc", paths[1]], {"subset": "bright"})
+        score_figures.read([tmp_path / "curves.nc", paths[1]], config, table, PUBLISHED)
 
 
-def test_models_that_are_not_highlighted_are_grey_and_share_one_label(files):
-    paths = sorted(files.glob("test/*/seed1/curves.nc"))
-    scores = score_figures.read(paths, {"subset": "bright", "highlight": ["flow", "not_run"]})
-    styles = scores.styles()
-    assert [styles[m]["color"] == plotting.GREY["color"] for m in ("cyclegan", "fit", "flow")] == [
-        True,
-        True,
-        False,
-    ]
-    assert [look["label"] for look in styles.values()] == ["other models", None, "flow (network)"]
+def test_figures_show_the_chosen_network_the_best_baseline_and_the_published_one(files):
+    assert read_scores(files).shown == ("flow", "fit", "cyclegan")
 
 
 def test_point_of_a_model_lies_at_its_scores_and_its_sample_is_joined_to_it(files):
-    paths = sorted(files.glob("test/flow/seed1/curves.nc"))
-    figure = score_figures.plane(score_figures.read(paths, {"subset": "bright"}), [])
-    with xr.open_dataset(paths[0]) as curves:
-        where = curves.sel(subset="bright")
-        expected = [
-            [float(where[n].sel(of=of)) for of in ("model", "sample")]
-            for n in ("rho_l_beam", "cl_ratio_beam")
-        ]
-    joined = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
-    np.testing.assert_allclose(joined[0].get_data(), expected)
-    plt.close(figure)
-
-
-@pytest.mark.parametrize("low", [0.004, 0.1, 0.5])
-def test_numbers_on_the_plane_never_lie_on_one_another(files, low):
-    paths = sorted(files.glob("test/*/seed*/curves.nc"))
-    scores = score_figures.read(paths, {"subset": "bright"})
-    for seed in scores.curves["fit"]:
-        for end in ("", "_lo", "_hi"):
-            seed[f"cl_ratio_beam{end}"] = low + 0 * seed[f"cl_ratio_beam{end}"]
-    figure = score_figures.plane(scores, [])
-    figure.canvas.draw()
-    axis = figure.axes[0].yaxis
-    labels = [
-        label
-        for label in axis.get_ticklabels(which="both")
-        if label.get_text() and label.get_visible()
+    scores = read_scores(files, seeds="1")
+    figure = score_figures.plane(scores)
+    names = ("rho_l_beam", "cl_ratio_beam")
+    expected = [
+        [float(scores.curves["flow"][0][n].sel(of=of)) for of in ("model", "sample")] for n in names
     ]
-    view = figure.axes[0].get_window_extent()
-    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
-    boxes = [box for box in boxes if view.y0 <= (box.y0 + box.y1) / 2 <= view.y1]
-    assert len(boxes) >= 2
-    assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
+    joined = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(joined[-1].get_data(), expected)  # the last model's
+    labels = {text.get_text() for text in figure.axes[0].texts}
+    assert {"flow matching", "one realisation", "dust law", "noise-free truth"} < labels
+    assert "CycleGAN, published (real sky)" in labels and figure.legends == []
     plt.close(figure)
+
+
+def test_minkowski_functionals_are_named_and_their_differences_to_the_observed_drawn(files):
+    scores = read_scores(files)
+    figure = score_figures.minkowski(scores)
+    names = [ax.get_ylabel().split(" [")[0] for ax in figure.axes]
+    assert names[:3] == ["area", "boundary length", "Euler number"]
+    assert {*names[3:]} == {"predicted $-$ observed"}
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[4].lines}
+    field = {"flow matching": ("flow", "sample"), "dust law": ("fit", "prediction")}
+    for label, (model, name) in field.items():
+        curves = scores.curves[model][0].v1
+        expected = curves.sel(field=name) - curves.sel(field="target")
+        np.testing.assert_allclose(drawn[label], expected, atol=1e-12)
+    plt.close(figure)
+
+
+def test_latitude_has_points_without_lines_in_bins_that_have_tiles(files):
+    scores = read_scores(files)
+    figure = score_figures.latitude(scores)
+    rms, bias = figure.axes
+    filled = np.isfinite(scores.first.latitude_signal.values).sum()
+    assert len(rms.get_xticks()) == len(bias.get_xticks()) == filled
+    joined = [line for line in rms.lines if line.get_linestyle() not in ("None", "none")]
+    assert [line.get_label() for line in joined] == ["noise (null map)"]
+    assert {*joined[0].get_ydata()} == {1}
+    points = {bars.get_label(): bars[0].get_ydata() for bars in rms.containers}
+    first = scores.curves["fit"][0]
+    expected = (first.latitude_rms / first.latitude_noise).values
+    np.testing.assert_allclose(points["dust law"], expected[np.isfinite(expected)])
+    plt.close(figure)
+
+
+def test_calibration_says_where_a_model_is_too_sure(files):
+    figure = score_figures.calibration(read_scores(files))
+    (ax,) = figure.axes
+    corners = {text.get_text(): text.get_position() for text in ax.texts}
+    assert corners["too careful"] == (0.03, 0.97) and corners["too sure"] == (0.97, 0.03)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [label.split(":")[0] for label in labels] == ["CycleGAN", "flow matching"]
+    assert "68 % interval" in figure.legends[0].get_title().get_text()
+    plt.close(figure)
+
+
+def test_histogram_merges_bins_without_losing_weight():
+    edges = np.linspace(0, 12, 121)
+    w, density = (edges[1:] + edges[:-1]) / 2, np.random.default_rng(0).uniform(size=(3, 120))
+    merged, values = score_figures._merged(w, density)
+    assert len(merged) == 120 // score_figures.MERGED
+    width = 0.1 * score_figures.MERGED
+    np.testing.assert_allclose(values.sum(1) * width, density.sum(1) * 0.1)
 
 
 def test_selection_is_drawn(tmp_path, monkeypatch):
@@ -213,6 +328,21 @@ def test_selection_is_drawn(tmp_path, monkeypatch):
     draw(monkeypatch, co_plot_selection, tmp_path / "selection.png", config, *files)
 
 
+def test_splits_differ_in_shape_and_complexes_are_called_held_out():
+    tiles = {"tile": [1, 2, 3], "glon": [10.0, 200.0, 180.0], "glat": [0.0, -30.0, 60.0]}
+    tiles |= {"split": ["train", "valid", "test"], "complex": ["", "", "g262s27"]}
+    snr = np.ones(healpy.nside2npix(16))
+    figure = figures.selection(snr, pd.DataFrame(tiles), 8.0, "CO 1-0", 3.0)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[:3] == ["training: 1 tiles", "validation: 1 tiles", "test: 1 tiles"]
+    assert "held-out complexes" in labels[3]
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {"G262S27", "180°", "0°", "240°"} <= texts
+    shapes = [len(points.get_paths()[0]) for points in figure.axes[0].collections[1:4]]
+    assert len({*shapes}) == 3  # circle, triangle, square
+    plt.close(figure)
+
+
 def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path, monkeypatch):
     good, bad, baseline = (
         tmp_path / name / "seed1" / "history.csv" for name in ("unet", "old", "fit")
@@ -222,37 +352,66 @@ def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path
     good.write_text("step,epoch,loss_net,train_nll,valid_nll\n1,1,5,3,3\n2,2,4,1,2\n")
     bad.write_text("step,valid_nll\n1,3\n")
     baseline.write_text("step\n")
-    kind = "--data-kind=simulated"
-    draw(monkeypatch, plot_history, tmp_path / "history.png", kind, "--history", good, baseline)
+    looks = {name: {"kind": "network", "label": f"the {name}"} for name in ("unet", "old", "fit")}
+    kind = f"--config={json.dumps({'models': looks})}", "--data-kind=simulated"
+    draw(monkeypatch, plot_history, tmp_path / "history.png", *kind, "--history", good, baseline)
     with pytest.raises(
         BadInput, match=r"history\.csv: column train_nll not found beside valid_nll"
     ):
-        draw(monkeypatch, plot_history, tmp_path / "bad.png", kind, "--history", bad)
+        draw(monkeypatch, plot_history, tmp_path / "bad.png", *kind, "--history", bad)
     with pytest.raises(BadInput, match="expected the history of at least one network"):
-        draw(monkeypatch, plot_history, tmp_path / "bad.png", kind, "--history", baseline)
+        draw(monkeypatch, plot_history, tmp_path / "bad.png", *kind, "--history", baseline)
 
 
-def test_residual_scale_is_centred_on_zero_and_co_maps_of_a_tile_share_theirs():
+def shown_tiles(names, factors, spread=None):
     patches, co = fake_patches(12)
-    shown = patches.isel(example=[9, 10])
-    figure = figures.panels(shown, {"a": 2 * co[[9, 10]], "b": 0.5 * co[[9, 10]]})
-    images = [
-        ax.images[0]
-        for ax in figure.axes
-        if ax.images and ax.images[0].get_array().shape == (32, 32)
-    ]
-    per_tile = len(images) // 2
-    for tile in (images[:per_tile], images[per_tile:]):
-        assert len({image.get_clim() for image in tile[2:5]}) == 1  # truth, a, b
-        (low, high), other = tile[5].get_clim(), tile[6].get_clim()
-        assert low == -high and (low, high) == other
+    rows = [9, 10]
+    predictions = {name: k * co[rows] for name, k in zip(names, factors, strict=True)}
+    return figures.Tiles(patches.isel(example=rows), ["", ""], predictions, spread, None)
+
+
+def maps_of(figure) -> list:
+    """The images of a sheet, row by row, without those of colour bars."""
+    return [ax.images[0] for ax in figure.axes if ax.images]
+
+
+def test_co_maps_of_a_tile_share_their_scale():
+    looks = plotting.model_looks(MODELS)
+    figure = figures.panels(shown_tiles(["flow", "fit"], [2, 0.5]), looks, ["flow", "fit"])
+    images = maps_of(figure)
+    for tile in (images[:5], images[5:]):
+        assert len({image.get_clim() for image in tile[2:]}) == 1  # observed, two models
+    assert figure.get_figwidth() == plotting.PAGE
     plt.close(figure)
 
 
-def test_chosen_tiles_are_bright_outside_complexes_and_ordered_by_mean_co():
+def test_residual_scale_is_centred_on_zero_and_a_pull_is_in_stated_deviations():
+    spread = np.full((2, 32, 32), 2.0, np.float32)
+    tiles = shown_tiles(["flow", "fit"], [2, 0.5], spread)
+    looks = plotting.model_looks(MODELS)
+    figure = figures.panels_residuals(tiles, looks, ["flow", "fit"])
+    images = maps_of(figure)
+    for k, tile in enumerate((images[:4], images[4:])):
+        (low, high), other = tile[1].get_clim(), tile[2].get_clim()
+        assert low == -high and (low, high) == other
+        error = tiles.patches.error.values[k]
+        expected = tile[1].get_array() / np.sqrt(spread[k] ** 2 + error**2)
+        np.testing.assert_allclose(tile[3].get_array(), expected, rtol=1e-5)
+    plt.close(figure)
+
+
+def test_all_models_have_a_map_and_a_residual_of_each_tile():
+    looks = plotting.model_looks(MODELS)
+    tiles = shown_tiles([*MODELS], [1, 2, 3])
+    figure = figures.panels_all(tiles, looks, [*MODELS])
+    assert len(maps_of(figure)) == 2 * (1 + 2 * 3)  # observed, then two of each model
+    plt.close(figure)
+
+
+def test_typical_tiles_are_bright_outside_complexes_and_ordered_by_mean_co():
     patches, _ = fake_patches(60)
     tiles = patches.isel(example=patches.split.values == 2)
-    rows = figures.chosen_rows(tiles, 3, 0.5)
+    rows = figures.typical_rows(tiles, 3, 0.5)
     means = np.nanmean(tiles.target.values[rows], axis=(1, 2))
     assert len(rows) == 3 and (np.diff(means) < 0).all()
     assert (tiles["complex"].values[rows] == 0).all() and (
@@ -270,7 +429,7 @@ def test_lines_of_longitude_and_latitude_lie_where_the_wcs_standard_has_them(glo
         [1, 1],
     )
     figure, ax = plt.subplots()
-    figures._graticule(ax, glon, glat, 1.5, label=False)
+    figures._graticule(ax, glon, glat, 1.5)
     longitudes, latitudes = ax.collections
     for lines, axis in ((longitudes, 0), (latitudes, 1)):
         assert len(lines.levels) >= 1

@@ -111,6 +111,7 @@ def test_peak_signal_to_noise_equals_skimage_and_a_perfect_image_has_ssim_one():
         "target": target,
         "prediction": target + rng.normal(0, 2, target.shape),
         "error": weight,
+        "null": rng.normal(0, 1, target.shape),
     }
     found = pixels.tables(maps, weight)
     expected = [

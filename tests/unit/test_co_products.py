@@ -17,6 +17,7 @@ import co_write_product
 from skyloom.cli import BadInput
 from skyloom.co.products import area, figures, power, sky, write
 from skyloom.patchset import PatchSet
+from skyloom.plotting import Look
 
 NSIDE, BEAM, DISC = 128, 120.0, {"glon": 300.0, "glat": -50.0, "radius_deg": 12.0}
 TILES = {"size_deg": 3.0, "pixels": 32}
@@ -337,6 +338,7 @@ def drawn(product, maps, monkeypatch):
     words = [f"--maps={maps.path} --product={product}/spot.fits --skies={product}/seed0.nc"]
     words += [f"--output-{part}={product}/{part}.png" for part in ("sky", "zooms", "power")]
     config = {"area": DISC, "plane_deg": 20, "views": 1}
+    config["models"] = {"fake": {"kind": "network", "label": "fake network"}}
     monkeypatch.setattr(co_plot_product.cli, "parser", without_output(co_plot_product.cli.parser))
     call(monkeypatch, co_plot_product, " ".join(words), config, product / "none")
     yield made
@@ -345,21 +347,23 @@ def drawn(product, maps, monkeypatch):
 
 def test_disc_is_shown_on_the_scale_of_its_own_brightest_sky(drawn, product):
     panels = {ax.get_title(loc="left"): ax for ax in drawn["sky"].axes if ax.images}
-    parts = ("observed", "predicted", r"uncertainty of the prediction (1$\sigma$)")
-    assert list(panels) == [f"CO 1-0, {part}" for part in parts]
-    intensity = hp.read_map(product / "spot.fits", field=0)
-    top = np.percentile(intensity[intensity != hp.UNSEEN], 99.9)
-    for ax in panels.values():
+    parts = ("CO 1-0, observed", "predicted by fake network", r"1$\sigma$ of the prediction")
+    assert [title.split(" [K")[0] for title in panels] == [*parts]
+    maps = [hp.read_map(product / "spot.fits", field=field) for field in (0, 1)]
+    intensity, error = maps
+    for ax, values in zip(panels.values(), (intensity, intensity, error), strict=True):
         image = ax.images[0]
-        # two digits
+        top = np.percentile(values[values != hp.UNSEEN], 99.9)
+        # the scale's end has two digits, and its number
         assert image.norm.vmin == 0 and image.norm.vmax == pytest.approx(top, rel=0.05)
-        assert image.colorbar.get_ticks()[-1] == image.norm.vmax  # the top has its number
-        # no label lies on the border: all are within 0.7 radii of the centre
-        assert (
-            ax.texts
-            and max(np.abs(label.get_position()).max() for label in ax.texts) < 0.7 * 12 * 1.05
-        )
-    values = panels["CO 1-0, predicted"].images[0].get_array()
+        assert image.colorbar.get_ticks()[-1] == image.norm.vmax
+    first, *others = panels.values()
+    labels = [text for text in first.texts if "\N{DEGREE SIGN}" in text.get_text()[2:]]
+    # no label on the border: all within 0.7 radii of the centre
+    assert len(labels) >= 4
+    assert max(np.abs(label.get_position()).max() for label in labels) < 0.7 * 12 * 1.05
+    assert not any(ax.texts for ax in others)
+    values = others[0].images[0].get_array()
     centre = hp.ang2pix(NSIDE, 300, -50, lonlat=True)
     assert values[200, 200] == intensity[centre] and np.isnan(np.ma.filled(values, np.nan)[0, 0])
 
@@ -369,7 +373,8 @@ def test_faint_disc_is_not_one_flat_colour():
     inside = hp.query_disc(NSIDE, hp.ang2vec(300, -50, lonlat=True), np.radians(12))
     sky_of[inside] = np.linspace(0, 0.05, len(inside))
     noise = np.random.default_rng(0).normal(0, 0.45, sky_of.size)
-    figure = figures.whole_sky({"10": {"I": sky_of}}, {"10": noise}, DISC)
+    looks = {"10": Look("fake network", "#12449C")}
+    figure = figures.whole_sky({"10": {"I": sky_of}}, {"10": noise}, DISC, looks, BEAM)
     observed, predicted = (ax.images[0].norm.vmax for ax in figure.axes if ax.images)
     # 99.9 % of a normal distribution
     assert predicted == 0.05 and observed == pytest.approx(3.09 * 0.45, rel=0.1)
@@ -379,33 +384,41 @@ def test_faint_disc_is_not_one_flat_colour():
 def test_zooms_show_the_same_sky_in_each_column(drawn):
     panels = [ax for ax in drawn["zooms"].axes if ax.images]
     assert [ax.get_title() for ax in panels] == [
-        "dust 857 GHz",
+        "dust, 857 GHz",
         "CO 1-0, observed",
-        "CO 1-0, predicted",
-        "uncertainty",
+        "predicted by fake\nnetwork",
+        "1$\\sigma$ of the\nprediction",
     ]
-    dust, observed, predicted, uncertainty = (ax.images[0] for ax in panels)
+    dust, observed, predicted, spread = (ax.images[0] for ax in panels)
     np.testing.assert_allclose(observed.get_array(), 0.3 * dust.get_array(), rtol=1e-5)
     assert np.corrcoef(predicted.get_array().ravel(), dust.get_array().ravel())[0, 1] > 0.99
-    assert observed.get_clim() == predicted.get_clim() == uncertainty.get_clim()
+    assert observed.get_clim() == predicted.get_clim() != spread.get_clim()
 
 
 def test_power_after_blending_is_drawn_with_the_effect_of_interpolation_on_dust(drawn, product):
     outside, ratio = (ax for ax in drawn["power"].axes if ax.get_visible())
-    assert outside.get_title(loc="left").startswith("CO 1-0, |b| > 20 deg (f_sky 0.0")
-    assert not outside.get_title(loc="left").endswith("0.0)") and "0.00)" not in outside.get_title(
-        loc="left"
-    )
+    title = outside.get_title(loc="left")
+    assert title.startswith(r"CO 1-0, $|b|$ > 20° ($f_\mathrm{sky}$ = 0.0")
+    assert not title.endswith("0.0)") and "0.00)" not in title
     lines = {line.get_label(): line for line in outside.lines}
-    observed, predicted = (lines[name].get_ydata() for name in ("observed", "predicted"))
-    # within the beam of 2 deg
-    np.testing.assert_allclose(predicted[:4] / observed[:4], 1, atol=0.05)
+    assert lines["observed"].get_color() == "black"
+    observed, predicted = (
+        lines[name].get_ydata() for name in ("observed", "predicted by fake network")
+    )
+    np.testing.assert_allclose(
+        predicted[:4] / observed[:4], 1, atol=0.05
+    )  # within the beam of 2 deg
     shown = {line.get_label(): line.get_ydata() for line in ratio.lines}
     with xr.open_dataset(product / "seed0.nc") as found:
-        for label, field in (("dust: interpolation alone", "dust"), ("predicted", "prediction")):
-            np.testing.assert_array_equal(shown[label], found.cl_ratio.sel(field=field))
-    # tiles of a linear model agree, so that its loss is that of the dust
-    np.testing.assert_allclose(shown["predicted"], shown["dust: interpolation alone"], rtol=1e-3)
+        # to the first band beyond the beam of 2 deg, which is the first
+        for label, field in (
+            ("dust: interpolation alone", "dust"),
+            ("predicted by fake network", "prediction"),
+        ):
+            np.testing.assert_array_equal(shown[label], found.cl_ratio.sel(field=field)[:1])
+    # a linear model predicts what all tiles agree on: its own loss is the dust's
+    first, second = shown["predicted by fake network"], shown["dust: interpolation alone"]
+    np.testing.assert_allclose(first, second, rtol=1e-3)
 
 
 def without_output(parser):

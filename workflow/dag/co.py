@@ -121,11 +121,6 @@ class Plan(Study):
 
     # --- models and products ----------------------------------------------------------------------
 
-    def panelled(self, name: str) -> list[str]:
-        """The models of set `name` that panels of tiles show."""
-        chosen = self["panels"]["models"]
-        return [model for model in self.models(name) if not chosen or model in chosen]
-
     @cached_property
     def cyclegans(self) -> list[str]:
         return [model for model in self.models() if self.entry(model)["module"] == "cyclegan"]

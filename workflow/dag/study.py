@@ -6,6 +6,7 @@ A study with needs of its own states them in `workflow/dag/<study>.py`, as `clas
 import functools
 import importlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 
 from . import estimate
@@ -172,11 +173,28 @@ class Study(Files):
 
     # --- tables and figures of scores -------------------------------------------------------------
 
+    def labels(self, models: Iterable[str]) -> dict[str, str]:
+        """Names of these models in tables and figures: a label that two share has their names in
+        the config added.
+        """
+        labels = {model: self.entry(model).get("label") or model for model in models}
+        often = Counter(labels.values())
+        return {m: f"{name} ({m})" if often[name] > 1 else name for m, name in labels.items()}
+
+    def looks(self, models: Iterable[str]) -> dict[str, dict]:
+        """What figures draw these models by: `models` of a script's config."""
+        keys = ("kind", "module", "colour", "marker")
+        return {
+            model: {key: self.entry(model).get(key) for key in keys} | {"label": label}
+            for model, label in self.labels(models).items()
+        }
+
     def comparison(self, *keys: str) -> dict:
         """Section `comparison`, or these keys of it, with the names of models for people."""
         section = {k: v for k, v in self["comparison"].items() if k != "highlight"}
-        labels = {m: self.entry(m)["label"] for m in self.models() if self.entry(m).get("label")}
-        section["labels"] = section.get("labels", {}) | labels
+        section["labels"] = dict(section.get("labels", {}))
+        for name in self.sets:
+            section["labels"] |= self.labels(self.models(name))
         return pick(section, *keys) if keys else section
 
     @functools.cached_property

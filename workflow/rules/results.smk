@@ -261,12 +261,14 @@ rule plot_history:
     resources:
         runtime=growing(10),
         mem_mb=growing(2000),
+    params:
+        config=lambda w: as_json(models=study(w).looks(study(w).models(kind="network"))),
     message:
         "{wildcards.study}: plotting the loss curves"
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --history {input.history} --data-kind {input.data}"
-        " --output {output.png} > {log} 2>&1"
+        "{input.code[0]} --config {params.config:q} --history {input.history}"
+        " --data-kind {input.data} --output {output.png} > {log} 2>&1"
 
 
 rule tabulate_training:

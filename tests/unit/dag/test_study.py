@@ -157,8 +157,28 @@ def test_sections_of_the_config_switch_tables_and_figures_on(scored):
 
 def test_label_of_a_model_is_no_science_but_reaches_the_tables(scored):
     scored["models"]["a"]["label"] = "Network A"
-    assert scored.comparison("labels") == {"labels": {"a": "Network A"}}
+    labels = scored.comparison("labels")["labels"]
+    assert labels == {"a": "Network A", "b": "b", "c": "c", "flat": "flat"}
     assert "highlight" not in scored.comparison()
+
+
+def test_label_that_two_models_share_has_their_names_added(scored):
+    for model in ("a", "c"):
+        scored["models"][model]["label"] = "Network"
+    assert scored.labels(["a", "c", "flat"]) == {
+        "a": "Network (a)",
+        "c": "Network (c)",
+        "flat": "flat",
+    }
+    assert scored.labels(["a", "flat"])["a"] == "Network"
+
+
+def test_looks_of_models_are_what_figures_need_and_no_more(scored):
+    scored["models"]["a"] |= {"label": "Network A", "colour": "#000000", "marker": "o"}
+    looks = scored.looks(["a", "flat"])
+    expected = {"kind": "network", "module": "net", "colour": "#000000", "marker": "o"}
+    assert looks["a"] == expected | {"label": "Network A"}
+    assert looks["flat"]["label"] == "flat" and looks["flat"]["colour"] is None
 
 
 def test_training_size_draws_a_line_a_module_and_the_items_of_its_scores(scored):

@@ -146,7 +146,11 @@ rule co_plot_product:
         runtime=growing(60),
         mem_mb=growing(12000),
     params:
-        config=lambda w: as_json(area=co["products"][w.product]["area"], **co["product_figures"]),
+        config=lambda w: as_json(
+            area=co["products"][w.product]["area"],
+            models=co.looks(dict.fromkeys(co["products"][w.product]["lines"].values())),
+            **co["product_figures"],
+        ),
     message:
         "co: plotting product {wildcards.product}"
     shell:

@@ -38,12 +38,13 @@ rule co_plot_selection:
 
 
 rule co_plot_panels:
-    """Dust, HI, CO, denoised CO, every model and its residual on test tiles."""
+    """Test tiles: inputs, the chosen network and the best baseline; their residuals; all models."""
     input:
         code=code("co_plot_panels.py"),
         patches=co.patches("{set}"),
         denoised=lambda w: co.denoised(w.set),
-        predictions=lambda w: co.tests("predictions.nc", co.panelled(w.set), first=True),
+        predictions=lambda w: co.tests("predictions.nc", co.models(w.set), first=True),
+        comparison=co.path("comparison.csv"),
     output:
         png=report(
             co.path("figures/panels_{set}.png"),
@@ -51,7 +52,22 @@ rule co_plot_panels:
             labels={"result": "predicted and observed CO", "set": "{set}"},
             caption="../../report/co/panels.rst",
         ),
-        pdf=co.path("figures/panels_{set}.pdf"),
+        residuals=report(
+            co.path("figures/panels_residuals_{set}.png"),
+            category="co",
+            labels={"result": "residuals on test tiles", "set": "{set}"},
+            caption="../../report/co/panels_residuals.rst",
+        ),
+        all=report(
+            co.path("figures/panels_all_{set}.png"),
+            category="co",
+            labels={"result": "test tiles, all models", "set": "{set}"},
+            caption="../../report/co/panels_all.rst",
+        ),
+        pdf=[
+            co.path(f"figures/{name}_{{set}}.pdf")
+            for name in ("panels", "panels_residuals", "panels_all")
+        ],
     log:
         co.log("co_plot_panels", "{set}"),
     conda:
@@ -60,7 +76,12 @@ rule co_plot_panels:
         runtime=growing(15),
         mem_mb=growing(8000),
     params:
-        config=as_json(tiles=co["panels"]["tiles"], bright_fraction=co["tiles"]["bright_fraction"]),
+        config=lambda w: as_json(
+            tiles=co["panels"]["tiles"],
+            bright_fraction=co["tiles"]["bright_fraction"],
+            models=co.looks(co.models(w.set)),
+            all=co["panels"]["models"],
+        ),
         denoised=lambda w, input: f"--denoised {input.denoised}" if input.denoised else "",
     message:
         "co: plotting test tiles of set {wildcards.set}"
@@ -68,16 +89,19 @@ rule co_plot_panels:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q}"
         " --patches {input.patches} {params.denoised}"
-        " --predictions {input.predictions} --output {output.png} > {log} 2>&1"
+        " --predictions {input.predictions} --comparison {input.comparison}"
+        " --output {output.png} --output-residuals {output.residuals}"
+        " --output-all {output.all} > {log} 2>&1"
 
 
 rule co_plot_spectra:
-    """Correlation with the observed CO and ratio of power against multipole, one line a model of a
-    set.
+    """Power, correlation with the observed CO and with dust, and ratio of power against multipole;
+    all models in all bands.
     """
     input:
         code=code("co_plot_spectra.py"),
         curves=lambda w: co.tests("curves.nc", co.models(w.set)),
+        comparison=co.path("comparison.csv"),
         published=f"{CONFIG}/co/published.yaml",
     output:
         png=report(
@@ -86,7 +110,13 @@ rule co_plot_spectra:
             labels={"result": "correlation and power against scale", "set": "{set}"},
             caption="../../report/co/spectra.rst",
         ),
-        pdf=co.path("figures/spectra_{set}.pdf"),
+        full=report(
+            co.path("figures/spectra_full_{set}.png"),
+            category="co",
+            labels={"result": "spectra, all models", "set": "{set}"},
+            caption="../../report/co/spectra_full.rst",
+        ),
+        pdf=[co.path(f"figures/{name}_{{set}}.pdf") for name in ("spectra", "spectra_full")],
     log:
         co.log("co_plot_spectra", "{set}"),
     conda:
@@ -95,14 +125,14 @@ rule co_plot_spectra:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=as_json(subset="bright", highlight=co["comparison"]["highlight"]),
+        config=lambda w: as_json(subset="bright", models=co.looks(co.models(w.set))),
     message:
         "co: plotting spectra of set {wildcards.set}"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --curves {input.curves}"
-        " --published {input.published}"
-        " --output {output.png} > {log} 2>&1"
+        " --comparison {input.comparison} --published {input.published}"
+        " --output {output.png} --output-full {output.full} > {log} 2>&1"
 
 
 rule co_plot_scores:
@@ -112,6 +142,7 @@ rule co_plot_scores:
     input:
         code=code("co_plot_scores.py"),
         curves=lambda w: co.tests("curves.nc", co.models(w.set)),
+        comparison=co.path("comparison.csv"),
         published=f"{CONFIG}/co/published.yaml",
     output:
         png=report(
@@ -131,13 +162,13 @@ rule co_plot_scores:
         runtime=growing(15),
         mem_mb=growing(4000),
     params:
-        config=as_json(subset="bright", highlight=co["comparison"]["highlight"]),
+        config=lambda w: as_json(subset="bright", models=co.looks(co.models(w.set))),
     message:
         "co: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
-        " --curves {input.curves}"
+        " --curves {input.curves} --comparison {input.comparison}"
         " --published {input.published} --output {output.png} > {log} 2>&1"
 
 
@@ -235,11 +266,14 @@ rule co_plot_steganography:
     resources:
         runtime=growing(15),
         mem_mb=growing(2000),
+    params:
+        config=as_json(models=co.looks(co.cyclegans)),
     message:
         "co: plotting what CycleGANs hide"
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --scores {input.scores} --patches {input.patches}"
+        "{input.code[0]} --config {params.config:q} --scores {input.scores}"
+        " --patches {input.patches}"
         " --output {output.png} > {log} 2>&1"
 
 
@@ -322,7 +356,9 @@ rule co_plot_saturation:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        config=as_json(**co["saturation"]),
+        config=lambda w: as_json(
+            targets=co["saturation"], models=co.looks(co["saturation"].values())
+        ),
     message:
         "co: plotting learning from raw and from denoised CO"
     shell:
@@ -359,7 +395,7 @@ rule co_plot_latent:
         runtime=growing(15),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(entry=co.science(w.model)),
+        config=lambda w: as_json(entry=co.science(w.model), models=co.looks([w.model])),
     message:
         "co: plotting the latent space of {wildcards.model}"
     shell:

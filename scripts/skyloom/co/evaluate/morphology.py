@@ -38,7 +38,7 @@ def tables(
 
 def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, context: dict):
     """mf_overlap, its three parts, mf_overlap_normalised; curves `v0 v1 v2 (field, threshold)` with
-    `_sigma`.
+    `_sigma`, and `v0_difference` of their means to those of the observed CO.
     """
 
     def bands(name: str, multiplicity: np.ndarray):
@@ -72,6 +72,12 @@ def records(tiles: dict, counts: np.ndarray, thresholds: np.ndarray, seed: int, 
     for end, values in (("", (upper + lower) / 2), ("_sigma", (upper - lower) / 2)):
         for k, unit in enumerate(UNITS):
             curve[f"v{k}{end}"] = (("field", "threshold"), values[:, k], {"units": unit})
+    apart = np.stack([tiles[f"mf_{name}"] - tiles["mf_target"] for name in fields], axis=1)
+    apart = bootstrap.bracket(bootstrap.mean(apart, counts), context["blocks"])
+    for end, values in zip(("", "_lo", "_hi"), apart, strict=True):
+        for k, unit in enumerate(UNITS):
+            dims = ("field", "threshold")
+            curve[f"v{k}_difference{end}"] = (dims, values[:, k], {"units": unit})
     return entries, curve
 
 

@@ -13,7 +13,7 @@ from skyloom.scores import bootstrap
 from skyloom.scores.records import record
 
 SIGMAS = 3  # CO counts as detected above this many sigma of the map's error
-MOMENTS = ("w", "p", "t", "pp", "tt", "pt", "chi2", "ad", "ee", "tp", "fp", "fn")
+MOMENTS = ("w", "p", "t", "pp", "tt", "pt", "chi2", "ad", "nn", "tp", "fp", "fn")
 SSIM_SIGMA = 1.5  # pixels, the window of Wang+ 2004
 SCORE_EDGES = np.sinh(
     np.linspace(-np.arcsinh(1e4), np.arcsinh(1e4), 401)
@@ -27,8 +27,8 @@ SCORE_EDGES = np.sinh(
 def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndarray]:
     """Sums and scores of each tile.
 
-    maps : `prediction`, `target`, `error` (n, y, x) [K km/s]; weight : (n, y, x), 0 where a map is
-        missing.
+    maps : `prediction`, `target`, `error`, `null` (n, y, x) [K km/s].
+    weight : (n, y, x), 0 where a map is missing.
     Returns `moments` (n, len(MOMENTS)), weighted sums; `roc` (n, 2, bins), weight of dark and of
     bright pixels by predicted W / error; `ssim`, `psnr` (n,), and where a `sample` is drawn
     `sampled` (n,), the weighted sum of it.
@@ -53,7 +53,8 @@ def tables(maps: dict[str, np.ndarray], weight: np.ndarray) -> dict[str, np.ndar
 
 def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
     """The sums MOMENTS of each tile, (n, len(MOMENTS)); maps and weight as in `tables`."""
-    prediction, target, error = _filled(maps, weight > 0)
+    valid = weight > 0
+    prediction, target, error = _filled(maps, valid)
     difference = prediction - target
     there, detected = target > SIGMAS * error, prediction > SIGMAS * error
     terms = (
@@ -67,7 +68,7 @@ def moments(maps: dict[str, np.ndarray], weight: np.ndarray) -> np.ndarray:
     terms += (
         (difference / error) ** 2,
         np.abs(difference),
-        error**2,
+        np.where(valid, maps["null"], 0).astype(np.float64) ** 2,
         there & detected,
         ~there & detected,
         there & ~detected,
@@ -207,8 +208,10 @@ def against_latitude(
     """Residual of tiles in bins of |b|: name -> (3, bins), value and interval; NaN where a bin is
     empty.
 
-    `bias`, `rms` of prediction - target, and beside them `noise`, the rms error, and `signal`, the
-    rms of the observed CO, which is what predicting nothing leaves [K km/s].
+    `bias`, `rms` of prediction - target, and beside them `noise`, the rms of the null map, and
+    `signal`, the rms of the observed CO, which is what predicting nothing leaves [K km/s]. The null
+    map is interpolated as the observed one is, so that no residual can lie below it but by chance;
+    the error map is not, and lies above it.
     """
     names = ("bias", "rms", "noise", "signal")
     out = {name: np.full((3, len(edges) - 1), np.nan) for name in names}
@@ -222,7 +225,7 @@ def against_latitude(
         squares = np.maximum(s["pp"] - 2 * s["pt"] + s["tt"], 0)
         values = (
             (s["p"] - s["t"]) / s["w"],
-            *(np.sqrt(q / s["w"]) for q in (squares, s["ee"], s["tt"])),
+            *(np.sqrt(q / s["w"]) for q in (squares, s["nn"], s["tt"])),
         )
         for name, value in zip(names, values, strict=True):
             out[name][:, k] = bootstrap.bracket(value, blocks[rows])

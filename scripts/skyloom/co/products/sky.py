@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 
 from skyloom import checkpoint
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, progress
 from skyloom.co.data.examples import INPUTS, model_inputs
 from skyloom.co.data.patches import LINE_NAMES, cut_tile
 from skyloom.co.data.sphere import Blend, footprint
@@ -140,7 +140,8 @@ def predict_sky(trained: dict, maps: PatchSet, product: dict, bands: dict) -> xr
     blend, before = None, []
     values = len(INPUTS) * pixels**2 * max(1, len(noise))
     size = min(BATCH, checkpoint.batch_size(values))
-    for rows in np.array_split(np.arange(len(glon)), -(-len(glon) // size)):
+    groups = np.array_split(np.arange(len(glon)), -(-len(glon) // size))
+    for rows in progress(groups, "tiles"):
         vectors = [tile_vectors(glon[k], glat[k], 0.0, size_deg, pixels) for k in rows]
         batch = tile_batch(maps, vectors, glat[rows], noise, meta["normalisation"])
         with torch.no_grad():
