@@ -36,6 +36,7 @@ rule all:
 
 
 show_messages_in_runs(workflow)
+shorten_runs(workflow)
 group_shards(workflow)
 
 # What a run of survey size costs is said before anything is submitted.

@@ -1,6 +1,7 @@
 # The studies of this run, and what their rule files share. The logic is Python in workflow/dag. No
 # scientific library: each Slurm job parses this again.
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ sys.path.insert(0, str(BASE / "workflow"))
 
 from dag.code import code
 from dag.config import NAME, complete_run
-from dag.jobs import group_shards, show_messages_in_runs
+from dag.jobs import group_shards, shorten_runs, show_messages_in_runs
 from dag.resources import gres, growing, require_account, require_container
 from dag.study import Files, as_json, make, pick
 
@@ -35,6 +36,16 @@ shared = Files(f"{RUN}/{{study}}")  # file names of the rules that all studies s
 def study(w):
     """The study of a shared rule's job."""
     return studies[w.study]
+
+
+def title(w):
+    """Its category in the report."""
+    return study(w).title
+
+
+def titled(label):
+    """The labels of an item of its report, in words."""
+    return lambda w: study(w).titled(label)(w)
 
 
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
