@@ -33,6 +33,8 @@ rule all:
     default_target: True
     input:
         [getattr(rules, name).input for name in studies],
+    message:
+        "all results are written"
 
 
 show_messages_in_runs(workflow)

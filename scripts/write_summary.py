@@ -20,6 +20,7 @@ RULE_LOG = re.compile(r"^\s+log: (\S+)", re.M)
 # how Snakemake logs the end of a job by a signal, right above the failure
 SIGNAL = re.compile(r"died with <Signals\.\w+: (?P<signal>\d+)>|exit status (?P<status>\d+)\.")
 TIME = re.compile(r"^\[.* \d{4}\]$", re.M)
+FORCE = ("-f", "--force", "-F", "--forceall")
 LARGE = 10_000_000  # bytes of a folder that the summary names
 
 
@@ -172,8 +173,14 @@ def look(run: Run) -> str:
         return "\n".join(lines + pages)
     if run.about["status"] == "failed":
         return "\n".join(lines + pages)
-    command = [*run.about["command"], "--report", str(run.report)]
+    command = [*report_words(run.about["command"]), "--report", str(run.report)]
     return "\n".join([*lines, *pages, "", "Next, the report in one file:", "", *block(command)])
+
+
+def report_words(command: list[str]) -> list[str]:
+    """A command without targets and force: the report is of all results."""
+    words = itertools.dropwhile(lambda word: not word.startswith("-"), command[1:])
+    return [command[0], *(word for word in words if word not in FORCE)]
 
 
 def block(command: list[str]) -> list[str]:

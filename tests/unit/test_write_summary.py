@@ -58,6 +58,12 @@ def test_report_that_exists_is_linked_and_not_suggested(summary, tmp_path):
     assert "(report.html)" in text and "--report" not in text
 
 
+def test_suggested_report_is_of_all_results():
+    command = ["snakemake", "results/a.png", "--cores", "2", "-f", "--config", "run=mine"]
+    expected = ["snakemake", "--cores", "2", "--config", "run=mine"]
+    assert write_summary.report_words(command) == expected
+
+
 def test_failed_run_names_rule_log_and_reason_and_repeats_no_earlier_verdict(summary, tmp_path):
     job, log = tmp_path / "job.log", tmp_path / "snakemake.log"
     job.write_text("Traceback ...\nerror: maps.nc: column NHI not found\n")

@@ -46,7 +46,7 @@ def snakemake(co, file: str, **wildcards):
 def test_every_caption_ends_with_the_kind_of_its_data(path):
     text = path.read_text()
     assert text.startswith('{% set item = snakemake.config["report"].item(snakemake) -%}\n')
-    assert text.endswith("\n\n{{ item.data }}\n") and max(map(len, text.splitlines())) <= 130
+    assert text.endswith("\n\n{{ item.data }}\n") and max(map(len, text.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("path", [p for p in CAPTIONS if p.parent.name == "report"])

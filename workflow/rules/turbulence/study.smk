@@ -11,10 +11,7 @@ rule turbulence:
     input:
         turbulence.results,
         turbulence.figures("images", turbulence.shown),
-        [
-            turbulence.figures(name, turbulence.classified)
-            for name in turbulence.score_figures
-        ],
+        [turbulence.figures(name, turbulence.classified) for name in turbulence.score_figures],
         turbulence.figures("index", turbulence.regressed),
         turbulence.figures("continuum", turbulence.continua),
         turbulence.figures("transfer", ["matrix"] * bool(turbulence.transfers)),
