@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, STUDIES
 
+from skyloom.cli import BadInput
 from skyloom.pages import words
 from skyloom.pages.csv_table import csv_table
 from skyloom.pages.scores import CHOSEN, Names
@@ -24,6 +25,13 @@ def test_words_of_a_study_come_before_those_of_all(tmp_path):
     assert text.column("mse_b_30").label == "MSE" and text.column("mse_b_30").below == "b > 30"
     assert text.column("mse_all").below == "" and text.column("of_this").label == "of this"
     assert text.subset("bright") == "shared" and text.subset("snr_4") == "snr 4"
+
+
+def test_unknown_word_of_a_column_is_refused_by_name(tmp_path):
+    path = tmp_path / "columns.yaml"
+    path.write_text("columns: {n: {label: examples, of tiles. }}\n")
+    with pytest.raises(BadInput, match=r"columns\.n: unknown of tiles\.; expected about, "):
+        words.read([path])
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -41,7 +41,7 @@ def test_examples_stand_in_the_order_of_their_error_with_its_value_and_unit():
     html = tiles.page(*parts, by, "Res-UNet", SETTINGS)
     assert order(html, "rms") == [4, 3, 2, 1, 0] and order(html, "glat") == [-1, 1, 2, -2, 0]
     assert "All 5 test tiles, the worst first by RMSE." in html
-    assert "RMSE 4.00 K km/s<br>" in html and "Data: simulated." in html
+    assert "RMSE&nbsp;4.00&nbsp;K&nbsp;km/s · glat" in html and "Data: simulated." in html
     assert '<option value="rms -1">RMSE, largest first' in html
 
 
@@ -111,7 +111,7 @@ def test_of_classes_only_wrong_images_are_shown_the_surest_first():
     html = tiles.page(patches, predictions, examples, by, "CNN", {"examples": "images"})
     assert "The 3 of 5 test images that CNN predicts wrongly" in html
     assert order(html, "truth_probability") == [0.05, 0.1, 0.4]
-    assert html.count("<figure") == 3 and "true 4<" in html
+    assert html.count("<figure") == 3 and "true&nbsp;4<" in html
 
 
 def test_maps_of_classes_show_where_they_differ():

@@ -33,8 +33,9 @@ WRONG = np.array([[235, 235, 235], [160, 54, 27]], np.uint8)  # right, wrong
 
 STYLE = """
 body { max-width: 90rem } #tiles { display: flex; flex-wrap: wrap; gap: 1rem }
-#tiles figure { margin: 0 } #tiles img { display: block; image-rendering: pixelated }
-#tiles figcaption { font-size: .75rem; line-height: 1.35; color: var(--dim) }
+#tiles figure { margin: 0; width: min-content; min-width: 9rem }
+#tiles img { display: block; max-width: none; image-rendering: pixelated }
+#tiles figcaption { font-size: .75rem; line-height: 1.35; color: #5c5c5c }
 """
 SCRIPT = """
 const list = document.getElementById("tiles"), choice = document.getElementById("order");
@@ -246,7 +247,7 @@ def _figure(
     if kind == "number":
         true, stated = (v.values[row] for v in (patches["target"], predictions["prediction"]))
         lines.append(f"true {true:.3g}" + f", predicted {stated:.3g}" * ("correct" not in examples))
-    text = "<br>".join(map(escape, lines))
+    text = " · ".join(escape(line).replace(" ", "&nbsp;") for line in lines)
     image = f'<img src="{data_uri(file, "tile.jpg")}" alt="" height="{side}">'
     return f"<figure {data}>{image}<figcaption>{text}</figcaption></figure>"
 

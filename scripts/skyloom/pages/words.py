@@ -14,7 +14,10 @@ from pathlib import Path
 
 import yaml
 
+from skyloom.cli import BadInput
 from skyloom.pages.table import Column
+
+KEYS = {"label", "unit", "better", "about"}
 
 
 @dataclass
@@ -53,6 +56,12 @@ def read(paths: Iterable[Path]) -> Words:
     words = Words()
     for path in paths:
         content = yaml.safe_load(path.read_text()) or {}
+        for name, column in content.get("columns", {}).items():
+            if unknown := column.keys() - KEYS:
+                raise BadInput(
+                    f"{path}: columns.{name}: unknown {', '.join(sorted(unknown))}; expected "
+                    f"{', '.join(sorted(KEYS))}"
+                )
         for part in ("columns", "tables"):
             getattr(words, part).update(content.get(part, {}))
         words.subsets = content.get("subsets", {}) | words.subsets
