@@ -2,26 +2,34 @@
 # make test   install, run the tests; with STUDY=co those of the house and of one study
 # make study  with NAME=radio copy the example study under a new name: docs/new-study.md
 # make gpu-smoke   install, check the CUDA path on a GPU (benchmarks/README.md)
+# make results  with RUN=results/workstation write docs/results and README's table from that run
 # Options: STUDY=co (one study), CORES=4, PYTHON=python3.12, VENV=.venv
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= $(shell nproc)
 STUDY ?=
 BIN := $(VENV)/bin
-RUN := results/demo
+DEMO := results/demo
+RUN ?= $(DEMO)
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local --cores $(CORES) --config run=demo size=demo $(if $(STUDY),'studies=[$(STUDY)]')
 
-.PHONY: help demo test study test-faults gpu-smoke lint docs envs clean
+.PHONY: help demo results test study test-faults gpu-smoke lint docs envs clean
 help:
 	@sed -n 's/^# //p' Makefile
 
+# the report is one file that opens by itself; an error in a caption is one of the report
 demo: $(VENV)/.installed
 	$(SNAKEMAKE)
-	@if [ ! -e $(RUN)/report.zip ] || [ $(RUN)/summary.md -nt $(RUN)/report.zip ]; then \
-	    $(SNAKEMAKE) --report $(RUN)/report.zip >$(RUN)/report.log 2>&1 || { cat $(RUN)/report.log; exit 1; }; \
-	    rm -rf $(RUN)/report && $(BIN)/python -m zipfile -e $(RUN)/report.zip $(RUN); fi
-	@cat $(RUN)/summary.md
-	@echo "Report: $(RUN)/report/report.html (one file to pass on: $(RUN)/report.zip)"
+	@if [ ! -e $(DEMO)/report.html ] || [ $(DEMO)/run.json -nt $(DEMO)/report.html ]; then \
+	    echo "writing $(DEMO)/report.html"; \
+	    $(SNAKEMAKE) --report $(DEMO)/report.html >$(DEMO)/report.log 2>&1 \
+	        && ! grep -q '(ERROR/' $(DEMO)/report.log \
+	        || { cat $(DEMO)/report.log; rm -f $(DEMO)/report.html; exit 1; }; \
+	    for page in summary index; do $(BIN)/python scripts/write_$$page.py --results $(DEMO); done; fi
+	@cat $(DEMO)/summary.md
+
+results: $(VENV)/.installed
+	$(BIN)/python scripts/write_results.py --results $(RUN)
 
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 \
@@ -50,10 +58,11 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/.installed: pyproject.toml envs/lock.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable .
+	@echo "installing into $(VENV) (about 1 minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable '.[test]'
 	@touch $@

@@ -33,9 +33,12 @@ rule all:
     default_target: True
     input:
         [getattr(rules, name).input for name in studies],
+    message:
+        "all results are written"
 
 
 show_messages_in_runs(workflow)
+shorten_runs(workflow)
 group_shards(workflow)
 
 # What a run of survey size costs is said before anything is submitted.

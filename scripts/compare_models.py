@@ -11,7 +11,9 @@ import pandas as pd
 import yaml
 
 from skyloom import cli
-from skyloom.scores import comparison, page, records
+from skyloom.pages import scores, words
+from skyloom.pages.document import document, download
+from skyloom.scores import comparison, records
 from skyloom.scores.verdict import verdict
 
 
@@ -22,21 +24,22 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         required=True,
-        help="the section comparison of the study, and labels: {model: its name for people}",
+        help='"comparison", the section; "labels", "abouts", "sets": names and sentences',
     )
     parser.add_argument(
         "--metrics", type=Path, nargs="+", required=True, help="metrics.json, scores.nc beside each"
     )
     parser.add_argument("--published", type=Path, help="config/<study>/published.yaml")
+    parser.add_argument("--words", type=Path, nargs="+", required=True, help="columns.yaml")
     parser.add_argument("--output-metrics", type=Path, required=True, help=".csv, all records")
     parser.add_argument("--output-comparison", type=Path, required=True, help=".csv, the headline")
     parser.add_argument("--output-columns", type=Path, required=True, help=".csv, its columns")
     parser.add_argument("--output-verdict", type=Path, required=True, help=".json")
     parser.add_argument("--output-html", type=Path, required=True, help="the comparison")
-    parser.add_argument("--output-subsets", type=Path, required=True, help=".html")
     args = parser.parse_args()
 
-    settings = args.config
+    settings = args.config["comparison"] | {"sets": args.config["sets"]}
+    names = scores.names(args.config)
     test = records.read(args.metrics, draws=True)
     validation = records.read(args.metrics, "validation")
     if others := sorted(set(test.study) - {args.study}):
@@ -48,7 +51,8 @@ def main() -> None:
     chosen = comparison.best_networks(validation, settings["chosen_by"])
     chosen_by = comparison.selection_scores(validation, settings["chosen_by"])
     reference = settings.get("reference", "")
-    table = comparison.table(test, headline, reference, published, chosen)
+    label = settings["labels"].get(reference, "")
+    table = comparison.table(test, headline, reference, published, chosen, label)
     result = verdict(table, test, headline, chosen, chosen_by, settings)
     print(result["text"])
 
@@ -61,10 +65,11 @@ def main() -> None:
         records.write_csv(comparison.columns(table, headline, test), part)
     with cli.atomic(args.output_verdict) as part:
         records.write_json(result, part)
+    text = words.read(args.words)
+    body = scores.comparison(table, result, headline, test, names, text, settings)
+    body += f"<p>{download(args.output_comparison)} {download(args.output_columns)}</p>"
     with cli.atomic(args.output_html) as part:
-        part.write_text(page.comparison(args.study, table, result, headline, test, settings))
-    with cli.atomic(args.output_subsets) as part:
-        part.write_text(page.subsets(args.study, test, settings["by_subset"], settings))
+        part.write_text(document("Models compared", body))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Loss curves of every network of a study: training and validation score, both in evaluation mode.
+"""Score of the training and the validation split against the step, a panel a network.
 
 The history's columns are `step`, `epoch`, `train_<score>`, `valid_<score>` (the first score chooses
 the weights) and the training losses `loss_<name>`, which dropout and augmentation make incomparable
@@ -13,59 +13,43 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from skyloom import cli, plotting
+from skyloom.pages import words
 
 COLUMNS = 3
-SCORES = {
-    "rmse_over_noise": "RMSE / noise",
-    "nll": "negative log likelihood",
-    "cross_entropy": "cross entropy",
-    "squared_error": "mean squared error",
-    "flow": "error of the flow",
-    "l1": "mean absolute error",
-}
-TRAIN = plotting.SPLITS["train"].line(label="training", linestyle="--", marker=".", markersize=4)
-VALID = plotting.SPLITS["valid"].line(label="validation", marker=".", markersize=4)
-KEPT = plotting.SPLITS["valid"].points(
-    label="weights kept", marker="o", markerfacecolor="white", markersize=6
-)
+ROW = 2.3  # height of a row of panels [inch]
+FACTOR = 8  # largest over smallest value above which the axis is logarithmic
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help="models: {name: look}"
-    )
-    parser.add_argument(
-        "--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv"
-    )
-    parser.add_argument(
-        "--data-kind", required=True, help="patches.nc, or what its attribute data_kind says"
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
-    )
+    help = '"models": name -> kind, label, colour, marker'
+    parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
+    help = ".../<model>/seed<k>/history.csv"
+    parser.add_argument("--history", type=Path, nargs="+", required=True, help=help)
+    parser.add_argument("--words", type=Path, nargs="+", required=True, help="columns.yaml")
+    help = "patches.nc, or the kind of its data"
+    parser.add_argument("--data-kind", required=True, help=help)
+    help = ".png; the .pdf is written next to it"
+    parser.add_argument("--output", type=Path, required=True, help=help)
     args = parser.parse_args()
 
     histories = {}
     for path in args.history:
         histories.setdefault(path.parent.parent.name, []).append(read(path))
     looks = plotting.model_looks(args.config["models"])
-    plotting.save(figure(histories, looks), args.output, data_kind(args.data_kind))
+    sheet = figure(histories, looks, words.read(args.words))
+    plotting.save(sheet, args.output, data_kind(args.data_kind))
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A history; BadInput where it lacks the steps, or a validation score without its training
-    twin.
-    """
+    """A history; BadInput where it lacks the steps, or a validation score its twin of training."""
     table = pd.read_csv(path)
-    if "step" not in table:
+    cli.require(table, ["step"], path, "column")
+    missing = [name for name in scores(table) if f"train_{name}" not in table]
+    if missing:
         raise cli.BadInput(
-            f"{path}: column step not found (columns: {', '.join(table)}); expected a "
-            "training history"
+            f"{path}: column train_{missing[0]} not found next to valid_{missing[0]}"
         )
-    lonely = [name for name in scores(table) if f"train_{name}" not in table]
-    if lonely:
-        raise cli.BadInput(f"{path}: column train_{lonely[0]} not found beside valid_{lonely[0]}")
     return table
 
 
@@ -84,16 +68,20 @@ def data_kind(text: str) -> str:
         return file.attrs["data_kind"]
 
 
-def figure(histories: dict[str, list[pd.DataFrame]], looks: dict[str, plotting.Look]) -> Figure:
-    """A panel a model: the score that chooses its weights against the step, one line a seed; the
-    chosen step marked.
+def figure(
+    histories: dict[str, list[pd.DataFrame]],
+    looks: dict[str, plotting.Look],
+    score_words: words.Words,
+) -> Figure:
+    """A panel a model that has scores: a line a seed and split, the best step marked.
+
+    looks : by model; score_words : labels and units of the scores.
     """
-    # a baseline has no curve
     histories = {
-        model: curves
-        for model, tables in histories.items()
-        if (curves := [table for table in tables if scores(table) and len(table)])
+        model: [t for t in tables if scores(t) and len(t)] for model, tables in histories.items()
     }
+    # a baseline has no curve
+    histories = {model: tables for model, tables in histories.items() if tables}
     if not histories:
         raise cli.BadInput(
             "--history: no file has a column valid_<score>; expected the history of at least "
@@ -101,26 +89,48 @@ def figure(histories: dict[str, list[pd.DataFrame]], looks: dict[str, plotting.L
         )
     columns = min(COLUMNS, len(histories))
     rows = -(-len(histories) // columns)
-    width = plotting.COLUMN if columns == 1 else plotting.PAGE
+    width = plotting.PAGE if columns > 1 else plotting.COLUMN
     with plotting.style():
-        size = (width, 0.6 + 2.2 * rows)
-        fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        sheet, axes = plt.subplots(rows, columns, figsize=(width, ROW * rows), squeeze=False)
         for ax in axes.flat[len(histories) :]:
             ax.set_axis_off()
         for ax, (model, tables) in zip(axes.flat, histories.items(), strict=False):
-            name = scores(tables[0])[0]
-            for table in tables:
-                best = table[f"valid_{name}"].idxmin()
-                ax.plot(table.step, table[f"train_{name}"], **TRAIN)
-                ax.plot(table.step, table[f"valid_{name}"], **VALID)
-                ax.plot(table.step[best], table[f"valid_{name}"][best], **KEPT)
-            ax.set(title=looks[model].label, xlabel="step", ylabel=SCORES.get(name, name))
-            parts = [t[f"{part}_{name}"] for t in tables for part in ("train", "valid")]
-            values = np.concatenate(parts)
-            if values.min() > 0 and values.max() > 8 * values.min():
-                ax.set_yscale("log")
-        plotting.legend_above(fig, axes[0, 0], columns=3, title="lower is better")
-    return fig
+            _panel(ax, tables, looks[model], score_words)
+        axes.flat[0].legend(loc="best")
+    return sheet
+
+
+def _panel(ax, tables: list[pd.DataFrame], look: plotting.Look, score_words: words.Words) -> None:
+    name = scores(tables[0])[0]
+    column = score_words.column(name)
+    train, valid, kept = (
+        {"color": look.colour, "linestyle": "--", "linewidth": 1.0, "marker": ".", "alpha": 0.6},
+        {"color": look.colour, "linestyle": "-", "linewidth": 1.4, "marker": look.marker},
+        {"color": look.colour, "linestyle": "none", "marker": "*", "markersize": 9},
+    )
+    for k, table in enumerate(tables):
+        labels = ("training", "validation", "weights kept") if k == 0 else (None,) * 3
+        best = table[f"valid_{name}"].idxmin()
+        ax.plot(table.step, table[f"train_{name}"], label=labels[0], markersize=4, **train)
+        ax.plot(table.step, table[f"valid_{name}"], label=labels[1], markersize=3, **valid)
+        ax.plot(table.step[best], table[f"valid_{name}"][best], label=labels[2], **kept)
+    unit = f" [{column.unit}]" if column.unit else ""
+    ax.set_title(look.label, loc="left")
+    ax.set_xlabel("step")
+    ax.set_ylabel(f"{column.label}{unit}\nlower is better")
+    values = np.concatenate([t[f"{part}_{name}"] for t in tables for part in ("train", "valid")])
+    if values.min() > 0 and values.max() > FACTOR * values.min():
+        ax.set_yscale("log")
+    _epochs(ax, tables[0])
+
+
+def _epochs(ax, table: pd.DataFrame) -> None:
+    """Epochs on the upper axis, where the history counts them."""
+    if "epoch" not in table or not table.epoch.max() > 0:
+        return
+    steps = table.step.iloc[-1] / table.epoch.iloc[-1]
+    upper = ax.secondary_xaxis("top", functions=(lambda s: s / steps, lambda e: e * steps))
+    upper.set_xlabel("epoch")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from torch.distributed.run import run as torchrun
 from skyloom import checkpoint, cli
 from skyloom.gpus import claim
 from skyloom.patchset import PatchSet
-from skyloom.provenance import file_checksum, git_state, package_versions
+from skyloom.provenance import file_checksum, git_state, package_versions, training_line
 from skyloom.training import UNFINISHED, Plan, Result, fit
 
 STARTED = time.monotonic()
@@ -291,6 +291,7 @@ def _publish(args: Namespace, checkpoint: dict, account: dict, history: str) -> 
     torch.save(checkpoint, buffer)
     with cli.atomic(args.checkpoint) as part:
         part.write_bytes(buffer.getbuffer())
+    print(training_line(account))
 
 
 if __name__ == "__main__":

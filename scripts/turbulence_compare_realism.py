@@ -61,6 +61,7 @@ def main() -> None:
         "--checkpoint", type=Path, help="best.ckpt of an autoencoder trained on the first set"
     )
     parser.add_argument("--output", type=Path, required=True, help="CSV")
+    parser.add_argument("--verdict", type=Path, required=True, help=".txt, the result in words")
     parser.add_argument(
         "--figure", type=Path, required=True, help=".png; the .pdf is written next to it"
     )
@@ -80,8 +81,9 @@ def main() -> None:
     text = summary(table, names)
     print(text)
     with cli.atomic(args.output) as part:
-        rows_of_file = table.to_csv(index=False, float_format="%.6g")
-        part.write_text(f"# {text}\n{rows_of_file}")
+        table.to_csv(part, index=False, float_format="%.6g")
+    with cli.atomic(args.verdict) as part:
+        part.write_text(f"{text}\n")
 
     random = np.random.default_rng(args.config["seed"])
     images = [data["image"].values for data in sets]

@@ -62,7 +62,8 @@ def test_edit_of_a_shared_module_reruns_exactly_the_rules_that_import_it(done, e
     edit("skyloom/plotting.py")
     rules = {rule for rule, _, _ in planned(done)} - {"all"}
     figures = {"selection", "panels", "spectra", "scores", "latent", "steganography", "product"}
-    expected = {"plot_history", "co_compare_denoisers", *(f"co_plot_{name}" for name in figures)}
+    expected = {"plot_history", "plot_pairs", "write_tiles", "co_compare_denoisers"}
+    expected |= {f"co_plot_{name}" for name in figures}
     assert rules == expected
 
 

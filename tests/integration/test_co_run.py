@@ -1,8 +1,7 @@
-"""A whole run of test size: its outputs, its summary, and a second run that does nothing."""
+"""A whole run of test size: its outputs, and a second run that does nothing."""
 
 import csv
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -110,23 +109,6 @@ def test_second_run_does_nothing(finished):
     assert "Nothing to be done" in snakemake(finished, *WORDS).stdout
 
 
-def test_summary_says_what_was_made_and_what_to_type_next(finished):
-    summary = (finished / RUN / "summary.md").read_text()
-    assert (
-        "# Run test: finished" in summary
-        and "one seed; simulated" in summary
-        and "--report" in summary
-    )
-
-
-def test_report_has_the_study_its_captions_and_the_front_page(mine):
-    done = snakemake(mine, *WORDS, "--report", "report.html")
-    assert done.returncode == 0, done.stdout[-2000:]
-    page = (mine / "report.html").read_text()
-    assert "models compared" in page or "comparison of models" in page
-    assert "The sky is simulated" in page and "Start with the comparison" in page
-
-
 def test_one_rule_again_trains_anew(mine):
     before = (mine / RUN / "co/models/constant/seed0/run.json").stat().st_mtime
     target = f"{RUN}/co/models/constant/seed0/best.ckpt"
@@ -156,22 +138,6 @@ def test_checkpoint_from_another_config_is_refused_by_key(finished, tmp_path):
     done = subprocess.run(command, cwd=finished, capture_output=True, text=True)
     assert done.returncode == 2
     assert "best.ckpt: entry.width is 4, expected 8 from the config" in done.stderr
-
-
-def test_failed_run_says_why_in_its_summary_and_keeps_what_was_made(tmp_path, finished):
-    folder = tmp_path / "skyloom"
-    shutil.copytree(finished, folder, symlinks=True)
-    (folder / "mine.yaml").write_text("co: {tiles: {snr_threshold: 1.0e+9}}\n")
-    done = snakemake(folder, *WORDS, "--configfile", "mine.yaml")
-    assert done.returncode != 0
-    summary = (folder / RUN / "summary.md").read_text()
-    assert "# Run test: failed" in summary
-    assert re.search(
-        r"`co_select_tiles`: error: config: co.split.train: no tile reaches SNR > "
-        r"1e\+09|1000000000",
-        summary,
-    )
-    assert (folder / RUN / "co/maps.nc").exists()
 
 
 def test_study_runs_from_user_files_in_resources(tmp_path, finished):

@@ -121,7 +121,7 @@ def test_report_has_a_caption_for_each_result_and_no_word_of_another_study(finis
     page = (finished / "report.html").read_text()
     text = r'"((?:[^"\\]|\\.)*)"'
     captions = re.findall(rf'"caption": {text}', page)
-    assert len(captions) == 8 and all(captions)
+    assert len(captions) == 10 and all(captions)
     words = [*captions, re.search(rf"workflow_desc = {text}", page)[1]]
     words += [(finished / R / name).read_text() for name in ("comparison.html", "subsets.html")]
     words += [(finished / R / "verdict.json").read_text()]

@@ -20,7 +20,6 @@ import co_plot_panels
 import co_plot_scores
 import co_plot_selection
 import co_plot_spectra
-import plot_history
 from skyloom import plotting
 from skyloom.cli import BadInput
 from skyloom.co import figures, score_figures
@@ -341,26 +340,6 @@ def test_splits_differ_in_shape_and_complexes_are_called_held_out():
     shapes = [len(points.get_paths()[0]) for points in figure.axes[0].collections[1:4]]
     assert len({*shapes}) == 3  # circle, triangle, square
     plt.close(figure)
-
-
-def test_histories_are_drawn_and_one_without_training_scores_is_refused(tmp_path, monkeypatch):
-    good, bad, baseline = (
-        tmp_path / name / "seed1" / "history.csv" for name in ("unet", "old", "fit")
-    )
-    for path in (good, bad, baseline):
-        path.parent.mkdir(parents=True)
-    good.write_text("step,epoch,loss_net,train_nll,valid_nll\n1,1,5,3,3\n2,2,4,1,2\n")
-    bad.write_text("step,valid_nll\n1,3\n")
-    baseline.write_text("step\n")
-    looks = {name: {"kind": "network", "label": f"the {name}"} for name in ("unet", "old", "fit")}
-    kind = f"--config={json.dumps({'models': looks})}", "--data-kind=simulated"
-    draw(monkeypatch, plot_history, tmp_path / "history.png", *kind, "--history", good, baseline)
-    with pytest.raises(
-        BadInput, match=r"history\.csv: column train_nll not found beside valid_nll"
-    ):
-        draw(monkeypatch, plot_history, tmp_path / "bad.png", *kind, "--history", bad)
-    with pytest.raises(BadInput, match="expected the history of at least one network"):
-        draw(monkeypatch, plot_history, tmp_path / "bad.png", *kind, "--history", baseline)
 
 
 def shown_tiles(names, factors, spread=None):

@@ -130,7 +130,7 @@ def test_network_below_the_dust_map_is_flagged_and_a_baseline_is_not(models):
     flags = table.set_index("model").flag.to_dict()
     expected = {"cyclegan": "correlation below dust", "net": "", "constant": "", "dust": ""}
     assert flags == expected
-    assert "cyclegan: correlation below dust." in result["text"]
+    assert "Correlation below dust: cyclegan." in result["text"]
     dust = table.set_index("model").loc["dust"]
     assert dust.kind == "reference" and dust.rho_l_beam_bright == pytest.approx(0.7)
 

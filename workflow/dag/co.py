@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .config import refuse, refuse_names, refuse_unknown
-from .study import Study
+from .study import Study, Table
 
 RAW_FILES = {
     "co": "HFI_CompMap_CO-Type2_2048_R1.10.fits",
@@ -22,8 +22,19 @@ COLUMNS += ["I", "FWHM", "NHI", "HPXINDEX", "GLON", "GLAT"]
 TRAINING_TILES = {"weighted": 2825, "published": 3496}
 
 
+def line_label(line: str) -> str:
+    """`CO 1-0` of line 10."""
+    return f"CO {line[0]}-{line[1]}"
+
+
 class Plan(Study):
-    score_figures = ("minkowski", "plane", "pdf", "latitude", "calibration")  # of co_plot_scores
+    score_figures = {  # of co_plot_scores
+        "plane": "2 Correlation against power, one point a model",
+        "pdf": "3 Histogram of the brightness",
+        "minkowski": "4 Shapes (Minkowski functionals)",
+        "latitude": "5 Residual against latitude",
+        "calibration": "6 Are stated uncertainties right?",
+    }
 
     # --- checks -----------------------------------------------------------------------------------
 
@@ -146,6 +157,36 @@ class Plan(Study):
 
     def variant_columns(self) -> list[str]:
         return [self.path("failures.csv")]
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        data, scores = "5 Data and training", "3 Scores"
+        tables = super().tables | {"bands": Table("bands", scores, "7 Band by band")}
+        if not self.surveyed:
+            tables["raw/anchors"] = Table("anchors", data, "2 Stand-in sky and the real one")
+        if self.denoised_lines:
+            tables["patch_counts"] = Table("patch_counts", data, "3 Bright tiles and denoising")
+            tables["denoisers"] = Table("denoisers", data, "4 Denoisers compared, table")
+        for line in self.denoised_lines:
+            chosen = Table("denoiser_scores", data, "5 Choice of the denoiser", line_label(line))
+            tables[f"denoised/co{line}_scores"] = chosen
+        for name in self.second_sets:
+            label = self.set_labels[name]
+            tables[f"second_map_{name}"] = Table("second_map", scores, "9 A second CO map", label)
+        for name in self["run_products"]:
+            label = "5 CO where CMB surveys observe"
+            table = Table("footprints", "2 Maps and images", label, name.replace("_", " "))
+            tables[f"products/{name}_footprints"] = table
+        for model in self.bottlenecks:
+            label = self.labels([model]).get(model, model)
+            table = Table("latent_table", "4 Why", "2 Bottleneck features, table", label)
+            tables[f"figures/latent_{model}"] = table
+        return tables
+
+    @property
+    def bottlenecks(self) -> list[str]:
+        """Networks whose bottleneck is shown."""
+        return [model for model in self["latent"] if model in self.models()]
 
     def product(self, name: str) -> str:
         return self.path("products", f"{name}.fits")

@@ -1,5 +1,15 @@
 """How a run shows its jobs and puts them together."""
 
+import logging
+import time
+
+from snakemake.logging import DefaultFormatter, LogEvent
+from snakemake.logging import logger as snakemake_logger
+
+# what the terminal does without: the log file of the run has it
+LEFT_OUT = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.RESOURCES_INFO}
+LEFT_OUT_TEXT = "Select jobs to execute..."
+
 
 def show_messages_in_runs(workflow) -> None:
     """Have a run show each job by its message, a dry run by its files, resources and reason.
@@ -14,6 +24,29 @@ def show_messages_in_runs(workflow) -> None:
     for rule in workflow.rules:
         if rule.message:
             rule.message = Message(rule.message)
+
+
+class JobLine(DefaultFormatter):
+    """A job as one line: the time and its message."""
+
+    def format_job_info(self, msg: dict) -> str:
+        if not msg["rule_msg"]:
+            return super().format_job_info(msg)
+        return f"{time.strftime('[%H:%M:%S]')} {msg['rule_msg']}"
+
+
+def shorten_runs(workflow) -> None:
+    """Have the terminal show a run by two lines a job, its message and the share that is done."""
+
+    def needed(record: logging.LogRecord) -> bool:
+        left_out = getattr(record, "event", None) in LEFT_OUT or record.msg == LEFT_OUT_TEXT
+        return workflow.dryrun or not left_out
+
+    for handler in snakemake_logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(needed)
+            shown = handler.formatter
+            handler.setFormatter(JobLine(shown.quiet, shown.show_failed_logs))
 
 
 def group_shards(workflow) -> None:

@@ -6,26 +6,44 @@ A study with needs of its own states them in `workflow/dag/<study>.py`, as `clas
 import functools
 import importlib
 import json
+import os
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from . import estimate
 from .code import closure, module_file
-from .config import BASE, refuse, refuse_unknown
+from .config import BASE, read_schema, refuse, refuse_unknown
 
 # Keys of a model that say where and how long it runs and how it is drawn: no reason to train again.
 NOT_SCIENCE = {"seeds", "gpus", "threads", "runtime", "mem_mb", "readers"}
 NOT_SCIENCE |= {"label", "about", "colour", "marker"}
+REPORTING = "--report" in sys.argv
 
 
 def as_json(**sections) -> str:
-    """Science parameters as one JSON text, the `--config` of a script."""
-    return json.dumps(sections, sort_keys=True)
+    """Science parameters as one JSON text, the `--config` of a script.
+
+    The report, which runs no job, gets the names of the sections: it shows them with each figure.
+    """
+    return ", ".join(sections) if REPORTING else json.dumps(sections, sort_keys=True)
 
 
 def pick(section: dict, *keys: str) -> dict:
     """These keys of a section: a rule runs again where one that it reads has changed."""
     return {key: section[key] for key in keys}
+
+
+class Table(NamedTuple):
+    """A CSV of the report: the name of its caption and of its entry in columns.yaml, and where the
+    report lists it.
+    """
+
+    name: str
+    section: str
+    label: str
+    of: str = ""
 
 
 class Files:
@@ -181,7 +199,17 @@ class Study(Files):
         seeds = self.seeds(start) if start else []
         return [self.checkpoint(start, seed if seed in seeds else seeds[0])] if start else []
 
-    # --- tables and figures of scores -------------------------------------------------------------
+    # --- words of the report ----------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        return self.section("report").get("title") or self.name
+
+    @property
+    def set_labels(self) -> dict[str, str]:
+        """Names of the sets for people."""
+        stated = self.section("report").get("sets", {})
+        return {name: stated.get(name) or name.replace("_", " ") for name in self["sets"]}
 
     def labels(self, models: Iterable[str]) -> dict[str, str]:
         """Names of these models in tables and figures: a label that two share has their names in
@@ -199,6 +227,61 @@ class Study(Files):
             for model, label in self.labels(models).items()
         }
 
+    def names(self) -> dict[str, dict]:
+        """What pages call models, references and sets, and sentences about the models."""
+        definitions = read_schema(self.name).get("$defs", {})
+        abouts = {}
+        for model in self.models():
+            entry = self.entry(model)
+            described = definitions.get(entry["module"], {}).get("description", "")
+            abouts[model] = entry.get("about") or described
+        labels = self.comparison("labels")["labels"]
+        return {"labels": labels, "abouts": abouts, "sets": self.set_labels}
+
+    def titled(self, label: str | dict[str, str]) -> Callable:
+        """The labels of an item of the report, as a function of its wildcards; those of a rule with
+        the wildcard `figure` by its value.
+        """
+        return lambda w: {
+            "result": label if isinstance(label, str) else label[w.figure],
+            "of": self.subject(w),
+        }
+
+    def subject(self, w) -> str:
+        """What an item shows, by its wildcards: sets and models by their labels."""
+        words = self.set_labels | self.comparison("labels")["labels"]
+        values = [value for key, value in w.items() if key not in ("study", "figure")]
+        return ", ".join(words.get(value) or value.replace("_", " ") for value in values)
+
+    @property
+    def words(self) -> list[str]:
+        """Files with the words of tables, those of all studies first."""
+        folder = BASE / "workflow" / "report"
+        paths = [folder / "columns.yaml", folder / self.name / "columns.yaml"]
+        return [os.path.relpath(path) for path in paths if path.exists()]
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The CSVs of the report by their path below the study's folder, without the ending."""
+        label = "3 Differences to the baselines, table"
+        tables = {
+            f"pairs_{name}": Table("pairs", "1 Result", label, self.set_labels[name])
+            for name in self.paired_sets
+        }
+        if self.transfers:
+            tables["transfer"] = Table("transfer", "3 Scores", "8 Transfer to other sets")
+        if self.variants:
+            tables["variants"] = Table("variants", "4 Why", "1 Variants of a model")
+        return tables | {"training": Table("training", "5 Data and training", "8 Cost of training")}
+
+    def table_title(self, name: str) -> str:
+        """The heading of a table's page."""
+        table = self.tables[name]
+        words = table.label.split(maxsplit=1)[1].removesuffix(", table")
+        return f"{words}: {table.of}" if table.of else words
+
+    # --- tables and figures of scores -------------------------------------------------------------
+
     def comparison(self, *keys: str) -> dict:
         """Section `comparison`, or these keys of it, with the names of models for people."""
         section = self["comparison"] | {"labels": dict(self["comparison"].get("labels", {}))}
@@ -210,6 +293,11 @@ class Study(Files):
     def paired_sets(self) -> list[str]:
         """Sets in which a network can be compared with a baseline."""
         return [s for s in self.sets if self.models(s, "network") and self.models(s, "baseline")]
+
+    @property
+    def has_subsets(self) -> bool:
+        """Whether scores are listed by subset."""
+        return bool(self.section("comparison").get("by_subset"))
 
     @functools.cached_property
     def transfers(self) -> dict[str, list[str]]:
@@ -289,13 +377,13 @@ class Study(Files):
         """Tables and figures that every study has, where its models give them."""
         figures = {"history": self.models(kind="network"), "training_size": self.sizes}
         return [
-            self.path("comparison.csv"),
-            self.path("training.csv"),
+            self.path("comparison.html"),
+            *[self.path("subsets.html")] * self.has_subsets,
+            *(self.path(f"{name}.html") for name in self.tables),
             *(self.path(f"figures/{name}.png") for name, models in figures.items() if models),
             *self.figures("scheme", self.drawn),
-            *(self.path(f"pairs_{name}.csv") for name in self.paired_sets),
-            *[self.path("transfer.csv")] * bool(self.transfers),
-            *[self.path("variants.csv")] * bool(self.variants),
+            *self.figures("pairs", self.paired_sets),
+            *(self.path(f"tiles_{name}.html") for name in self.paired_sets),
         ]
 
     # --- estimate ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from .config import refuse, refuse_unknown
-from .study import pick
+from .study import Table, pick
 from .turbulence_simulations import Simulations
 
 # Keys that turbulence_compare_realism.py reads.
@@ -13,6 +13,23 @@ REALISM = ("first", "second", "learner", "folds", "permutations", "draws", "seed
 
 
 class Plan(Simulations):
+    # of turbulence_plot_scores, turbulence_plot_transfer and turbulence_plot_explanation
+    score_figures = {
+        "roc": "1 ROC curves",
+        "confusion": "2 Confusion matrices",
+        "reliability": "3 Are stated probabilities right?",
+    }
+    transfer_figures = {
+        "matrix": "8 Transfer to other sets, figure",
+        "nuisances": "8 Transfer against the strength of a nuisance",
+    }
+    explanation_figures = {
+        "bands": "2 What each band of wave numbers is worth",
+        "controls": "3 Phases or amplitudes?",
+        "saliency": "4 Which pixels matter",
+        "embedding": "5 Feature space (t-SNE)",
+    }
+
     # --- checks -----------------------------------------------------------------------------------
 
     def check(self) -> None:
@@ -62,7 +79,21 @@ class Plan(Simulations):
                     ladders.append({"key": key, "values": values})
         return ladders
 
-    # --- figures ----------------------------------------------------------------------------------
+    # --- figures and tables -----------------------------------------------------------------------
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        tables = super().tables
+        for a, b in self.pairs:
+            label = "6 Do two sets look alike? Table"
+            of = ", ".join(name.replace("_", " ") for name in (a, b))
+            tables[f"realism_{a}_{b}"] = Table("realism", "4 Why", label, of)
+        return tables
+
+    @property
+    def has_subsets(self) -> bool:
+        """Subsets are the families of a set."""
+        return any(len(self["sets"][name]["families"]) > 1 for name in self.sets)
 
     @property
     def set_labels(self) -> dict[str, str]:

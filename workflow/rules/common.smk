@@ -1,6 +1,7 @@
 # The studies of this run, and what their rule files share. The logic is Python in workflow/dag. No
 # scientific library: each Slurm job parses this again.
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ sys.path.insert(0, str(BASE / "workflow"))
 
 from dag.code import code
 from dag.config import NAME, complete_run
-from dag.jobs import group_shards, show_messages_in_runs
+from dag.jobs import group_shards, shorten_runs, show_messages_in_runs
 from dag.resources import Site, growing, growing_unless_saved, require_account, require_container
 from dag.study import Files, as_json, make, pick
 
@@ -52,6 +53,16 @@ def prediction(w):
 def state_folder(w):
     """Where a training keeps its state from one attempt to the next."""
     return f"{RUN}/state/{w.study}/{w.model}/seed{w.seed}"
+
+
+def title(w):
+    """Its category in the report."""
+    return study(w).title
+
+
+def titled(label):
+    """The labels of an item of its report, in words."""
+    return lambda w: study(w).titled(label)(w)
 
 
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:

@@ -1,28 +1,20 @@
-# The report's front page, and summary.md at the end of every run, good or bad.
-import subprocess
+# The report's front page, and summary.md and index.html at the end of every run, good or bad.
+import time
+
+from dag.report import Report, end_run
 
 
 report: "../report/workflow.rst"
 
 
-def summarise(status, logs):
-    """Write results/<run>/summary.md; never let it hide how the run itself ended."""
-    command = [
-        sys.executable,
-        str(BASE / "scripts" / "write_summary.py"),
-        "--status",
-        status,
-        "--results",
-        RUN,
-    ]
-    subprocess.run(
-        [*command, "--snakemake-log", *map(str, logs), "--studies", *config["studies"]], check=False
-    )
+STARTED = time.time()
+# captions and the front page read it
+config["report"] = Report(studies, RUN)
 
 
 onsuccess:
-    summarise("finished", log)
+    end_run(workflow, config, studies, "finished", STARTED, log)
 
 
 onerror:
-    summarise("failed", log)
+    end_run(workflow, config, studies, "failed", STARTED, log)

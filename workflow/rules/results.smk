@@ -8,6 +8,7 @@ rule compare_models:
         metrics=lambda w: study(w).tests("metrics.json"),
         scores=lambda w: study(w).tests("scores.nc"),
         published=f"{CONFIG}/{{study}}/published.yaml",
+        words=lambda w: study(w).words,
     output:
         metrics=shared.path("metrics.csv"),
         comparison=shared.path("comparison.csv"),
@@ -15,15 +16,10 @@ rule compare_models:
         verdict=shared.path("verdict.json"),
         html=report(
             shared.path("comparison.html"),
-            category="{study}",
-            labels={"result": "comparison of models"},
+            category=title,
+            subcategory="1 Result",
+            labels=titled("1 Models compared"),
             caption="../report/comparison.rst",
-        ),
-        subsets=report(
-            shared.path("subsets.html"),
-            category="{study}",
-            labels={"result": "scores by subset"},
-            caption="../report/subsets.rst",
         ),
     log:
         shared.log("compare_models"),
@@ -33,16 +29,49 @@ rule compare_models:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        config=lambda w: as_json(**study(w).comparison()),
+        config=lambda w: as_json(comparison=study(w).comparison(), **study(w).names()),
     message:
         "{wildcards.study}: comparing the models"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --study {wildcards.study} --config {params.config:q}"
-        " --metrics {input.metrics} --published {input.published}"
+        " --metrics {input.metrics} --published {input.published} --words {input.words}"
         " --output-metrics {output.metrics} --output-comparison {output.comparison}"
         " --output-columns {output.columns} --output-verdict {output.verdict}"
-        " --output-html {output.html} --output-subsets {output.subsets} > {log} 2>&1"
+        " --output-html {output.html} > {log} 2>&1"
+
+
+rule tabulate_subsets:
+    """The same scores on parts of the test split."""
+    input:
+        code=code("tabulate_subsets.py"),
+        metrics=lambda w: study(w).tests("metrics.json"),
+        scores=lambda w: study(w).tests("scores.nc"),
+        words=lambda w: study(w).words,
+    output:
+        csv=shared.path("subsets.csv"),
+        html=report(
+            shared.path("subsets.html"),
+            category=title,
+            subcategory="3 Scores",
+            labels=titled("7 Scores by subset"),
+            caption="../report/subsets.rst",
+        ),
+    log:
+        shared.log("tabulate_subsets"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        config=lambda w: as_json(comparison=study(w).comparison(), **study(w).names()),
+    message:
+        "{wildcards.study}: tabulating scores by subset"
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
+        " --words {input.words} --output {output.csv} --output-html {output.html} > {log} 2>&1"
 
 
 rule compare_pairs:
@@ -52,12 +81,7 @@ rule compare_pairs:
         metrics=lambda w: study(w).tests("metrics.json", study(w).models(w.set)),
         scores=lambda w: study(w).tests("scores.nc", study(w).models(w.set)),
     output:
-        report(
-            shared.path("pairs_{set}.csv"),
-            category="{study}",
-            labels={"result": "networks and baselines in pairs", "set": "{set}"},
-            caption="../report/pairs.rst",
-        ),
+        shared.path("pairs_{set}.csv"),
     log:
         shared.log("compare_pairs", "{set}"),
     conda:
@@ -73,6 +97,38 @@ rule compare_pairs:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
         " --output {output} > {log} 2>&1"
+
+
+rule plot_pairs:
+    """The paired differences of the networks of a set to its baselines."""
+    input:
+        code=code("plot_pairs.py"),
+        table=shared.path("pairs_{set}.csv"),
+        verdict=shared.path("verdict.json"),
+    output:
+        png=report(
+            shared.path("figures/pairs_{set}.png"),
+            category=title,
+            subcategory="1 Result",
+            labels=titled("2 Differences to the baselines"),
+            caption="../report/pairs_figure.rst",
+        ),
+        pdf=shared.path("figures/pairs_{set}.pdf"),
+    log:
+        shared.log("plot_pairs", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        config=lambda w: as_json(**study(w).comparison("headline", "labels")),
+    message:
+        "{wildcards.study}: plotting networks against baselines on set {wildcards.set}"
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --table {input.table}"
+        " --verdict {input.verdict} --set {wildcards.set} --output {output.png} > {log} 2>&1"
 
 
 rule evaluate_transfer:
@@ -115,12 +171,7 @@ rule tabulate_transfer:
         metrics=lambda w: study(w).transfer_tests("metrics.json"),
         scores=lambda w: study(w).transfer_tests("scores.nc"),
     output:
-        report(
-            shared.path("transfer.csv"),
-            category="{study}",
-            labels={"result": "transfer to other sets"},
-            caption="../report/transfer.rst",
-        ),
+        shared.path("transfer.csv"),
     log:
         shared.log("tabulate_transfer"),
     conda:
@@ -150,12 +201,7 @@ rule tabulate_variants:
         runs=lambda w: study(w).trainings("run.json", study(w).variants),
         columns=lambda w: study(w).variant_columns(),
     output:
-        report(
-            shared.path("variants.csv"),
-            category="{study}",
-            labels={"result": "variants of a model"},
-            caption="../report/variants.rst",
-        ),
+        shared.path("variants.csv"),
     log:
         shared.log("tabulate_variants"),
     conda:
@@ -183,8 +229,9 @@ rule plot_training_size:
     output:
         png=report(
             shared.path("figures/training_size.png"),
-            category="{study}",
-            labels={"result": "scores against the size of the training set"},
+            category=title,
+            subcategory="3 Scores",
+            labels=titled("9 Size of the training set"),
             caption="../report/training_size.rst",
         ),
         pdf=shared.path("figures/training_size.pdf"),
@@ -213,8 +260,9 @@ rule plot_scheme:
     output:
         png=report(
             shared.path("figures/scheme_{model}.png"),
-            category="{study}",
-            labels={"result": "scheme of a network", "model": "{model}"},
+            category=title,
+            subcategory="5 Data and training",
+            labels=titled("7 Layers of a network"),
             caption="../report/scheme.rst",
         ),
         pdf=shared.path("figures/scheme_{model}.pdf"),
@@ -245,11 +293,13 @@ rule plot_history:
         code=code("plot_history.py"),
         history=lambda w: study(w).trainings("history.csv", study(w).models(kind="network")),
         data=lambda w: study(w).patches(study(w).sets[0]),
+        words=lambda w: study(w).words,
     output:
         png=report(
             shared.path("figures/history.png"),
-            category="{study}",
-            labels={"result": "loss curves"},
+            category=title,
+            subcategory="5 Data and training",
+            labels=titled("6 Training and validation curves"),
             caption="../report/history.rst",
         ),
         pdf=shared.path("figures/history.pdf"),
@@ -263,11 +313,11 @@ rule plot_history:
     params:
         config=lambda w: as_json(models=study(w).looks(study(w).models(kind="network"))),
     message:
-        "{wildcards.study}: plotting the loss curves"
+        "{wildcards.study}: plotting training and validation curves"
     shell:
         f"{PYTHON} "
         "{input.code[0]} --config {params.config:q} --history {input.history}"
-        " --data-kind {input.data} --output {output.png} > {log} 2>&1"
+        " --words {input.words} --data-kind {input.data} --output {output.png} > {log} 2>&1"
 
 
 rule tabulate_training:
@@ -276,12 +326,7 @@ rule tabulate_training:
         code=code("tabulate_training.py"),
         runs=lambda w: study(w).trainings("run.json"),
     output:
-        report(
-            shared.path("training.csv"),
-            category="{study}",
-            labels={"result": "cost of training"},
-            caption="../report/training.rst",
-        ),
+        shared.path("training.csv"),
     log:
         shared.log("tabulate_training"),
     conda:
@@ -293,3 +338,83 @@ rule tabulate_training:
         "{wildcards.study}: tabulating what training cost"
     shell:
         f"{PYTHON} " "{input.code[0]} --runs {input.runs} --output {output} > {log} 2>&1"
+
+
+rule write_tiles:
+    """All test examples of a set in small images, the worst first."""
+    input:
+        code=code("write_tiles.py"),
+        verdict=shared.path("verdict.json"),
+        patches=shared.patches("{set}"),
+        predictions=lambda w: study(w).tests("predictions.nc", study(w).models(w.set), first=True),
+        scores=lambda w: study(w).tests("scores.nc", study(w).models(w.set), first=True),
+        words=lambda w: study(w).words,
+    output:
+        report(
+            shared.path("tiles_{set}.html"),
+            category=title,
+            subcategory="2 Maps and images",
+            labels=titled("9 All test examples"),
+            caption="../report/tiles.rst",
+        ),
+    log:
+        shared.log("write_tiles", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(15),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(
+            tiles=study(w)["comparison"].get("tiles"),
+            examples=study(w)["comparison"]["examples"],
+            models=study(w).models(w.set),
+            **study(w).names(),
+        ),
+    message:
+        "{wildcards.study}: writing the test examples of set {wildcards.set}"
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --set {wildcards.set}"
+        " --verdict {input.verdict} --patches {input.patches}"
+        " --predictions {input.predictions} --words {input.words} --output {output} > {log} 2>&1"
+
+
+rule write_table:
+    """A table of the report as a page that opens, with its CSV inside."""
+    input:
+        code=code("write_table.py"),
+        table=shared.path("{table}.csv"),
+        words=lambda w: study(w).words,
+    output:
+        report(
+            shared.path("{table}.html"),
+            category=title,
+            subcategory=lambda w: study(w).tables[w.table].section,
+            labels=lambda w: {
+                "result": study(w).tables[w.table].label,
+                "of": study(w).tables[w.table].of,
+            },
+            caption="../report/table.rst",
+        ),
+    log:
+        shared.log("write_table", "{table}"),
+    wildcard_constraints:
+        table="|".join(re.escape(name) for s in studies.values() for name in s.tables),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        config=lambda w: as_json(
+            title=study(w).table_title(w.table),
+            table=study(w).tables[w.table].name,
+            **study(w).names(),
+        ),
+    message:
+        "{wildcards.study}: writing the table {wildcards.table}"
+    shell:
+        f"{PYTHON} "
+        "{input.code[0]} --config {params.config:q} --table {input.table}"
+        " --words {input.words} --output {output} > {log} 2>&1"

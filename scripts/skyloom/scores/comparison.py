@@ -78,6 +78,7 @@ def table(
     reference: str,
     published: Sequence[dict] = (),
     chosen: dict[str, tuple[str, float]] | None = None,
+    reference_label: str = "",
 ) -> pd.DataFrame:
     """Set by set a row a model, then its references, then published numbers without a model.
 
@@ -92,6 +93,7 @@ def table(
         their own, in the row of each model of `beside` that ran; where none ran, in a row of its
         own below the first set of that group.
     chosen : `best_networks`, marked in the column `chosen`.
+    reference_label : name of the reference in flags.
 
     Columns: model, kind, flag, chosen, set, `group` where there is one, data, seeds, and per item
     the value, `_lo`, `_hi` (68 %, seeds pooled) and `_seed_scatter` where a model has several.
@@ -99,7 +101,12 @@ def table(
     names = {item["name"] for item in headline}
     scores = pool_seeds(records[records["name"].isin(names)])
     parts = [
-        _set_rows(group, headline, reference, (chosen or {}).get(name, ("",))[0])
+        _set_rows(
+            group,
+            headline,
+            (reference, reference_label or reference),
+            (chosen or {}).get(name, ("",))[0],
+        )
         for name, group in scores.groupby("set", sort=False)
     ]
     rows = pd.concat(parts, ignore_index=True)
@@ -179,9 +186,10 @@ def columns(table: pd.DataFrame, headline: list[dict], records: pd.DataFrame) ->
 
 
 def _set_rows(
-    scores: pd.DataFrame, headline: list[dict], reference: str, chosen: str
+    scores: pd.DataFrame, headline: list[dict], named: tuple[str, str], chosen: str
 ) -> pd.DataFrame:
-    """The rows of one set: networks, baselines, references."""
+    """The rows of one set: networks, baselines, references. named : the reference and its label."""
+    reference, reference_label = named
     first = scores.iloc[0]
     common = {key: first[key] for key in ("set", "group", "data") if key in scores}
     several = any(item.get("show") == "sample" for item in headline)
@@ -195,7 +203,7 @@ def _set_rows(
         row |= cells(group, headline)
         if kind == "network":
             rival = scores[(scores.model == model) & (scores["of"] == reference)]
-            row["flag"] = _flags(row, rival, headline, reference)
+            row["flag"] = _flags(row, rival, headline, reference_label)
             row["chosen"] = "chosen" if model == chosen else ""
         rows.append(row)
     for of, group in scores[~scores["of"].isin(OUTPUTS)].groupby("of", sort=False):

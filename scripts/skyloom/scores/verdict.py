@@ -30,13 +30,14 @@ def verdict(
     table : `comparison.table`; records : `records.read` with draws; headline : as there, items with
         `compare_published` also say on which side of a published number a network lies.
     chosen, chosen_by : `comparison.best_networks` and `selection_scores`.
-    settings : `labels` of models and references, `scene` and `examples`, the study's words for its
-        data and its test examples ("sky", "tiles").
+    settings : `labels` of models and references, `sets`, those of sets, `scene` and `examples`,
+        the study's words for its data and its test examples ("sky", "tiles").
 
     Returns `study`, `text`, and `sets`: `set`, `group`, `data`, `model`, `label`, `seeds`,
-    `networks` (their number), `chosen_by`, `validation` (the chosen one's score there), `clauses`,
-    `remarks`, `text`. A clause: `result`, `score`, `subset`, `label`, `unit`, `better`, `value`,
-    `lo`, `hi`, `rival`, `rival_label`, `rival_value`, `difference`, `difference_lo`,
+    `networks` (their number), `chosen_by`, `validation` (the chosen one's score there), `about`
+    (seeds and test data in words), `clauses`, `remarks`, `text`. A clause: `result`, `score`,
+    `subset`, `label`, `unit`, `better`, `value`, `lo`, `hi`, `rival`, `rival_label`,
+    `rival_value`, `difference`, `difference_lo`,
     `difference_hi`, `n`, `blocks`. A set without network or baseline has no `model` and no clause.
     """
     labels = Labels(settings.get("labels", {}))
@@ -61,9 +62,14 @@ def verdict(
             part |= {"chosen_by": chosen_by[name], "validation": float(value)}
             part["clauses"] = _clauses(row, scores, deciding, labels)
             part["remarks"] = _remarks(rows, scores, deciding, labels)
-            part["text"] = _sentences(part, settings)
+            part["about"] = _about(part, settings)
+            part["text"] = _sentences(part)
         sets.append(part)
-    return {"study": records.study.iloc[0], "text": _text(sets), "sets": sets}
+    return {
+        "study": records.study.iloc[0],
+        "text": _text(sets, settings.get("sets", {})),
+        "sets": sets,
+    }
 
 
 class Labels(dict):
@@ -106,11 +112,14 @@ def _clauses(
 def _remarks(
     rows: pd.DataFrame, scores: pd.DataFrame, deciding: list[dict], labels: Labels
 ) -> list[str]:
-    """A sentence for each flag of a network, and for each published number that is compared."""
-    remarks = []
-    for _, row in rows[rows.kind == "network"].iterrows():
-        if row.flag:
-            remarks.append(f"{labels[row.model]}: {row.flag}.")
+    """A sentence for each flag with its networks, and for each published number compared."""
+    networks = rows[rows.kind == "network"]
+    flags: dict[str, list[str]] = {}
+    for _, row in networks.iterrows():
+        for flag in filter(None, row.flag.split("; ")):
+            flags.setdefault(flag, []).append(labels[row.model])
+    remarks = [f"{flag[0].upper()}{flag[1:]}: {', '.join(who)}." for flag, who in flags.items()]
+    for _, row in networks.iterrows():
         for item in deciding:
             number = row.get(f"published_{item['name']}", math.nan)
             if item.get("compare_published") and not pd.isna(number):
@@ -137,21 +146,25 @@ def _published(row: pd.Series, item: dict, scores: pd.DataFrame, labels: Labels)
 # --- text -----------------------------------------------------------------------------------------
 
 
-def _sentences(part: dict, settings: dict) -> str:
-    """The sentence of a set, its remarks after it."""
+def _about(part: dict, settings: dict) -> str:
+    """How the network was chosen, its seeds, and what it was tested on."""
     among = "the only network"
     if part["networks"] > 1:
         among = f"chosen on validation, best of {part['networks']} networks"
     seeds = "one seed" if part["seeds"] == 1 else f"{part['seeds']} seeds"
     data = DATA.get(part["data"], part["data"])
-    scene = f"{data} {settings.get('scene', 'data')}"
-    head = f"{part['label']} ({among}; {seeds}; {scene}"
+    text = f"{among}; {seeds}; {data} {settings.get('scene', 'data')}"
     if part["clauses"]:
         first = part["clauses"][0]
         subset = "" if first["subset"] == "all" else f"{first['subset'].replace('_', ' ')} "
-        head += f", {first['n']} {subset}test {settings.get('examples', 'examples')}"
+        text += f", {first['n']} {subset}test {settings.get('examples', 'examples')}"
+    return text
+
+
+def _sentences(part: dict) -> str:
+    """The sentence of a set, its remarks after it."""
     clauses = [sentence(clause) for clause in part["clauses"]]
-    text = f"{head}): {'; '.join(clauses) or 'no score to compare'}."
+    text = f"{part['label']} ({part['about']}): {'; '.join(clauses) or 'no score to compare'}."
     return " ".join([text, *part["remarks"]])
 
 
@@ -185,11 +198,11 @@ def _difference(clause: dict) -> str:
     return f"{text} [{number(ends[0], digits, '+')}, {number(ends[1], digits, '+')}]"
 
 
-def _text(sets: list[dict]) -> str:
+def _text(sets: list[dict], labels: dict[str, str]) -> str:
     """One line a set, equal ones together; the name of a set only where there are several."""
     lines: dict[str, list[str]] = {}
     for part in sets:
-        lines.setdefault(part["text"], []).append(part["set"])
+        lines.setdefault(part["text"], []).append(labels.get(part["set"], part["set"]))
     text = list(lines)
     if len(sets) > 1:
         text = [f"{', '.join(names)}: {line}" for line, names in lines.items()]

@@ -135,7 +135,7 @@ def test_table_of_variants_shows_those_that_run_below_their_base():
     models = {"cyclegan_r1": DENOISED, "cyclegan_hinge": DENOISED | {"gan_loss": "hinge"}}
     settings = {"models": models, "variants": {"models": [*models]}}
     co = plan("co", run_models=["cyclegan_r1", "constant", "cyclegan"], **settings)
-    assert co.variants == ["cyclegan", "cyclegan_r1"] and f"{R}/variants.csv" in co.results
+    assert co.variants == ["cyclegan", "cyclegan_r1"] and f"{R}/variants.html" in co.results
     assert co.cyclegans == ["cyclegan_r1", "cyclegan"]
     # a base that does not run is what the others differ from
     config = plan("co", run_models=["cyclegan_r1"], **settings).variant_config()

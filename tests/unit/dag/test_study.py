@@ -127,12 +127,13 @@ def scored(study):
 
 
 def test_study_without_sections_has_a_comparison_and_nothing_more(study):
-    names = ["comparison.csv", "training.csv", "figures/history.png", "pairs_one.csv"]
+    names = ["comparison.html", "pairs_one.html", "training.html", "figures/history.png"]
+    names += ["figures/pairs_one.png", "tiles_one.html"]
     assert study.results == [study.path(name) for name in names]
 
 
 def test_sections_of_the_config_switch_tables_and_figures_on(scored):
-    names = ["pairs_one.csv", "transfer.csv", "variants.csv", "figures/training_size.png"]
+    names = ["pairs_one.html", "transfer.html", "variants.html", "figures/training_size.png"]
     assert {scored.path(name) for name in names} < {*scored.results}
     assert scored.transfers == {"a": ["two"]} and scored.variants == ["a", "c"]
     assert scored.transfer_tests("scores.nc")[:2] == [

@@ -33,12 +33,7 @@ rule co_check_sky:
         **co.simulated,
         code=code("co_check_sky.py"),
     output:
-        report(
-            co.path("raw/anchors.csv"),
-            category="co",
-            labels={"result": "stand-in sky beside the real one"},
-            caption="../../report/co/anchors.rst",
-        ),
+        co.path("raw/anchors.csv"),
     log:
         co.log("co_check_sky"),
     conda:
@@ -97,12 +92,7 @@ rule co_denoise_sphere:
         maps=co.path("maps.nc"),
     output:
         map=ensure(co.denoised_map("{line}"), non_empty=True),
-        scores=report(
-            co.path("denoised/co{line}_scores.csv"),
-            category="co",
-            labels={"result": "choice of the denoiser", "line": "{line}"},
-            caption="../../report/co/denoiser_scores.rst",
-        ),
+        scores=co.path("denoised/co{line}_scores.csv"),
     log:
         co.log("co_denoise_sphere", "{line}"),
     benchmark:
@@ -136,16 +126,12 @@ rule co_compare_denoisers:
     input:
         code=code("co_compare_denoisers.py"),
     output:
-        csv=report(
-            co.path("denoisers.csv"),
-            category="co",
-            labels={"result": "denoisers compared, table"},
-            caption="../../report/co/denoisers.rst",
-        ),
+        csv=co.path("denoisers.csv"),
         png=report(
             co.path("figures/denoisers.png"),
-            category="co",
-            labels={"result": "denoisers compared"},
+            category=co.title,
+            subcategory="5 Data and training",
+            labels=co.titled("4 Denoisers compared"),
             caption="../../report/co/denoisers.rst",
         ),
         pdf=co.path("figures/denoisers.pdf"),

@@ -125,12 +125,7 @@ rule co_count_patches:
         denoised=[co.denoised_map(line) for line in co.denoised_lines],
         published=f"{CONFIG}/co/published.yaml",
     output:
-        report(
-            co.path("patch_counts.csv"),
-            category="co",
-            labels={"result": "patches before and after denoising"},
-            caption="../../report/co/patch_counts.rst",
-        ),
+        co.path("patch_counts.csv"),
     log:
         co.log("co_count_patches"),
     conda:

@@ -83,12 +83,7 @@ rule co_tabulate_footprints:
         maps=co.path("maps.nc"),
         product=co.product("{product}"),
     output:
-        report(
-            co.path("products/{product}_footprints.csv"),
-            category="co",
-            labels={"result": "CO in the footprints of CMB surveys", "product": "{product}"},
-            caption="../../report/co/footprints.rst",
-        ),
+        co.path("products/{product}_footprints.csv"),
     log:
         co.log("co_tabulate_footprints", "{product}"),
     conda:
@@ -117,20 +112,23 @@ rule co_plot_product:
     output:
         sky=report(
             co.path("figures/product_{product}_sky.png"),
-            category="co",
-            labels={"result": "predicted sky", "product": "{product}"},
+            category=co.title,
+            subcategory="2 Maps and images",
+            labels=co.titled("2 Predicted sky"),
             caption="../../report/co/product_sky.rst",
         ),
         zooms=report(
             co.path("figures/product_{product}_zooms.png"),
-            category="co",
-            labels={"result": "predicted CO at high latitude", "product": "{product}"},
+            category=co.title,
+            subcategory="2 Maps and images",
+            labels=co.titled("3 Predicted CO at high latitude"),
             caption="../../report/co/product_zooms.rst",
         ),
         power=report(
             co.path("figures/product_{product}_power.png"),
-            category="co",
-            labels={"result": "angular power of the product", "product": "{product}"},
+            category=co.title,
+            subcategory="2 Maps and images",
+            labels=co.titled("4 Angular power of the predicted sky"),
             caption="../../report/co/product_power.rst",
         ),
         pdf=[

@@ -10,8 +10,9 @@ rule co_plot_selection:
     output:
         png=report(
             co.path("figures/selection_{set}.png"),
-            category="co",
-            labels={"result": "selection of tiles", "set": "{set}"},
+            category=co.title,
+            subcategory="5 Data and training",
+            labels=co.titled("1 Places of the tiles"),
             caption="../../report/co/selection.rst",
         ),
         pdf=co.path("figures/selection_{set}.pdf"),
@@ -48,20 +49,23 @@ rule co_plot_panels:
     output:
         png=report(
             co.path("figures/panels_{set}.png"),
-            category="co",
-            labels={"result": "predicted and observed CO", "set": "{set}"},
+            category=co.title,
+            subcategory="2 Maps and images",
+            labels=co.titled("1 Predicted and observed CO"),
             caption="../../report/co/panels.rst",
         ),
         residuals=report(
             co.path("figures/panels_residuals_{set}.png"),
-            category="co",
-            labels={"result": "residuals on test tiles", "set": "{set}"},
+            category=co.title,
+            subcategory="2 Maps and images",
+            labels=co.titled("1 Residuals on test tiles"),
             caption="../../report/co/panels_residuals.rst",
         ),
         all=report(
             co.path("figures/panels_all_{set}.png"),
-            category="co",
-            labels={"result": "test tiles, all models", "set": "{set}"},
+            category=co.title,
+            subcategory="2 Maps and images",
+            labels=co.titled("6 Test tiles, all models"),
             caption="../../report/co/panels_all.rst",
         ),
         pdf=[
@@ -106,14 +110,16 @@ rule co_plot_spectra:
     output:
         png=report(
             co.path("figures/spectra_{set}.png"),
-            category="co",
-            labels={"result": "correlation and power against scale", "set": "{set}"},
+            category=co.title,
+            subcategory="3 Scores",
+            labels=co.titled("1 Correlation and power against scale"),
             caption="../../report/co/spectra.rst",
         ),
         full=report(
             co.path("figures/spectra_full_{set}.png"),
-            category="co",
-            labels={"result": "spectra, all models", "set": "{set}"},
+            category=co.title,
+            subcategory="3 Scores",
+            labels=co.titled("1 Correlation and power, all models and scales"),
             caption="../../report/co/spectra_full.rst",
         ),
         pdf=[co.path(f"figures/{name}_{{set}}.pdf") for name in ("spectra", "spectra_full")],
@@ -147,8 +153,9 @@ rule co_plot_scores:
     output:
         png=report(
             co.path("figures/{figure}_{set}.png"),
-            category="co",
-            labels={"result": "scores: {figure}", "set": "{set}"},
+            category=co.title,
+            subcategory="3 Scores",
+            labels=co.titled(co.score_figures),
             caption="../../report/co/scores.rst",
         ),
         pdf=co.path("figures/{figure}_{set}.pdf"),
@@ -183,12 +190,7 @@ rule co_compare_second_map:
         patches=co.patches("{set}"),
         predictions=lambda w: co.tests("predictions.nc", co.models(w.set), first=True),
     output:
-        report(
-            co.path("second_map_{set}.csv"),
-            category="co",
-            labels={"result": "scores against a second CO map", "set": "{set}"},
-            caption="../../report/co/second_map.rst",
-        ),
+        co.path("second_map_{set}.csv"),
     log:
         co.log("co_compare_second_map", "{set}"),
     benchmark:
@@ -253,8 +255,9 @@ rule co_plot_steganography:
     output:
         png=report(
             co.path("figures/steganography.png"),
-            category="co",
-            labels={"result": "what the cycle hides"},
+            category=co.title,
+            subcategory="4 Why",
+            labels=co.titled("3 Signals that a CycleGAN hides"),
             caption="../../report/co/steganography.rst",
         ),
         pdf=co.path("figures/steganography.pdf"),
@@ -310,12 +313,7 @@ rule co_tabulate_bands:
         metrics=co.tests("metrics.json"),
         scores=co.tests("scores.nc"),
     output:
-        report(
-            co.path("bands.csv"),
-            category="co",
-            labels={"result": "comparison band by band"},
-            caption="../../report/co/bands.rst",
-        ),
+        co.path("bands.csv"),
     log:
         co.log("co_tabulate_bands"),
     conda:
@@ -342,8 +340,9 @@ rule co_plot_saturation:
     output:
         png=report(
             co.path("figures/saturation.png"),
-            category="co",
-            labels={"result": "learning from raw and from denoised CO"},
+            category=co.title,
+            subcategory="4 Why",
+            labels=co.titled("4 Training on raw and on denoised CO"),
             caption="../../report/co/saturation.rst",
         ),
         pdf=co.path("figures/saturation.pdf"),
@@ -376,16 +375,13 @@ rule co_plot_latent:
     output:
         png=report(
             co.path("figures/latent_{model}.png"),
-            category="co",
-            labels={"result": "latent space", "model": "{model}"},
+            category=co.title,
+            subcategory="4 Why",
+            labels=co.titled("2 Bottleneck features"),
             caption="../../report/co/latent.rst",
         ),
         pdf=co.path("figures/latent_{model}.pdf"),
-        table=report(
-            co.path("figures/latent_{model}.csv"),
-            category="co",
-            labels={"result": "latent space, table", "model": "{model}"},
-        ),
+        table=co.path("figures/latent_{model}.csv"),
     log:
         co.log("co_plot_latent", "{model}"),
     conda:

@@ -77,15 +77,16 @@ rule turbulence_plot_explanation:
     output:
         png=report(
             turbulence.path("figures/{figure}_{of}.png"),
-            category="turbulence",
-            labels={"result": "explanation: {figure}", "of": "{of}"},
+            category=turbulence.title,
+            subcategory="4 Why",
+            labels=turbulence.titled(turbulence.explanation_figures),
             caption="../../report/turbulence/explanation.rst",
         ),
         pdf=turbulence.path("figures/{figure}_{of}.pdf"),
     log:
         turbulence.log("turbulence_plot_explanation", "{figure}_{of}"),
     wildcard_constraints:
-        figure="saliency|bands|controls|embedding",
+        figure="|".join(turbulence.explanation_figures),
         of=NAME,
     conda:
         ENV

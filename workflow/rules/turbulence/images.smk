@@ -129,8 +129,9 @@ rule turbulence_plot_images:
     output:
         png=report(
             turbulence.path("figures/images_{set}.png"),
-            category="turbulence",
-            labels={"result": "maps and images", "set": "{set}"},
+            category=turbulence.title,
+            subcategory="2 Maps and images",
+            labels=turbulence.titled("1 Maps and images"),
             caption="../../report/turbulence/images.rst",
         ),
         pdf=turbulence.path("figures/images_{set}.pdf"),

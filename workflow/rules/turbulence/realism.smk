@@ -12,16 +12,13 @@ rule turbulence_compare_realism:
         second=lambda w: turbulence.columns(w.second),
         checkpoint=lambda w: turbulence.autoencoder(w.first, w.second),
     output:
-        table=report(
-            turbulence.path("realism_{first}_{second}.csv"),
-            category="turbulence",
-            labels={"result": "realism", "set": "{first}, {second}"},
-            caption="../../report/turbulence/realism.rst",
-        ),
+        table=turbulence.path("realism_{first}_{second}.csv"),
+        verdict=turbulence.path("realism_{first}_{second}.txt"),
         png=report(
             turbulence.path("figures/realism_{first}_{second}.png"),
-            category="turbulence",
-            labels={"result": "realism", "set": "{first}, {second}"},
+            category=turbulence.title,
+            subcategory="4 Why",
+            labels=turbulence.titled("6 Do two sets look alike?"),
             caption="../../report/turbulence/realism_figure.rst",
         ),
         pdf=turbulence.path("figures/realism_{first}_{second}.pdf"),
@@ -44,6 +41,7 @@ rule turbulence_compare_realism:
         "{input.code[0]} --config {params.config:q} --patches {input.patches}"
         " --columns-first {input.first}"
         " --columns-second {input.second} {params.checkpoint} --output {output.table}"
+        " --verdict {output.verdict}"
         " --figure {output.png}"
         " > {log} 2>&1"
 
@@ -56,8 +54,9 @@ rule turbulence_draw_panel:
     output:
         png=report(
             turbulence.path("figures/panel_{first}_{second}.png"),
-            category="turbulence",
-            labels={"result": "panel for a person", "set": "{first}, {second}"},
+            category=turbulence.title,
+            subcategory="4 Why",
+            labels=turbulence.titled("8 Panel for a person"),
             caption="../../report/turbulence/panel.rst",
         ),
         pdf=turbulence.path("figures/panel_{first}_{second}.pdf"),

@@ -15,15 +15,16 @@ rule turbulence_plot_scores:
     output:
         png=report(
             turbulence.path("figures/{figure}_{set}.png"),
-            category="turbulence",
-            labels={"result": "scores: {figure}", "set": "{set}"},
+            category=turbulence.title,
+            subcategory="3 Scores",
+            labels=turbulence.titled(turbulence.score_figures),
             caption="../../report/turbulence/scores.rst",
         ),
         pdf=turbulence.path("figures/{figure}_{set}.pdf"),
     log:
         turbulence.log("turbulence_plot_scores", "{figure}_{set}"),
     wildcard_constraints:
-        figure="roc|confusion|reliability",
+        figure="|".join(turbulence.score_figures),
     conda:
         ENV
     resources:
@@ -59,8 +60,9 @@ rule turbulence_plot_index:
     output:
         png=report(
             turbulence.path("figures/index_{set}.png"),
-            category="turbulence",
-            labels={"result": "predicted against true index", "set": "{set}"},
+            category=turbulence.title,
+            subcategory="3 Scores",
+            labels=turbulence.titled("4 Predicted against true index"),
             caption="../../report/turbulence/index.rst",
         ),
         pdf=turbulence.path("figures/index_{set}.pdf"),
@@ -95,8 +97,9 @@ rule turbulence_plot_continuum:
     output:
         png=report(
             turbulence.path("figures/continuum_{set}.png"),
-            category="turbulence",
-            labels={"result": "predicted class against true index", "set": "{set}"},
+            category=turbulence.title,
+            subcategory="3 Scores",
+            labels=turbulence.titled("5 Predicted class against true index"),
             caption="../../report/turbulence/continuum.rst",
         ),
         pdf=turbulence.path("figures/continuum_{set}.pdf"),
@@ -130,15 +133,16 @@ rule turbulence_plot_transfer:
     output:
         png=report(
             turbulence.path("figures/transfer_{figure}.png"),
-            category="turbulence",
-            labels={"result": "transfer: {figure}"},
+            category=turbulence.title,
+            subcategory="3 Scores",
+            labels=turbulence.titled(turbulence.transfer_figures),
             caption="../../report/turbulence/transfer_figure.rst",
         ),
         pdf=turbulence.path("figures/transfer_{figure}.pdf"),
     log:
         turbulence.log("turbulence_plot_transfer", "{figure}"),
     wildcard_constraints:
-        figure="matrix|nuisances",
+        figure="|".join(turbulence.transfer_figures),
     conda:
         ENV
     resources:

@@ -11,10 +11,7 @@ rule turbulence:
     input:
         turbulence.results,
         turbulence.figures("images", turbulence.shown),
-        [
-            turbulence.figures(name, turbulence.classified)
-            for name in ("roc", "confusion", "reliability")
-        ],
+        [turbulence.figures(name, turbulence.classified) for name in turbulence.score_figures],
         turbulence.figures("index", turbulence.regressed),
         turbulence.figures("continuum", turbulence.continua),
         turbulence.figures("transfer", ["matrix"] * bool(turbulence.transfers)),
@@ -23,7 +20,7 @@ rule turbulence:
         turbulence.figures("saliency", turbulence.explained(kind="network")),
         turbulence.figures("controls", [s for s in turbulence.sets if turbulence.explained(s)]),
         turbulence.figures("embedding", turbulence.embedded_sets),
-        [turbulence.path(f"realism_{a}_{b}.csv") for a, b in turbulence.pairs],
+        turbulence.figures("realism", [f"{a}_{b}" for a, b in turbulence.pairs]),
         turbulence.figures("panel", [f"{a}_{b}" for a, b in turbulence.panels]),
 
 

@@ -43,8 +43,9 @@ rule shapes_plot_scores:
     output:
         png=report(
             shapes.path("figures/scores_{set}.png"),
-            category="shapes",
-            labels={"result": "scores by class, reliability", "set": "{set}"},
+            category=shapes.title,
+            subcategory="3 Scores",
+            labels=shapes.titled("1 Scores by class, reliability"),
             caption="../../report/shapes/scores.rst",
         ),
         pdf=shapes.path("figures/scores_{set}.pdf"),
@@ -74,8 +75,9 @@ rule shapes_predict_mosaic:
         product=ensure(shapes.path("products/mosaic_{model}.fits"), non_empty=True),
         png=report(
             shapes.path("figures/mosaic_{model}.png"),
-            category="shapes",
-            labels={"result": "classes of a mosaic", "model": "{model}"},
+            category=shapes.title,
+            subcategory="2 Maps and images",
+            labels=shapes.titled("1 Classes of a mosaic"),
             caption="../../report/shapes/mosaic.rst",
         ),
         pdf=shapes.path("figures/mosaic_{model}.pdf"),
