@@ -110,7 +110,7 @@ def test_figures_of_scores_are_drawn_set_by_set(demo, tmp_path):
 
 def test_run_of_baselines_alone_plans_no_loss_curves(demo, tmp_path):
     mine = tmp_path / "mine.yaml"
-    mine.write_text(yaml.safe_dump({"co": {"run_models": ["excess"]}}))
+    mine.write_text(yaml.safe_dump({"co": {"run_models": ["excess"], "run_products": []}}))
     planned = counts(dry_run(demo, "co", "--configfile", str(mine)))
     assert (
         planned["train_model"] == planned["compare_models"] == 1 and "plot_history" not in planned

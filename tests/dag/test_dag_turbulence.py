@@ -156,7 +156,7 @@ def test_each_figure_is_planned_of_the_models_that_it_shows(house):
     assert labels == {"cnn": "CNN (cnn)", "power_index": "power spectrum"}
     roc = r"plot_scores.py --figure roc --config '(.*?)' --curves \S*test/cnn/"
     drawn = json.loads(re.search(roc, output)[1])
-    assert [*drawn["models"]] == ["cnn", "cnn_wide", "hog"] and drawn["set"] == "quarter"
+    assert [*drawn["models"]] == ["cnn", "cnn_wide", "hog"] and drawn["set"] == "quarter images"
     ladders = json.loads(re.search(r"--figure nuisances --config '(.*?)'", output)[1])["ladders"]
     assert ladders == [{"key": "zoom", "values": {"quarter": 1, "zoomed": 2}}]
     variants = json.loads(re.search(r"tabulate_variants.py --config '(.*?)'", output)[1])

@@ -25,7 +25,10 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+import skyloom
+
 CUDA = torch.device("cuda", 0)
+PACKAGE = str(Path(skyloom.__file__).parent)
 aten = torch.ops.aten
 TRANSFERS = {aten._to_copy.default, aten.copy_.default}
 WAITING = {  # results whose size or value the host needs
@@ -261,7 +264,7 @@ def _refuse_mixed(func, args, there, here) -> None:
 def _place() -> str:
     """The innermost line of the project on the stack."""
     for frame in reversed(traceback.extract_stack()):
-        if "skyloom/" in frame.filename and "/tests/" not in frame.filename:
+        if frame.filename.startswith(PACKAGE):
             return f"{Path(frame.filename).name}:{frame.lineno}"
     return "?"
 
