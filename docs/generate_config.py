@@ -111,8 +111,8 @@ def study_page(study: str) -> list[str]:
         " ([training.md](training.md)).",
         table(HEAD, [row for row in rows(sections) if row not in section_rows()]),
         "## Models",
-        "A module has the keys of all models ([training.md](training.md)) and those listed here,"
-        " with their defaults where these differ.",
+        "A module has the keys of all models ([training.md](training.md)) and those listed here,\n"
+        "with their defaults where these differ.",
         table("| module | kind | | keys |\n|---|---|---|---|", modules),
         table(HEAD, keys),
     ]

@@ -309,7 +309,10 @@ def test_bad_entry_or_data_ends_in_one_line(here, tmp_path, entry, message):
 
 def test_changed_code_starts_anew_and_a_revert_goes_on(scripts, here, tmp_path):
     """Each attempt stops after its first step; the message tells whether it went on."""
-    opening = lambda: here(tmp_path, NETWORK_ENTRY, "--runtime", "0").said.splitlines()[0]  # noqa: E731
+
+    def opening() -> str:
+        return here(tmp_path, NETWORK_ENTRY, "--runtime", "0").said.splitlines()[0]
+
     module = scripts / "skyloom/toy/models/small.py"
     text = module.read_text()
     assert opening().startswith("training 40 steps") and opening().startswith(
