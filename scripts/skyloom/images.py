@@ -33,6 +33,8 @@ SPELLINGS = {
 UNREADABLE = OSError, TypeError, ValueError, fits.VerifyError  # astropy, of a file cut short
 # by the first bytes: a name may end in .gz, .GZ, or .fits
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+# in names of extensions next to that of a map
+ERRORS = re.compile(r"err|unc|sigma|noise|rms|std|var|wei?gh?t|wht|mask|flag|cov", re.IGNORECASE)
 FITS_BEGINS, EXTENSION_BEGINS = b"SIMPLE  =", b"XTENSION="
 
 
@@ -69,20 +71,11 @@ def read_image(
     """Pixels (float64, last FITS axis first) and header of one image.
 
     axes : dimensions of the image; further ones must have the length one, and are left out
-    extension : its name; None: the first image of so many axes
-    Raises BadInput as `opened`, and where the file has no such image or no valid pixel.
+    extension : its name; None: the primary image, or the only one of so many axes that is no error
+    Raises BadInput as `opened`, and where the file has no such image, several, or no valid pixel.
     """
     with opened(path, expected) as hdus:
-        images = {hdu.name.lower() or str(k): hdu for k, hdu in enumerate(hdus) if hdu.is_image}
-        if extension is not None:
-            require(images, [extension.lower()], path, "extension")
-            images = {extension: images[extension.lower()]}
-        hdu = next((hdu for hdu in images.values() if _inner(hdu.shape, axes)), None)
-        if hdu is None:
-            shapes = ", ".join(str(hdu.shape) for hdu in images.values() if hdu.shape)
-            raise BadInput(
-                f"{path}: image of shape {shapes or 'none'}; expected an image of {axes} axes"
-            )
+        hdu = _chosen(path, hdus, axes, extension)
         try:
             values = hdu.data.reshape(_inner(hdu.shape, axes)).astype(np.float64)
         except UNREADABLE as error:
@@ -110,6 +103,28 @@ def require_unit(
         raise BadInput(f"{path}: {what} has no unit; expected {expected}{hint}")
     if _plain_unit(unit) not in SPELLINGS[expected]:
         raise BadInput(f"{path}: {what} is in {unit.strip()!r}; expected {expected}{hint}")
+
+
+def is_error(name: str) -> bool:
+    """Whether an extension of this name has errors, weights or flags of another."""
+    return bool(ERRORS.search(name))
+
+
+def _chosen(path: str | Path, hdus: fits.HDUList, axes: int, extension: str | None):
+    images = {hdu.name.lower() or str(k): hdu for k, hdu in enumerate(hdus) if hdu.is_image}
+    if extension is not None:
+        require(images, [extension.lower()], path, "extension")
+        images = {extension: images[extension.lower()]}
+    fitting = [name for name, hdu in images.items() if _inner(hdu.shape, axes)]
+    if not fitting:
+        shapes = ", ".join(str(hdu.shape) for hdu in images.values() if hdu.shape)
+        message = f"image of shape {shapes or 'none'}; expected an image of {axes} axes"
+        raise BadInput(f"{path}: {message}")
+    maps = [name for name in fitting if extension or not is_error(name)]
+    if "primary" not in maps and len(maps) != 1:
+        message = f"images of {axes} axes are {', '.join(fitting)}"
+        raise BadInput(f"{path}: {message}; expected one: name its extension in the config")
+    return images["primary" if "primary" in maps else maps[0]]
 
 
 def _inner(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
@@ -148,7 +163,12 @@ def _plain(path: Path) -> tuple[Path | io.BytesIO, int]:
 def _require_whole(path: Path, hdus: fits.HDUList, size: int) -> None:
     """Refuse a file that ends before the last pixel that its headers announce, or in a header."""
     info = [hdu.fileinfo() for hdu in hdus]
-    needed = max(part["datLoc"] + hdu.size for part, hdu in zip(info, hdus, strict=True))
+    # the size of a compressed image is that of its pixels
+    needed = max(
+        part["datLoc"] + hdu.size
+        for part, hdu in zip(info, hdus, strict=True)
+        if not isinstance(hdu, fits.CompImageHDU)
+    )
     stream = info[-1]["file"]
     stream.seek(info[-1]["datLoc"] + info[-1]["datSpan"])
     # astropy leaves out an extension whose header does not end

@@ -19,7 +19,7 @@ CUBE = np.random.default_rng(1).normal(size=(3, 6, 8)).astype(np.float32)
 def path(tmp_path):
     """A file with an empty primary HDU, a map, a cube and a table."""
     table = fits.BinTableHDU.from_columns([fits.Column("T", "E", array=MAP[0])], name="HITS")
-    images = fits.ImageHDU(MAP, name="SIGMA"), fits.ImageHDU(CUBE, name="LINE")
+    images = fits.ImageHDU(MAP, name="DUST"), fits.ImageHDU(CUBE, name="LINE")
     images[0].header["BUNIT"] = "mag"
     fits.HDUList([fits.PrimaryHDU(), *images, table]).writeto(tmp_path / "a.fits")
     return tmp_path / "a.fits"
@@ -34,9 +34,36 @@ def test_first_image_of_the_dimensions_is_read_with_its_header(path):
 
 def test_extension_is_taken_by_its_name_in_any_case(path):
     np.testing.assert_array_equal(read_image(path, 3, extension="line")[0], CUBE)
-    message = r"extension flux not found \(extensions: primary, sigma, line\)"
+    message = r"extension flux not found \(extensions: primary, dust, line\)"
     with pytest.raises(BadInput, match=message):
         read_image(path, 2, extension="FLUX")
+
+
+def test_error_map_is_never_the_first_choice(tmp_path):
+    named = {
+        name: fits.ImageHDU(MAP + k, name=name)
+        for k, name in enumerate(("ERROR", "N", "WEIGHT", "TEMPERATURE"))
+    }
+    fits.HDUList([fits.PrimaryHDU(), *list(named.values())[:3]]).writeto(tmp_path / "a.fits")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.fits", 2)[0], named["N"].data)
+    fits.HDUList([fits.PrimaryHDU(), *named.values()]).writeto(tmp_path / "b.fits")
+    message = "images of 2 axes are error, n, weight, temperature; expected one: name its extension"
+    with pytest.raises(BadInput, match=message):
+        read_image(tmp_path / "b.fits", 2)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "b.fits", 2, extension="error")[0], named["ERROR"].data
+    )
+    fits.HDUList([fits.PrimaryHDU(), named["ERROR"]]).writeto(tmp_path / "c.fits")
+    with pytest.raises(BadInput, match="images of 2 axes are error; expected one: name its"):
+        read_image(tmp_path / "c.fits", 2)
+    fits.HDUList([fits.PrimaryHDU(MAP), named["TEMPERATURE"]]).writeto(tmp_path / "d.fits")
+    np.testing.assert_array_equal(read_image(tmp_path / "d.fits", 2)[0], MAP)
+
+
+def test_compressed_image_is_read(tmp_path):
+    image = fits.CompImageHDU((MAP * 1000).astype(np.int32))
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / "a.fits.fz")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.fits.fz", 2)[0], image.data)
 
 
 def test_scaled_integers_and_axes_of_length_one_are_read_as_astropy_scales_them(tmp_path):
@@ -50,7 +77,7 @@ def test_scaled_integers_and_axes_of_length_one_are_read_as_astropy_scales_them(
 
 def test_image_of_other_dimensions_is_refused_with_its_shape(path, tmp_path):
     with pytest.raises(BadInput, match=r"shape \(6, 8\); expected an image of 3 axes"):
-        read_image(path, 3, extension="sigma")
+        read_image(path, 3, extension="dust")
     with pytest.raises(BadInput, match=r"\(6, 8\), \(3, 6, 8\); expected an image of 4 axes"):
         read_image(path, 4)
     fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
@@ -114,7 +141,7 @@ def test_plain_file_named_gz_is_read(path):
 
 def test_mapped_file_gives_the_same_pixels(path):
     with opened(path, memmap=True) as hdus:
-        np.testing.assert_array_equal(hdus["SIGMA"].data, MAP)
+        np.testing.assert_array_equal(hdus["DUST"].data, MAP)
 
 
 @pytest.mark.parametrize(
