@@ -103,7 +103,7 @@ def _early(velocity: np.ndarray, box: float, time: np.ndarray, sound: float) -> 
     failures = {
         int(k): f"density of {least[k]:.3g} of the mean: too late for the analytic one"
         for k in range(len(least))
-        if least[k] <= 0
+        if not least[k] > 0
     }
     return Evolution(
         initial_states(velocity, density[:, None]), np.zeros(len(velocity), int), failures

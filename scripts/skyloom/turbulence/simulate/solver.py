@@ -115,8 +115,8 @@ def _fault(fastest: float, least: float, share: float) -> str | None:
     """
     if not np.isfinite(fastest):
         return "a value is not finite"
-    if least <= 0:
+    if not least > 0:
         return f"density of {least:.3g} of the mean"
-    if share < SMALLEST_STEP:
+    if not share >= SMALLEST_STEP:
         return f"unstable: time step of {share:.1e} of the run (signal speed {fastest:.3g} km/s)"
     return None
