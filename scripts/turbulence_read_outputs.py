@@ -1,6 +1,7 @@
 """Project simulation outputs, or cut maps, to one file of column density (columns.nc).
 
-The outputs are those of RAMSES or cubes of density.
+The outputs are those of RAMSES or cubes of density. The log has a line of each: its name, index,
+Mach number, time and seed (unknown: nan, a seed -1), and what is peculiar.
 """
 
 from collections.abc import Iterator
@@ -9,16 +10,18 @@ from pathlib import Path
 
 from skyloom import cli, patchset
 from skyloom.turbulence.project.columns import column_maps
-from skyloom.turbulence.read import maps
-from skyloom.turbulence.read.simulation import FACTS, Simulation
+from skyloom.turbulence.read import maps, outputs
+from skyloom.turbulence.read.simulation import Simulation
 from skyloom.turbulence.read.sources import read
+
+LOGGED = ("index", "mach", "time_myr", "seed")
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    help = "source, pixels, refine, simulations (facts of each output), settings of the reader"
+    help = "source, pixels, refine, outputs (facts by name of an output), settings of the reader"
     parser.add_argument("--config", type=cli.json_argument, required=True, help=help)
-    help = "folders output_NNNNN, or files"
+    help = "files, or folders with outputs"
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help=help)
     parser.add_argument("--output", type=Path, required=True, help="columns.nc")
     args = parser.parse_args()
@@ -35,22 +38,17 @@ def main() -> None:
 
 
 def simulations(paths: list[Path], config: dict) -> Iterator[Simulation]:
-    """The outputs in order. Facts of the config (index, seed, mach) replace those of the files.
+    """The outputs in the order of their names.
 
-    Raises BadInput where the config has another number of outputs, or an unknown fact.
+    Facts of the config (index, seed, mach) replace those of the files. Raises BadInput as
+    `outputs.find` and the reader.
     """
-    rows = config["simulations"] or [{}] * len(paths)
-    if len(rows) != len(paths):
-        raise cli.BadInput(
-            f"config simulations: {len(rows)} entries; expected {len(paths)}, one for each input"
-        )
-    for path, facts in zip(paths, rows, strict=True):
-        unknown = sorted(facts.keys() - FACTS.keys())
-        if unknown:
-            message = f"unknown {unknown}; expected {list(FACTS)}"
-            raise cli.BadInput(f"config simulations: {message}")
-        for simulation in read(config["source"], path, config):
-            yield replace(simulation, facts={**simulation.facts, **facts})
+    for output in outputs.find(paths, config["source"], config.get("outputs")):
+        for simulation in read(config["source"], output.path, config):
+            facts = {**simulation.facts, **output.facts}
+            properties = ", ".join(f"{name} {facts[name]:.6g}" for name in LOGGED)
+            print("; ".join([f"{output.name}: {properties}", *simulation.remarks]), flush=True)
+            yield replace(simulation, name=output.name, facts=facts)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from skyloom.turbulence.data import images
 from skyloom.turbulence.read import maps
 
 MAP = 10 ** power_law(3.0, 1, 40)[0] / 40  # positive, 40 x 40 pixels
-MAPS = {"pixels": 16, "mu": 2.33, "simulations": None}
+MAPS = {"pixels": 16, "mu": 2.33, "outputs": None}
 CUT = {
     "field": "column",
     "parts": 2,
@@ -71,6 +71,113 @@ def test_units_of_column_density_and_extinction_become_grams(tmp_path, unit, fac
     np.testing.assert_allclose(data["mean_column"].values, MAP[:16, :16].mean() * factor, rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("cards", "assumed", "factor"),
+    [
+        ({"BUNIT": "Mag"}, None, 4.38e-3),
+        ({"BUNIT": "A_V"}, None, 4.38e-3),
+        ({"BUNIT": "A_K"}, None, 4.38e-3 / 0.112),  # Rieke & Lebofsky 1985
+        ({"BUNIT": "mag", "BTYPE": "AK"}, None, 4.38e-3 / 0.112),
+        ({"BUNIT": "mag"}, "A_K", 4.38e-3 / 0.112),
+        ({"BUNIT": ""}, "mag", 4.38e-3),
+        ({"BUNIT": "H2/cm^2"}, None, 2.8 * 1.6736e-24),
+        ({"BUNIT": "CM-2"}, None, 2.33 * 1.6736e-24),
+        ({"BUNIT": "10^20 cm^-2"}, None, 2.33 * 1.6736e-4),
+        ({"BUNIT": "K km/s"}, "cm-2", 2.33 * 1.6736e-24),
+        ({"BUNIT": "K km/s"}, "relative", np.nan),
+        ({"BUNIT": "Jy/beam"}, "relative", np.nan),
+        ({"BUNIT": "N(H2)"}, "relative", np.nan),
+    ],
+)
+def test_spellings_of_units_and_bands_of_extinction(tmp_path, capsys, cards, assumed, factor):
+    path = write_map(tmp_path / "a.fits", MAP[:16, :16], **cards)
+    data = maps.sky_columns([path], MAPS | {"assume": {"column": assumed} if assumed else {}})
+    expected = MAP[:16, :16].mean() * factor
+    np.testing.assert_allclose(data["mean_column"].values, expected, rtol=1e-3)
+    if "K" in cards["BUNIT"] and assumed:
+        words = f"the map is in 'K km/s': assume.column holds, {assumed}"
+        assert words in capsys.readouterr().out and words in data.attrs["remarks"]
+
+
+def test_logarithm_of_a_column_density_is_refused_whatever_is_assumed(tmp_path):
+    path = write_map(tmp_path / "a.fits", BUNIT="log10(cm-2)")
+    with pytest.raises(BadInput, match="the map is a logarithm, .*; expected g cm-2: write 10..x"):
+        maps.sky_columns([path], MAPS | {"assume": {"column": "relative"}})
+
+
+def test_map_is_the_extension_that_is_named_or_that_is_no_error(tmp_path):
+    images = [
+        fits.ImageHDU(np.full_like(MAP, 9), fits.Header({"BUNIT": "cm-2"}), name="N_ERR"),
+        fits.ImageHDU(MAP, fits.Header({"BUNIT": "g cm-2"}), name="N"),
+        fits.ImageHDU(MAP[::-1], fits.Header({"BUNIT": "g cm-2"}), name="M"),
+    ]
+    fits.HDUList([fits.PrimaryHDU(), *images[:2]]).writeto(tmp_path / "a.fits")
+    data = maps.sky_columns([tmp_path / "a.fits"], MAPS)
+    corner = MAP[4:20, 4:20]
+    expected = corner / corner.mean() - 1
+    np.testing.assert_allclose(data["column"].values[0, 0], expected, atol=1e-6)
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(tmp_path / "b.fits")
+    with pytest.raises(BadInput, match="images of 2 axes are n_err, n, m; expected one: name its"):
+        maps.sky_columns([tmp_path / "b.fits"], MAPS)
+    named = maps.sky_columns([tmp_path / "b.fits"], MAPS | {"column": "N"})
+    np.testing.assert_array_equal(named["column"], data["column"])
+
+
+FRAME = {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CDELT1": -0.01, "CDELT2": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("cards", "stated", "expected"),
+    [
+        ({}, None, np.nan),
+        ({"BMAJ": 0.025}, None, 2.5),
+        ({"BMAJ": 0.04, "BMIN": 0.01}, None, 2.0),
+        ({"BMAJ": 0.04}, 90.0, 2.5),
+        ({"BMAJ": 0.04}, None, 4.0),
+    ],
+)
+def test_pixels_a_beam_are_recorded_and_many_are_warned_of(
+    tmp_path, capsys, cards, stated, expected
+):
+    path = write_map(tmp_path / "a.fits", **FRAME, **cards)
+    data = maps.sky_columns([path], MAPS | {"beam_arcsec": stated})
+    np.testing.assert_allclose(data["pixels_per_beam"].values, [expected] * 4)
+    output = capsys.readouterr()
+    assert ("4.0 pixels a beam; above 3 images are smooth" in output.err) == (expected > 3)
+    assert ("beam unknown" in output.out) == np.isnan(expected)
+
+
+def test_map_is_averaged_to_half_a_beam(tmp_path):
+    """A beam of 4.9 pixels: squares of 2 pixels, of which 2.45 are a beam."""
+    path = write_map(tmp_path / "a.fits", **FRAME, BMAJ=0.049)
+    settings = MAPS | {"rebin": True, "distance_pc": 300}
+    data = maps.sky_columns([path], settings)
+    expected = MAP.reshape(20, 2, 20, 2).mean((1, 3))[2:18, 2:18]
+    np.testing.assert_allclose(
+        data["column"].values[0, 0], expected / expected.mean() - 1, atol=1e-6
+    )
+    assert data["pixels_per_beam"].values.tolist() == pytest.approx([2.45])
+    assert data.attrs["box_pc"] == pytest.approx(16 * 300 * np.pi / 180 * 0.02, rel=1e-9)
+    with pytest.raises(BadInput, match="rebin: beam is nan deg.*expected BMAJ and CDELT, or beam_"):
+        maps.sky_columns([write_map(tmp_path / "a.fits", **FRAME)], settings)
+
+
+def test_map_without_coordinates_on_the_sky_has_no_size(tmp_path):
+    path = write_map(tmp_path / "a.fits", CTYPE1="LINEAR", CTYPE2="LINEAR", CUNIT1="pc")
+    data = maps.sky_columns([path], MAPS | {"distance_pc": 300})
+    assert np.isnan(data.attrs["box_pc"]) and data.sizes["simulation"] == 4
+
+
+def test_cut_outs_have_the_name_of_their_map_and_the_properties_of_its_label(tmp_path):
+    for name in ("a", "b"):
+        write_map(tmp_path / f"{name}.fits", MAP[:16, :16])
+    data = maps.sky_columns(
+        sorted(tmp_path.iterdir()), MAPS | {"outputs": {"b.fits": {"index": 4.0}}}
+    )
+    assert data["name"].values.tolist() == ["a.fits[0:16,0:16]", "b.fits[0:16,0:16]"]
+    np.testing.assert_array_equal(data["index"], [np.nan, 4.0])
+
+
 def test_pixel_at_a_distance_has_a_size(tmp_path):
     frame = {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CDELT1": -0.01, "CDELT2": 0.01}
     data = maps.sky_columns([write_map(tmp_path / "a.fits", **frame)], MAPS | {"distance_pc": 300})
@@ -98,6 +205,7 @@ def test_cut_out_with_a_hole_is_left_out_by_name_and_the_rest_is_kept(tmp_path, 
         (MAP, {"BUNIT": "K"}, {}, "a.fits: the map is in 'K'"),
         (MAP, {"BUNIT": ""}, {}, "a.fits: the map has no unit"),
         (-MAP, {}, {}, "a.fits: 4 cut-outs of 16 pixels in 40 x 40"),
+        (np.ones_like(MAP), {}, {}, "a.fits: 4 cut-outs .* or of one value"),
         (MAP, {}, {"pixels": 64}, "a.fits: 0 cut-outs of 64 pixels"),
         (MAP, {}, {"pixels": None}, "pixels is null"),
         (
@@ -106,7 +214,6 @@ def test_cut_out_with_a_hole_is_left_out_by_name_and_the_rest_is_kept(tmp_path, 
             {},
             r"a.fits: image of shape \(3, 40, 40\); expected an image of 2 axes",
         ),
-        (MAP, {}, {"simulations": [{}, {}]}, "expected 1 entries"),
     ],
 )
 def test_maps_that_cannot_be_used_are_refused_by_name(tmp_path, values, cards, settings, found):

@@ -294,6 +294,12 @@ def test_shard_of_another_box_or_without_an_attribute_is_refused(
         )
 
 
+def test_simulation_without_structure_is_refused(tmp_path, monkeypatch):
+    shard = write_shard(tmp_path / "a.nc", [np.zeros((N, N, N), np.float32)])
+    with pytest.raises(BadInput, match="a.nc: column density is constant along each axis"):
+        project_shards(monkeypatch, [shard], tmp_path / "columns.nc")
+
+
 def test_shards_that_differ_in_scheme_are_not_mixed(tmp_path, monkeypatch):
     shards = [write_shard(tmp_path / f"{order}.nc", [contrast(0)], order=order) for order in (1, 2)]
     with pytest.raises(

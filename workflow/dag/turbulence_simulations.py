@@ -12,8 +12,8 @@ CLOUDS = ("simulations", "seed", "index", "mach", "time_myr", "box_pc", "mass_ms
 CLOUDS += ("temperature_k", "grid", "initial_kmax", "order", "courant", "backend", "precision")
 CLOUDS += ("batch",)
 MAPS = ("box_pc", "mass_msun", "pixels", "refine")
-READ = (*MAPS, "source", "mu", "temperature_k", "isothermal", "density", "velocity", "axes")
-READ += ("assume", "distance_pc")
+READ = (*MAPS, "source", "outputs", "mu", "temperature_k", "isothermal", "density", "velocity")
+READ += ("column", "axes", "assume", "distance_pc", "beam_arcsec", "rebin")
 
 
 class Simulations(Study):
@@ -98,8 +98,7 @@ class Simulations(Study):
 
     def reading(self, name: str) -> dict:
         """What turbulence_read_outputs.py reads of a family."""
-        entry = self["families"][name]
-        return {"simulations": entry["outputs"], **pick(entry, *READ)}
+        return pick(self["families"][name], *READ)
 
     def simulation_mb(self, name: str) -> int:
         """Memory of a shard's job [MB]: libraries, and per cell and simulation some 190 bytes."""
@@ -120,13 +119,16 @@ class Simulations(Study):
         ]
 
     def outputs(self, name: str) -> list[str]:
-        """The user's outputs of a family, in the order of their names."""
-        folder = Path(self.resources) / name
-        paths = sorted(str(path) for path in folder.glob("*") if not path.name.startswith("."))
+        """The files and folders of a family that the user brings; outputs may lie in folders."""
+        folder, key = Path(self.resources) / name, f"turbulence.families.{name}"
+        paths = sorted(path for path in folder.glob("*") if not path.name.startswith("."))
         if not paths:
-            why = f"no output in {folder}/: expected folders output_NNNNN, cubes or maps"
-            refuse(f"turbulence.families.{name}", why)
-        return paths
+            refuse(key, f"no output in {folder}/: expected folders output_NNNNN, cubes or maps")
+        labels = self["families"][name]["outputs"]
+        if isinstance(labels, dict):
+            tops = [label.partition("/")[0] for label in labels]
+            refuse_unknown(f"{key}.outputs", "output", tops, [path.name for path in paths])
+        return list(map(str, paths))
 
     # --- sets -------------------------------------------------------------------------------------
 
@@ -146,8 +148,9 @@ class Simulations(Study):
         for family in (self["families"][f] for f in self["sets"][name]["families"]):
             index = family["index"]
             if family["source"] not in OWN:
-                outputs = family["outputs"] or []
-                indices |= {output["index"] for output in outputs if "index" in output}
+                labels = family["outputs"] or []
+                labels = labels.values() if isinstance(labels, dict) else labels
+                indices |= {facts["index"] for facts in labels if "index" in facts}
             elif isinstance(index, dict):
                 indices |= {*index.values()}
                 if index["low"] < index["high"]:

@@ -13,6 +13,9 @@ KMS_CM = 1e5
 MSUN_G = 1.98840987e33
 BOLTZMANN = 1.380649e-16  # [erg/K]
 HYDROGEN_G = 1.6735575e-24  # [g] mass of the atom
+GAS_PER_HYDROGEN = 1.4  # mass of a gas with helium over that of its hydrogen
+
+SIZE_TOLERANCE = 0.01  # far more than between definitions of the parsec or the solar mass
 
 MYR_PER_TIME = PC_CM / KMS_CM / MYR_S  # [Myr] unit of time, 1 pc / (km/s): 0.978
 

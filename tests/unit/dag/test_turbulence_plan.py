@@ -70,6 +70,18 @@ R = "results/demo/turbulence"
             "turbulence.models.hog.cell: unknown key 'cell'; did you mean 'cells'?",
         ),
         (
+            {"families": {"mine": {"outputs": {"run1": {"indx": 4}}}}},
+            "families.mine.outputs.run1.indx: unknown key 'indx'; did you mean 'index'?",
+        ),
+        (
+            {"families": {"mine": {"outputs": [{"index": 4}, {"index": 3}]}}},
+            "a list has one entry, that of all outputs",
+        ),
+        (
+            {"families": {"mine": {"assume": {"colum": "mag"}}}},
+            "families.mine.assume.colum: unknown key 'colum'; did you mean 'column'?",
+        ),
+        (
             {"sets": {"quarter": {"families": ["cloud"]}}},
             "unknown family 'cloud'; did you mean 'clouds'?",
         ),
@@ -237,6 +249,22 @@ def test_family_is_simulated_in_its_shards_or_read_from_the_users_outputs(tmp_pa
         (tmp_path / "resources/raw/turbulence/mine" / name).mkdir(parents=True)
     names = [path.rpartition("/")[2] for path in turbulence.outputs("mine")]
     assert names == ["output_00001", "output_00002"]
+    families["mine"]["outputs"] = {"output_00002/group_00001": {"index": 4}, "output_3": {}}
+    turbulence = plan("turbulence", families=families)
+    message = "mine.outputs: unknown output 'output_3'; did you mean 'output_0"
+    with pytest.raises(WorkflowError, match=message):
+        turbulence.outputs("mine")
+
+
+def test_indices_of_a_users_outputs_are_those_of_their_labels():
+    labels = {f"run{k}": {"index": 3 + k / 4} for k in range(3)} | {"run9": {"mach": 2}}
+    families = {"mine": {"source": "ramses", "outputs": labels}}
+    sets = {"mine": {"families": ["mine"]}}
+    assert plan("turbulence", families=families, sets=sets).continuous("mine")
+    families["mine"]["outputs"] = [{"index": 4}]
+    turbulence = plan("turbulence", families=families, sets=sets)
+    assert not turbulence.continuous("mine")
+    assert turbulence.reading("mine")["outputs"] == [{"index": 4}]
 
 
 def test_memory_grows_with_the_cells_that_a_job_holds():

@@ -90,7 +90,7 @@ rule turbulence_read_outputs:
         "turbulence: reading the outputs of {wildcards.family}"
     shell:
         f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --inputs {input.outputs}"
+        "{input.code[0]} --config {params.config:q} --inputs {input.outputs:q}"
         " --output {output} > {log} 2>&1"
 
 

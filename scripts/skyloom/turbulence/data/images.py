@@ -21,6 +21,7 @@ from scipy.ndimage import map_coordinates
 from skyloom.cli import BadInput
 from skyloom.patchset import SPLITS
 from skyloom.turbulence import NEIGHBOURS
+from skyloom.turbulence.physics import SIZE_TOLERANCE
 
 # properties of a simulation, copied to each of its images
 PROPERTIES = ("seed", "index", "mach", "time_myr")
@@ -135,12 +136,13 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
         "flag_values": np.array([*SPLITS.values()], np.int8),
         "flag_meanings": " ".join(SPLITS),
     }
-    box = _common(families, "box_pc", lambda data: float(data.attrs["box_pc"]))
+    box = _common(families, "box_pc", lambda data: float(data.attrs["box_pc"]), SIZE_TOLERANCE)
     attributes = {
         **{
             key: _attribute(families, key)
             for key in ("data_kind", "source", "box_pc", "order", "initial_kmax")
         },
+        "box_pc": box,
         **{key: _plain(value) for key, value in settings.items()},
         "classes": values if len(values) == 2 else np.array(settings["classes"], float),
         "pixel_pc": box / side,  # at a zoom of 1
@@ -185,10 +187,20 @@ def simulations_of(name: str, columns: xr.Dataset) -> dict[str, np.ndarray]:
             f"expected it in the config, turbulence.families.{name}.outputs"
         )
     # A source without seeds has its own velocity fields: their numbers follow from its name and
-    # their positions, and no simulated field has them.
-    replacement = UNKNOWN + (zlib.crc32(name.encode()) % 2**16) * 2**16 + good
+    # their positions, and no simulated field has them. Outputs of one run share its field.
+    first: dict = {}
+    runs = zip(_runs(columns), good, strict=True)
+    fields = np.array([first.setdefault(run, row) for run, row in runs], int)
+    replacement = UNKNOWN + (zlib.crc32(name.encode()) % 2**16) * 2**16 + fields
     table["seed"] = np.where(table["seed"] < 0, replacement, table["seed"])
     return table
+
+
+def _runs(columns: xr.Dataset) -> list:
+    """Of each successful simulation its run: the folder of the output, or the simulation itself."""
+    good = np.flatnonzero(columns["ok"].values)
+    names = columns["name"].values[good].tolist() if "name" in columns.coords else [""] * len(good)
+    return [name.rpartition("/")[0] or row for name, row in zip(names, good, strict=True)]
 
 
 def splits(seeds: np.ndarray, settings: dict) -> np.ndarray:
@@ -353,17 +365,20 @@ def _refuse_edges(families: dict[str, xr.Dataset], settings: dict) -> None:
         )
 
 
-def _common(families: dict[str, xr.Dataset], quantity: str, measure: Callable) -> float:
-    """The value of a quantity that must be the same in all families."""
+def _common(
+    families: dict[str, xr.Dataset], quantity: str, measure: Callable, tolerance: float = 0
+) -> float:
+    """The value of a quantity that must be the same in all families, to a relative tolerance."""
     values = {name: measure(data) for name, data in families.items()}
+    first = next(iter(values.values()))
     # two unknown values, NaN, count as the same
-    if len(set(map(str, values.values()))) > 1:
+    if not np.allclose([*values.values()], first, rtol=tolerance, atol=0, equal_nan=True):
         listing = ", ".join(f"{value} in {name}" for name, value in values.items())
         raise BadInput(
             f"config: images: {quantity} differ: {listing}; expected families of the same (key "
             "`pixels`)"
         )
-    return next(iter(values.values()))
+    return first
 
 
 def _attribute(families: dict[str, xr.Dataset], key: str):

@@ -26,11 +26,13 @@ def dataset(
     facts: list[dict],
     attributes: dict,
     axes: tuple[str, ...] = AXES,
+    names: list[str] | None = None,
 ) -> xr.Dataset:
     """The contents of the file.
 
     column, centroid : (simulation, axis, y, x)
     facts : of each simulation `FACTS`, `ok` and `mean_column` [g cm-2]
+    names : of the user's outputs, the coordinate `name` of `simulation`; None: none
     """
     dims = ("simulation", "axis", "y", "x")
     mean = float(np.mean([row["mean_column"] for row in facts if row["ok"]]))
@@ -39,6 +41,8 @@ def dataset(
         velocity += ", of the uniform grid: not coarsened"
     data = xr.Dataset(attrs=attributes, coords={"axis": list(axes)})
     contrast = {"long_name": "N / <N> - 1", "units": "1", "mean_column_g_cm2": mean}
+    if names is not None:
+        data.coords["name"] = "simulation", names, {"long_name": "path in the family's folder"}
     data["column"] = dims, column, contrast
     data["centroid"] = dims, centroid, {"long_name": velocity, "units": "km/s"}
     for name, default in FACTS.items():

@@ -10,24 +10,25 @@ MHD_VARIABLES = 11  # density, velocity, two faces of the magnetic field, pressu
 PRESSURE = ("pressure", "thermal_pressure")  # since 2017 and before
 
 # " 1, density, d", and until 2017 "variable # 1: density"
-VERSIONED = re.compile(r"\s*(\d+)\s*,\s*(\w+)\s*,\s*(\w+)\s*$")
+VERSIONED = re.compile(r"\s*(\d+)\s*,\s*([^,]+?)\s*,\s*\w+\s*$")
 NUMBERED = re.compile(r"\s*variable\s*#\s*(\d+)\s*:\s*(\S+)\s*$")
 
 
-def variable_names(folder: Path, variables: int, dimensions: int) -> tuple[list[str], list[str]]:
+def variable_names(path: Path, variables: int, dimensions: int) -> tuple[list[str], list[str]]:
     """Names of the `variables` in the order of the file, and remarks.
+
+    path : the descriptor, which need not exist
 
     Without a descriptor the order is that of the hydro solver: density, velocity, pressure, then
     scalars. The magnetic solver writes density and velocity first, too; with as many variables as
     it writes the place of the pressure is unknown. Raises BadInput for a descriptor of another form
     or length, or without density or velocity.
     """
-    path = folder / FILE
     velocity = [f"velocity_{axis}" for axis in "xyz"[:dimensions]]
     if not path.exists():
         if variables < dimensions + 2:
-            message = f"{variables} variables and no {FILE}; expected {dimensions + 2} or more"
-            raise BadInput(f"{folder}: {message}")
+            message = f"no such file, and {variables} variables; expected {dimensions + 2} or more"
+            raise BadInput(f"{path}: {message}")
         names = ["density", *velocity, "unknown_00" if variables >= MHD_VARIABLES else "pressure"]
         names += [f"scalar_{k:02d}" for k in range(variables - len(names))]
         return names, [f"no {FILE}: variables taken for {', '.join(names)}"]

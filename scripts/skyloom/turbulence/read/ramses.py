@@ -8,8 +8,9 @@ leaf.
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,21 @@ import numpy as np
 from skyloom.cli import BadInput, require
 from skyloom.turbulence.physics import MSUN_G, MYR_S, PC_CM, temperature_k
 from skyloom.turbulence.read import units
-from skyloom.turbulence.read.descriptor import PRESSURE, variable_names
+from skyloom.turbulence.read.descriptor import FILE, PRESSURE, variable_names
 from skyloom.turbulence.read.records import Records
-from skyloom.turbulence.read.simulation import FACTS, Cells, Simulation, check_density
+from skyloom.turbulence.read.simulation import (
+    FACTS,
+    Cells,
+    Simulation,
+    check_density,
+    check_velocity,
+)
 
 INFO_KEYS = ("ncpu", "ndim", "levelmin", "levelmax", "boxlen", "time", "unit_l", "unit_d", "unit_t")
 ISOTHERMAL = (
     0.01  # largest spread of pressure / density over its median; of isothermal gas rounding
 )
+NAME, INFO = re.compile(r"output_\d{5}"), re.compile(r"info_(\d{5})\.txt")
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
         raise BadInput(f"{path}: ndim is {info['ndim']}; expected a simulation in three dimensions")
     speed_unit = info["unit_l"] / info["unit_t"] / 1e5  # km/s
     velocity = np.stack([values[f"velocity_{axis}"] for axis in "xyz"], axis=1) * speed_unit
+    check_velocity(path, velocity)
     cells = Cells(leaves.index, leaves.level, values["density"] * info["unit_d"], velocity)
     box_cm = info["boxlen"] * info["unit_l"]
     mean_density = float(np.sum(cells.density * cells.volume))
@@ -72,7 +81,7 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
     facts = {
         "mach": _rms_velocity(cells) / sound_speed,
         "time_myr": info["time"] * info["unit_t"] / MYR_S,
-        "steps": info.get("nstep_coarse", -1),
+        "steps": info["nstep_coarse"],
     }
     attributes = {
         "mu": settings["mu"],
@@ -100,16 +109,18 @@ def read_leaves(path: str | Path) -> Leaves:
     do not fill the box.
     """
     folder = Path(path)
-    number = _output_number(folder)
-    info = read_info(folder / f"info_{number}.txt")
-    files = _files_of_processes(folder, number, info["ncpu"])
+    present = _files(folder)
+    number = _output_number(folder, present)
+    info = read_info(present[f"info_{number}.txt"])
+    files = _files_of_processes(folder, present, number, info["ncpu"])
     remarks, pieces, names = [], [], None
     for process, (amr_file, hydro_file) in enumerate(files):
         amr, hydro = Records(amr_file), Records(hydro_file)
         grids, first = _read_amr_header(amr, info)
         variables = _read_hydro_header(hydro, info, grids.shape[1])
         if names is None:
-            names, remarks = variable_names(folder, variables, info["ndim"])
+            descriptor = present.get(FILE, folder / FILE)
+            names, remarks = variable_names(descriptor, variables, info["ndim"])
         pieces += _read_levels(amr, hydro, grids, process, first, variables, info["ndim"])
     if not pieces:
         raise BadInput(f"{path}: no leaf cells in the files of {len(files)} processes")
@@ -125,40 +136,80 @@ def read_leaves(path: str | Path) -> Leaves:
 
 
 def read_info(path: str | Path) -> dict[str, float | int]:
-    """Run parameters and units [cgs] of an info file: all `key = number` lines."""
-    path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; expected the info file of a RAMSES output")
-    text = path.read_text(errors="replace")
-    pairs = re.findall(r"^(\w+)\s*=\s*([-+.\dEe]+)\s*$", text, re.MULTILINE)
-    info = {
-        key: int(value) if re.fullmatch(r"[-+]?\d+", value) else float(value)
-        for key, value in pairs
-    }
-    require(info, INFO_KEYS, path, "key")
-    return info
+    """Run parameters and units [cgs] of an info file: of its lines `key = number` `INFO_KEYS`.
+
+    `nstep_coarse` is -1 where it is not stated. Raises BadInput for other than numbers above 0.
+    """
+    pattern = r"^\s*(\w+)\s*=\s*([^\s!]+)"
+    texts = dict(re.findall(pattern, Path(path).read_text(errors="replace"), re.MULTILINE))
+    require(texts, INFO_KEYS, path, "key")
+    info = {key: _number(texts[key]) for key in INFO_KEYS}
+    for key, value in info.items():
+        # the time of a cosmological run is below 0
+        if not (-np.inf if key == "time" else 0) < value < np.inf:
+            raise BadInput(f"{path}: {key} is {texts[key]!r}; expected a number above 0")
+    steps = _number(texts.get("nstep_coarse", ""))
+    return info | {"nstep_coarse": int(np.nan_to_num(steps, nan=-1))}
 
 
-def _output_number(folder: Path) -> str:
-    match = re.fullmatch(r"output_(\d{5})", folder.resolve().name)
-    if not folder.is_dir() or not match:
-        raise BadInput(f"{folder}: not a folder output_NNNNN of RAMSES")
-    return match[1]
+def is_output(path: Path) -> bool:
+    """Whether a folder is an output, complete or not: it has an info file, or the name of one."""
+    return path.is_dir() and bool(NAME.fullmatch(path.name) or _numbers(_files(path)))
 
 
-def _files_of_processes(folder: Path, number: str, processes: int) -> list[tuple[Path, Path]]:
+def _files(folder: Path) -> dict[str, Path]:
+    """The files of an output by name; RAMSES can spread them over folders group_NNNNN."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such folder; expected an output of RAMSES")
+    groups = [group for group in folder.glob("group_[0-9]*") if group.is_dir()]
+    return {path.name: path for place in (folder, *groups) for path in place.iterdir()}
+
+
+def _numbers(names: Iterable[str]) -> list[str]:
+    return [match[1] for name in names if (match := INFO.fullmatch(name))]
+
+
+def _output_number(folder: Path, names: Iterable[str]) -> str:
+    """The number of an output, which its files have; the folder may have been renamed."""
+    numbers = sorted(_numbers(names))
+    if len(numbers) != 1:
+        if "info.txt" in names:
+            way_out = "an output of mini-RAMSES is not read: write a covering grid of yt"
+        else:
+            way_out = "expected info_NNNNN.txt of one output of RAMSES"
+        raise BadInput(f"{folder}: info files {', '.join(numbers) or 'not found'}; {way_out}")
+    return numbers[0]
+
+
+def _number(text: str) -> float | int:
+    """A Fortran number, NaN where the text is none.
+
+    1.0D-22 is one, and 0.1-100: the letter is left out before an exponent of three digits.
+    """
+    text = re.sub(r"(?<=[\d.])(?=[+-])", "e", text.lower().replace("d", "e"))
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return np.nan
+
+
+def _files_of_processes(
+    folder: Path, present: dict[str, Path], number: str, processes: int
+) -> list[tuple[Path, Path]]:
     """The amr and the hydro file of each process."""
-    files = [
-        tuple(folder / f"{kind}_{number}.out{process:05d}" for kind in ("amr", "hydro"))
+    names = [
+        tuple(f"{kind}_{number}.out{process:05d}" for kind in ("amr", "hydro"))
         for process in range(1, processes + 1)
     ]
-    missing = [file.name for pair in files for file in pair if not file.is_file()]
+    missing = [name for pair in names for name in pair if name not in present]
     if missing:
         raise BadInput(
             f"{folder}: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} not found; "
             f"expected amr and hydro files of {processes} processes (ncpu in info_{number}.txt)"
         )
-    return files
+    return [tuple(present[name] for name in pair) for pair in names]
 
 
 def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
@@ -166,23 +217,23 @@ def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
 
     Coordinates are in coarse cells; boundaries add a coarse cell on either side of the box.
     """
-    processes, dimensions = amr.read("<i4", 1)[0], amr.read("<i4", 1)[0]
-    coarse = amr.read("<i4", 3)
-    levels = int(amr.read("<i4", 1)[0])
+    processes, dimensions = amr.read("i4", 1)[0], amr.read("i4", 1)[0]
+    coarse = amr.read("i4", 3)
+    levels = int(amr.read("i4", 1)[0])
     if (processes, dimensions, levels) != (info["ncpu"], info["ndim"], info["levelmax"]):
         raise BadInput(
             f"{amr.path}: ncpu, ndim, levelmax are {processes}, {dimensions}, {levels}; "
             f"expected {info['ncpu']}, {info['ndim']}, {info['levelmax']}, as in the info file"
         )
     amr.skip(1)  # largest number of grids
-    boundaries = int(amr.read("<i4", 1)[0])
+    boundaries = int(amr.read("i4", 1)[0])
     amr.skip(1 + 12)  # current number of grids; box length, times, cosmology
     amr.skip(2)  # ends of the linked lists
-    grids = amr.read("<i4", levels * processes).reshape(levels, processes)
+    grids = amr.read("i4", levels * processes).reshape(levels, processes)
     amr.skip(1)
     if boundaries:
         amr.skip(2)
-        grids = np.hstack([grids, amr.read("<i4", levels * boundaries).reshape(levels, boundaries)])
+        grids = np.hstack([grids, amr.read("i4", levels * boundaries).reshape(levels, boundaries)])
     amr.skip(1)  # free memory
     ordering = amr.read("u1").tobytes().decode("ascii", "replace").strip()
     amr.skip(5 if ordering == "bisection" else 1)  # which process has which part of the box
@@ -197,7 +248,7 @@ def _read_amr_header(amr: Records, info: dict) -> tuple[np.ndarray, int]:
 def _read_hydro_header(hydro: Records, info: dict, domains: int) -> int:
     """The number of variables."""
     processes, variables, dimensions, levels, boundaries = (
-        int(hydro.read("<i4", 1)[0]) for _ in range(5)
+        int(hydro.read("i4", 1)[0]) for _ in range(5)
     )
     hydro.skip(1)  # ratio of specific heats
     expected = info["ncpu"], info["ndim"], info["levelmax"], domains - info["ncpu"]
@@ -228,21 +279,17 @@ def _read_levels(
             _check_grid_count(hydro, level, count)
             if count == 0:
                 continue
-            # RAMSES can be compiled to single precision for all reals
-            real = f"<f{hydro.length() // count}"
-            if real not in ("<f4", "<f8"):
-                message = f"{hydro.length()} bytes for {count} grids of level {level}"
-                raise BadInput(f"{hydro.path}: {message}; expected f8")
+            amr.pass_block("i4", 3, count)  # numbers: the grid's, the next, the previous
+            place, real = amr.real(count), hydro.real(count)
             if domain != process:
-                amr.pass_block("<i4", 4 + 2 * dimensions + 3 * cells, count)
-                amr.pass_block(real, dimensions, count)
+                amr.pass_block(place, dimensions, count)
+                amr.pass_block("i4", 1 + 2 * dimensions + 3 * cells, count)
                 hydro.pass_block(real, cells * variables, count)
                 continue
-            amr.pass_block("<i4", 3, count)  # numbers: the grid's, the next, the previous
-            centre = amr.block(real, (dimensions,), count)
-            amr.pass_block("<i4", 1 + 2 * dimensions, count)  # father and neighbours
-            leaf = amr.block("<i4", (cells,), count) == 0
-            amr.pass_block("<i4", 2 * cells, count)  # process and refinement of each cell
+            centre = amr.block(place, (dimensions,), count)
+            amr.pass_block("i4", 1 + 2 * dimensions, count)  # father and neighbours
+            leaf = amr.block("i4", (cells,), count) == 0
+            amr.pass_block("i4", 2 * cells, count)  # process and refinement of each cell
             values = hydro.block(real, (cells, variables), count).astype(np.float64)
 
             father = np.floor((centre - first) * 2 ** (level - 1))  # (dimensions, count)
@@ -261,7 +308,7 @@ def _read_levels(
 
 
 def _check_grid_count(hydro: Records, level: int, count: int) -> None:
-    header = int(hydro.read("<i4", 1)[0]), int(hydro.read("<i4", 1)[0])
+    header = int(hydro.read("i4", 1)[0]), int(hydro.read("i4", 1)[0])
     if header != (level, count):
         raise BadInput(
             f"{hydro.path}: level {header[0]} with {header[1]} grids; "
@@ -290,12 +337,13 @@ def _other_physics(
     elif most - least > ISOTHERMAL:
         ratio = f"{least:.4g} to {most:.4g} times its median"
         remarks.append(f"not isothermal: pressure / density is {ratio}")
-    namelist = folder / "namelist.txt"
-    lines = namelist.read_text(errors="replace").splitlines() if namelist.is_file() else []
+    files = _files(folder)
+    namelist = files.get("namelist.txt")
+    lines = namelist.read_text(errors="replace").splitlines() if namelist else []
     switched_on = any(
         re.search(r"\bpoisson\s*=\s*\.t", line.split("!")[0], re.IGNORECASE) for line in lines
     )
-    if switched_on or next(folder.glob("grav_*.out*"), None):
+    if switched_on or any(fnmatch(name, "grav_*.out*") for name in files):
         remarks.append("self-gravitating")
     if any(name.startswith("B_") for name in values):
         remarks.append("magnetic")

@@ -9,6 +9,7 @@ import numpy as np
 from skyloom.cli import BadInput
 
 AXES = "x", "y", "z"
+OWN = "simulated", "early"  # sources that this repository makes itself
 
 # of a simulation: name -> value where a source does not state it
 FACTS = {
@@ -66,6 +67,7 @@ class Simulation:
     facts : the values of `FACTS`
     attributes : for the file of column maps: temperature_k, mu, sound_speed_kms, scheme, order
     remarks : peculiarities, such as self-gravity; they go into the file of column maps
+    name : of an output of the user; empty of our own simulations, which have seeds
     """
 
     path: Path
@@ -78,16 +80,25 @@ class Simulation:
     attributes: Mapping[str, float | int | str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     failure: str = ""
+    name: str = ""
 
 
-def check_density(path: str | Path, density: np.ndarray, what: str = "cells") -> None:
+def check_density(path: str | Path, density: np.ndarray) -> None:
     """Refuse density that is not finite, is negative, or is zero everywhere."""
     for name, bad in (("not finite", ~np.isfinite(density)), ("negative", density < 0)):
         if bad.any():
             raise BadInput(
-                f"{path}: density of {bad.sum()} of {bad.size} {what} is {name}; expected values"
+                f"{path}: density of {bad.sum()} of {bad.size} cells is {name}; expected values"
                 " above 0"
             )
     if not density.any():
-        message = f"density of all {density.size} {what} is 0; expected values above 0"
+        message = f"density of all {density.size} cells is 0; expected values above 0"
         raise BadInput(f"{path}: {message}")
+
+
+def check_velocity(path: str | Path, velocity: np.ndarray) -> None:
+    """Refuse velocity that is not finite."""
+    bad = ~np.isfinite(velocity)
+    if bad.any():
+        message = f"velocity of {bad.sum()} of {bad.size} values is not finite"
+        raise BadInput(f"{path}: {message}; expected numbers")

@@ -65,10 +65,15 @@ def write_output(
     descriptor: str | None = "new",
     names: list[str] | None = None,
     ordering: str = "hilbert",
-    real: str = "<f8",
+    real: str = "f8",
+    place: str | None = None,
+    marker: str = "<i4",
     info: dict | None = None,
 ) -> Path:
     """Write output 7 below `folder`; returns its own folder.
+
+    real, place : types of the reals in hydro and in amr files; place None: as `real`
+    marker : type of the lengths of records, of the byte order of all values
 
     descriptor : "new", "old", None for no file, or the text of the file
     boundaries : walls all around, which put one more coarse cell on each side of the box
@@ -108,15 +113,19 @@ def write_output(
     if descriptor is not None:
         (output / "hydro_file_descriptor.txt").write_text(forms.get(descriptor, descriptor) + "\n")
     for process in range(processes):
-        amr, hydro = _files_of_process(tree, process, processes, boundaries, ordering, real, levels)
-        (output / f"amr_00007.out{process + 1:05d}").write_bytes(amr)
-        (output / f"hydro_00007.out{process + 1:05d}").write_bytes(hydro)
+        types = (place or real, real)
+        parts = _files_of_process(tree, process, processes, boundaries, ordering, types, levels)
+        for kind, records in zip(("amr", "hydro"), parts, strict=True):
+            content = b"".join(_record(values, marker) for values in records)
+            (output / f"{kind}_00007.out{process + 1:05d}").write_bytes(content)
     return output
 
 
 def _files_of_process(
-    tree, process, processes, boundaries, ordering, real, levels
-) -> tuple[bytes, bytes]:
+    tree, process, processes, boundaries, ordering, types, levels
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Values of the records of the amr and of the hydro file."""
+    place, real = types
     refined, values = tree
     dimensions, variables = refined[0].ndim, len(values[0])
     walls = 2 * dimensions if boundaries else 0
@@ -125,13 +134,13 @@ def _files_of_process(
     for level in range(1, len(refined)):
         parents = np.argwhere(refined[level - 1])
         grids[level - 1] = [*np.array_split(parents, processes)] + [parents[:1] - 1] * walls
-    count = np.array([[len(parents) for parents in row] for row in grids], dtype="<i4")
+    count = np.array([[len(parents) for parents in row] for row in grids], dtype="i4")
 
-    def ints(*numbers) -> bytes:
-        return _record(np.array(numbers, dtype="<i4"))
+    def ints(*numbers) -> np.ndarray:
+        return np.array(numbers, dtype="i4")
 
-    def reals(number: int) -> bytes:
-        return _record(np.zeros(number))
+    def reals(number: int) -> np.ndarray:
+        return np.zeros(number)
 
     amr = [
         ints(processes),
@@ -153,13 +162,10 @@ def _files_of_process(
         ints(42, 42),
     ]
     amr += [reals(3), reals(7), reals(5), reals(1)]
-    amr += [_record(count[:, :processes] * 0)] * 2 + [
-        _record(count[:, :processes]),
-        ints(*[0] * 10 * levels),
-    ]
+    amr += [count[:, :processes] * 0] * 2 + [count[:, :processes], ints(*[0] * 10 * levels)]
     if walls:
-        amr += [_record(count[:, processes:] * 0)] * 2 + [_record(count[:, processes:])]
-    amr += [ints(*[0] * 5), _record(np.frombuffer(f"{ordering:<128}".encode(), np.uint8))]
+        amr += [count[:, processes:] * 0] * 2 + [count[:, processes:]]
+    amr += [ints(*[0] * 5), np.frombuffer(f"{ordering:<128}".encode(), np.uint8)]
     amr += (
         [reals(3), ints(1, 2), ints(1), reals(3), reals(3)]
         if ordering == "bisection"
@@ -180,40 +186,28 @@ def _files_of_process(
             if not len(parents):
                 continue
             own = domain == process
-            amr += [_record(np.arange(len(parents), dtype="<i4"))] * 3
-            amr += [
-                _record(x.astype(real))
-                for x in ((parents + 0.5) / 2 ** (level - 1) + coarse[0] // 2).T
-            ]
-            amr += [_record(np.zeros(len(parents), "<i4"))] * (1 + 2 * dimensions)
+            amr += [np.arange(len(parents), dtype="i4")] * 3
+            centres = (parents + 0.5) / 2 ** (level - 1) + coarse[0] // 2
+            amr += list(centres.T.astype(place))
+            amr += [np.zeros(len(parents), "i4")] * (1 + 2 * dimensions)
             sons, cells = [], []
             for corner in range(2**dimensions):
                 bits = [corner >> axis & 1 for axis in range(dimensions)]
                 where = tuple((2 * parents + bits).T)
-                sons.append(
-                    _record(
-                        refined[level][where].astype("<i4")
-                        if own
-                        else np.zeros(len(parents), "<i4")
-                    )
-                )
+                sons.append(refined[level][where] if own else np.zeros(len(parents)))
                 for variable in values[level]:
-                    cells.append(
-                        _record(
-                            (variable[where] if own else np.full(len(parents), GARBAGE)).astype(
-                                real
-                            )
-                        )
-                    )
-            amr += sons + [_record(np.zeros(len(parents), "<i4"))] * 2 * 2**dimensions
-            hydro += cells
-    return b"".join(amr), b"".join(hydro)
+                    cells.append(variable[where] if own else np.full(len(parents), GARBAGE))
+            amr += [part.astype("i4") for part in sons]
+            amr += [np.zeros(len(parents), "i4")] * 2 * 2**dimensions
+            hydro += [part.astype(real) for part in cells]
+    return amr, hydro
 
 
-def _record(values: np.ndarray) -> bytes:
-    payload = np.ascontiguousarray(values).tobytes()
-    marker = np.int32(len(payload)).tobytes()
-    return marker + payload + marker
+def _record(values: np.ndarray, marker: str) -> bytes:
+    order = np.dtype(marker).byteorder
+    payload = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    length = np.array(len(payload), marker).tobytes()
+    return length + payload + length
 
 
 def _enlarge(cells: np.ndarray) -> np.ndarray:
