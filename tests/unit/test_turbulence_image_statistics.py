@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 
+from skyloom.cli import BadInput
 from skyloom.turbulence import image_statistics
 
 SIDE = 64
@@ -136,6 +137,12 @@ def test_wavelets_have_no_mean_and_cover_their_octaves():
     distance = np.hypot(*np.meshgrid(wave, wave, indexing="ij"))
     peaks = [distance.ravel()[wavelet.argmax()] for wavelet in bank]
     np.testing.assert_allclose(peaks, np.repeat(0.75 * np.pi / 2.0 ** np.arange(3), 4), rtol=0.1)
+
+
+def test_wavelets_that_are_wider_than_the_image_are_refused():
+    assert image_statistics.morlet_bank(16, 4, 2).shape == (8, 16, 16)
+    with pytest.raises(BadInput, match="scattering: 5 scales of images of 16 pixels; .*at most 4"):
+        image_statistics.scattering(np.ones((1, 16, 16)), 5, 2)
 
 
 def test_scattering_is_unmoved_by_shifts_and_its_second_order_by_amplitude():

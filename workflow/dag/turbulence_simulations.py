@@ -27,6 +27,8 @@ class Simulations(Study):
         refuse_names("turbulence.families", self["families"])
         for name in sets:
             self.check_set(name)
+        for model in self.models():
+            self.check_scales(model)
         for model, entry in self["models"].items():
             for trained in self.learned(entry.get("start")) if entry["set"] in sets else ():
                 self.check_split(f"turbulence.models.{model}.start", entry["set"], trained)
@@ -44,6 +46,15 @@ class Simulations(Study):
             refuse(f"{key}.families", why)
         if entry["valid_share"] + entry["test_share"] > 1:
             refuse(key, "valid_share and test_share are more than 1 together")
+
+    def check_scales(self, model: str) -> None:
+        """Refuse wavelets that are wider than the images, where the config states these."""
+        entry = self.entry(model)
+        family = self["families"][self["sets"][entry["set"]]["families"][0]]
+        stated = family["pixels"] or family["source"] in OWN
+        if "scales" in entry and stated and 2 ** entry["scales"] > self.image_pixels(model):
+            why = f"wavelets of 2^{entry['scales']} pixels, images of {self.image_pixels(model)}"
+            refuse(f"turbulence.models.{model}.scales", why)
 
     def check_split(self, key: str, tested: str, trained: str) -> None:
         """Refuse to test on one set what was trained on another where a test seed may be in it."""

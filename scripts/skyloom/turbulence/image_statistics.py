@@ -8,6 +8,8 @@ import torch
 from skimage.feature import hog
 from torch import Tensor
 
+from skyloom.cli import BadInput
+
 HEIGHT = 1e-12  # keeps a logarithm finite
 CACHED = 4  # images whose scattering fits into the cache of a core: twice as fast as hundreds
 DIFFERENCES = 4  # highest order of the differences, which resolves spectra up to k**-10
@@ -169,8 +171,12 @@ def _modulus(spectrum: Tensor) -> Tensor:
 def morlet_bank(n: int, scales: int, angles: int) -> np.ndarray:
     """Morlet wavelets of mean zero in Fourier space, (scale angle, n, n).
 
-    Their wave numbers are octaves from 3 pi / 4 a pixel downwards.
+    Their wave numbers are octaves from 3 pi / 4 a pixel downwards. Raises BadInput where the widest
+    wavelet, of 2^scales pixels, does not fit into the image.
     """
+    if 2**scales > n:
+        expected = f"expected at most {n.bit_length() - 1}"
+        raise BadInput(f"scattering: {scales} scales of images of {n} pixels; {expected}")
     wave = 2 * np.pi * np.fft.fftfreq(n)
     ky, kx = np.meshgrid(wave, wave, indexing="ij")
     bank = []

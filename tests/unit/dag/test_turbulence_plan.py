@@ -82,6 +82,10 @@ R = "results/demo/turbulence"
             "families.mine.assume.colum: unknown key 'colum'; did you mean 'column'?",
         ),
         (
+            {"models": {"scattering": {"scales": 6}}, "run_models": ["cnn", "scattering"]},
+            "models.scattering.scales: wavelets of 2^6 pixels, images of 32",
+        ),
+        (
             {"sets": {"quarter": {"families": ["cloud"]}}},
             "unknown family 'cloud'; did you mean 'clouds'?",
         ),
