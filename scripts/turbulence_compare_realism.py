@@ -11,6 +11,7 @@ or maps); `null95` and `p` of the permutation null; `n_first n_second`, numbers 
 | `anomaly_auc` | probability that its error deviates more from the typical error |
 | `rms_dex` | median rms of log N in a map; `lo`, `hi`: 16th and 84th percentile of maps |
 | `rms_ratio` | rms of the second set over that of the first |
+| `pixels_per_beam` | median over cut-outs of observed maps, where the beam is known |
 
 The error is the reconstruction error of the autoencoder, compared with that of a test image of the
 first set. The first line of the file is a summary.
@@ -33,6 +34,13 @@ from skyloom.turbulence.realism import two_sample
 COLUMNS = ("quantity", "features", "value", "lo", "hi", "null95", "p")
 COLUMNS += ("n_first", "n_second", "blocks_first", "blocks_second", "by")
 SPREAD = (16, 50, 84)
+BEAM = "pixels_per_beam"
+# kind of block -> what a classifier is tested on
+HELD_OUT = {
+    "simulation": "new simulations",
+    "map": "new maps",
+    "cut-out": "other cut-outs of the map that it was trained on",
+}
 # p over all kinds of features below which two sets differ; it needs at least 40 permutations
 SIGNIFICANT = 0.05
 
@@ -77,6 +85,7 @@ def main() -> None:
         rows += anomaly_rows
         scores |= {"anomaly [ln error]": dict(zip(names, anomaly_scores, strict=True))}
     rows += amplitudes((args.columns_first, args.columns_second), names)
+    rows += beams((args.columns_first, args.columns_second), names)
     table = pd.DataFrame(rows, columns=COLUMNS)
     text = summary(table, names)
     print(text)
@@ -207,16 +216,33 @@ def amplitudes(columns: tuple[list[Path], list[Path]], names: tuple[str, str]) -
     return [*rows, {"quantity": "rms_ratio", "features": "log N", "value": medians[1] / medians[0]}]
 
 
+def beams(columns: tuple[list[Path], list[Path]], names: tuple[str, str]) -> list[dict]:
+    """Rows of the pixels a beam of each set that has them."""
+    rows = []
+    for name, paths in zip(names, columns, strict=True):
+        numbers = []
+        for path in paths:
+            with xr.open_dataset(path, decode_cf=False) as file:
+                numbers += file[BEAM].values.tolist() if BEAM in file else []
+        numbers = np.array(numbers)
+        if np.isfinite(numbers).any():
+            lo, value, hi = np.nanpercentile(numbers, SPREAD)
+            row = {"quantity": BEAM, "features": name, "value": value, "lo": lo, "hi": hi}
+            rows.append(row | {"by": "map"})
+    return rows
+
+
 def summary(table: pd.DataFrame, names: tuple[str, str]) -> str:
     """The summary of the table, for the first line of the file."""
     first, second = names
     tests = table[table["quantity"] == "accuracy"]
     best = tests.loc[tests["value"].idxmax()]
     significant = best.p * len(tests) < SIGNIFICANT
+    held_out = " and ".join(HELD_OUT[kind] for kind in best.by.split(", "))
     sentences = [
         f"Images of {first} and {second} {'differ' if significant else 'do not differ'} "
         f"significantly: a classifier of their {best.features} has an accuracy of "
-        f"{100 * best.value:.0f} % on new simulations or maps (chance 50 %, 95 % of permutations "
+        f"{100 * best.value:.0f} % on {held_out} (chance 50 %, 95 % of permutations "
         f"below {100 * best.null95:.0f} %)."
     ]
     anomaly = table[table["quantity"] == "anomaly_auc"]

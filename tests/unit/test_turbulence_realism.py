@@ -14,6 +14,7 @@ from scipy.stats import binom
 from test_turbulence_image_statistics import power_law
 from test_turbulence_models import train
 
+import turbulence_compare_realism
 import turbulence_score_panel
 from skyloom.cli import BadInput
 from skyloom.scores import ranking
@@ -223,6 +224,37 @@ def test_encoder_starts_a_residual_classifier(trained):
 def test_code_that_does_not_fit_or_is_no_bottleneck_is_refused(changes, found):
     with pytest.raises(BadInput, match=found):
         autoencoder.make_task(ENTRY | changes, META)
+
+
+# --- table ---------------------------------------------------------------------------------------
+
+
+def test_pixels_a_beam_are_those_of_the_cut_outs_of_observed_maps(tmp_path):
+    paths = tmp_path / "ours.nc", tmp_path / "cloud.nc"
+    xr.Dataset({"ok": ("simulation", [1])}).to_netcdf(paths[0])
+    beams = [2.0, 2.0, 2.0, np.nan]
+    xr.Dataset({"pixels_per_beam": ("simulation", beams)}).to_netcdf(paths[1])
+    rows = turbulence_compare_realism.beams(([paths[0]], [paths[1]]), ("ours", "cloud"))
+    (row,) = rows
+    assert (row["quantity"], row["features"], row["value"]) == ("pixels_per_beam", "cloud", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("simulation", "on new simulations (chance"),
+        ("simulation, map", "on new simulations and new maps (chance"),
+        (
+            "simulation, cut-out",
+            "new simulations and other cut-outs of the map that it was trained",
+        ),
+    ],
+)
+def test_cut_outs_of_one_map_are_not_called_new_maps(by, words):
+    test = {"quantity": "accuracy", "features": "power", "value": 0.9, "p": 0.0, "null95": 0.6}
+    rms = [{"quantity": "rms_dex", "value": value} for value in (0.002, 0.2)]
+    table = pd.DataFrame([test | {"by": by}, *rms])
+    assert words in turbulence_compare_realism.summary(table, ("ours", "cloud"))
 
 
 # --- panel ---------------------------------------------------------------------------------------
