@@ -94,6 +94,7 @@ def test_parsing_the_study_loads_no_scientific_library(house):
 
 
 STUDIED = {
+    "seeds": [0],
     "sets": {
         "few": {"families": ["clouds"], "train_simulations": 8},
         "zoomed": {"families": ["clouds"], "zoom": 2},

@@ -150,6 +150,7 @@ def test_wrong_config_is_refused_by_key(settings, message):
 
 
 STUDIED = {
+    "seeds": [0],
     "sets": {
         "few": {"families": ["clouds"], "train_simulations": 8},
         "zoomed": {"families": ["clouds"], "zoom": 2},
