@@ -328,7 +328,7 @@ def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(
     scripts, here, tmp_path
 ):
     script = (
-        "import sys, time; from pathlib import Path; from skyloom.training.lock import locked\n"
+        "import sys, time; from pathlib import Path; from skyloom.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     environment = os.environ | {"PYTHONPATH": str(scripts), "SLURM_JOB_ID": "12"}

@@ -16,8 +16,9 @@ from toy_training import PLAN, Adversarial, Supervised, train
 
 import skyloom.cli
 from dag.resources import planned_stops
+from skyloom import lock
 from skyloom.cli import BadInput
-from skyloom.training import UNFINISHED, lock
+from skyloom.training import UNFINISHED
 
 HERE = Path(__file__).parent
 MID_EPOCH = 25  # an epoch is 6 steps, a row of the history 7

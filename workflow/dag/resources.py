@@ -2,14 +2,13 @@
 
 import functools
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from .config import BASE, refuse
+from .config import refuse
 
 STARTED = time.time()  # of this Snakemake [s since 1970]
 
@@ -107,7 +106,6 @@ def gres(gpus: int) -> str | None:
 @functools.cache
 def installed_gpus() -> int:
     """GPUs of this machine, as the jobs count them."""
-    sys.path.insert(0, str(BASE / "scripts"))
     from skyloom.gpus import installed
 
     return installed()

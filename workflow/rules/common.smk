@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 BASE = Path(workflow.basedir)
-sys.path.insert(0, str(BASE / "workflow"))
+sys.path[:0] = [str(BASE / "workflow"), str(BASE / "scripts")]
 
 from dag.code import code
 from dag.config import NAME, complete_run

@@ -1,7 +1,9 @@
-# The report's front page, and summary.md and index.html at the end of every run, good or bad.
+# The begin and the end of a run: its lock, and summary.md and index.html, good or bad. The report's
+# front page.
 import time
 
 from dag.report import Report, end_run
+from dag.runs import hold, unlock
 
 
 report: "../report/workflow.rst"
@@ -10,6 +12,14 @@ report: "../report/workflow.rst"
 STARTED = time.time()
 # captions and the front page read it
 config["report"] = Report(studies, RUN)
+
+
+if workflow.is_main_process:
+    unlock(RUN)
+
+
+onstart:
+    hold(RUN)
 
 
 onsuccess:

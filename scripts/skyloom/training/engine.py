@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from skyloom.cli import BadInput
 from skyloom.examples import Split, Stream
+from skyloom.lock import locked
 from skyloom.training.account import Account
 from skyloom.training.feed import Feed, place, seed_of
-from skyloom.training.lock import locked
 from skyloom.training.log import Log
 from skyloom.training.state import Diverged, Run
 from skyloom.training.task import Batch, Plan, Task

@@ -1,5 +1,6 @@
-"""One trainer at a time in a state folder: a lock file with the holder's name and a heartbeat.
+"""One process at a time in a folder: a lock file with the holder's name and a heartbeat.
 
+A training holds its state folder, a driver (the process `snakemake`) the folder of its run.
 `flock` is not reliable on every parallel file system. Exclusive creation, rename and modification
 times are.
 """
@@ -7,11 +8,13 @@ times are.
 import contextlib
 import json
 import os
+import pwd
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from skyloom.cli import BadInput
@@ -22,22 +25,47 @@ STALE_SECONDS = 300
 # minutes after which NCCL gives up the processes that wait for the first one
 
 
+@dataclass(frozen=True)
+class Role:
+    """What holds a folder.
+
+    name : for messages
+    advice : what a person does who is refused
+    outwaits : whether it gives up a holder of another host that stays still for `STALE_SECONDS`
+    """
+
+    name: str
+    advice: str
+    outwaits: bool
+
+
+# A retry may start on another node seconds after its predecessor was killed (out of memory, node
+# failure). A refusal at once would use up the retries.
+TRAINER = Role("trainer", "wait for it or cancel it", outwaits=True)
+# A driver that stands still may wake up and delete files, so that a person decides.
+DRIVER = Role(
+    "driver",
+    "wait for it or stop it. If its host is down: the same command with --unlock",
+    outwaits=False,
+)
+
+
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[threading.Event]:
+def locked(folder: Path, role: Role = TRAINER) -> Iterator[threading.Event]:
     """Hold `folder` for this process. Raises `BadInput` with the holder's name where another one
     lives.
 
-    The event that it gives is set where the lock is no longer ours: a process that stood still for
-    `STALE_SECONDS` (suspended, or its file system was) is taken over, and must leave the folder and
-    the new lock alone.
+    A holder of this host that is gone is taken over at once. One of another host is refused, or
+    watched for a heartbeat for up to `STALE_SECONDS` where the role outwaits it.
 
-    A retry may start on another node seconds after its predecessor was killed (out of memory, node
-    failure). It waits for the old heart to beat or to stay still, up to `STALE_SECONDS`: a refusal
-    at once would use up the retries.
+    The event that it gives is set where the lock is no longer ours: a process that stood still
+    (suspended, or its file system was) may be taken over, and must leave the folder and the new
+    lock alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     me = {
+        "user": _user(),
         "host": socket.gethostname(),
         "boot": _boot(),
         "pid": os.getpid(),
@@ -46,7 +74,7 @@ def locked(folder: Path) -> Iterator[threading.Event]:
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
     mine = json.dumps(me)
-    _take(path, mine)
+    _take(path, mine, role)
     done, lost = threading.Event(), threading.Event()
     heart = threading.Thread(target=_beat, args=(path, mine, done, lost), daemon=True)
     heart.start()
@@ -60,7 +88,24 @@ def locked(folder: Path) -> Iterator[threading.Event]:
                 path.unlink()
 
 
-def _take(path: Path, mine: str) -> None:
+def free(folder: Path) -> None:
+    """Remove the lock of `folder`, unless its holder lives on this host, and print what was done.
+
+    Whether a holder of another host is dead is for a person to decide.
+    """
+    path = folder / "lock"
+    theirs, silence = _look(path) if path.exists() else (None, 0.0)
+    if theirs is None:
+        return
+    holder = _holder(theirs)
+    lives = _is_here(holder) and not _is_stale(holder, silence)
+    if not lives:
+        _set_aside(path, theirs)
+    done = "stays: its process lives" if lives else "removed"
+    print(f"{folder}: the lock of {_name(holder)} {done}", file=sys.stderr)
+
+
+def _take(path: Path, mine: str, role: Role) -> None:
     for _ in range(4):  # a holder may leave, or be replaced, while we look
         with contextlib.suppress(FileExistsError):
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -71,16 +116,16 @@ def _take(path: Path, mine: str) -> None:
         if theirs is None:
             continue
         holder = _holder(theirs)
-        if _is_stale(holder, silence):
+        here = _is_here(holder)
+        if (here or role.outwaits) and _is_stale(holder, silence):
             _set_aside(path, theirs)
-            print(f"lock of {_name(holder)} taken over: that trainer is gone", file=sys.stderr)
-        elif _is_here(holder) or _beats(path, theirs, silence):
+            print(f"lock of {_name(holder)} taken over: that {role.name} is gone", file=sys.stderr)
+        elif here or not role.outwaits or _beats(path, theirs, silence):
             raise BadInput(
-                f"{path.parent}: another trainer works here, {_name(holder)}, last sign of life "
-                f"{silence:.0f} s ago; "
-                f"wait for it or cancel it"
+                f"{path.parent}: another {role.name} works here, {_name(holder)}, last sign of "
+                f"life {silence:.0f} s ago; {role.advice}"
             )
-    raise BadInput(f"{path}: several trainers compete for this folder; start one only")
+    raise BadInput(f"{path}: several {role.name}s compete for this folder; start one only")
 
 
 def _look(path: Path) -> tuple[str | None, float]:
@@ -186,10 +231,19 @@ def _born_without_proc(pid: int) -> str | None:
     return "unknown"
 
 
+def _user() -> str:
+    """The name of the user, or the number where the system has no name for it."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def _name(holder: dict) -> str:
     job = f", Slurm job {holder['job']}" if holder.get("job") else ""
     since = holder.get("since", "an unknown time")
-    return f"host {holder['host']}, pid {holder['pid']}{job}, since {since}"
+    user = f"user {holder['user']}, " if holder.get("user") else ""
+    return f"{user}host {holder['host']}, pid {holder['pid']}{job}, since {since}"
 
 
 def _beat(path: Path, mine: str, done: threading.Event, lost: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The trainer's lock: who is refused, who is taken over, and that only one wins."""
+"""The lock of trainers and drivers: who is refused, who is taken over, and that only one wins."""
 
 import json
 import multiprocessing
@@ -10,9 +10,9 @@ import time
 
 import pytest
 
+from skyloom import lock
 from skyloom.cli import BadInput
-from skyloom.training import lock
-from skyloom.training.lock import locked
+from skyloom.lock import DRIVER, free, locked
 
 
 @pytest.fixture
@@ -164,3 +164,27 @@ def test_one_of_many_wins_a_stale_lock(tmp_path):
     winners.get()
     assert winners.empty()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_driver_of_another_host_is_refused_at_once_however_old_its_heartbeat(tmp_path):
+    leave_lock(tmp_path, age=1e5, host="login02", user="ana")
+    refusal = "another driver works here, user ana, host login02, pid 1, .* with --unlock"
+    with pytest.raises(BadInput, match=refusal), locked(tmp_path, DRIVER):
+        pass
+
+
+def test_lock_of_a_holder_that_is_gone_or_elsewhere_is_freed(tmp_path, capsys):
+    for other in ({"pid": 2**22 + 1}, {"host": "login02"}):
+        leave_lock(tmp_path, **other)
+        free(tmp_path)
+        assert not list(tmp_path.iterdir()) and "removed" in capsys.readouterr().err
+    free(tmp_path)
+    free(tmp_path / "absent")
+    assert capsys.readouterr().err == ""
+
+
+def test_lock_of_a_live_neighbour_is_not_freed(tmp_path, neighbour, capsys):
+    leave_lock(tmp_path, pid=neighbour.pid, born=lock._born(neighbour.pid))
+    free(tmp_path)
+    assert (tmp_path / "lock").exists()
+    assert "stays: its process lives" in capsys.readouterr().err
