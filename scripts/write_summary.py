@@ -59,6 +59,7 @@ def study(run: Run, name: str) -> str:
     verdict = run.verdict(name)
     if verdict is None:
         return f"{parts[0]}\n\nNo verdict: this run did not compare the models."
+    parts += [run.earlier(name)] * bool(run.earlier(name))
     table = pd.read_csv(run.folder / name / "comparison.csv", keep_default_na=False, na_values=[""])
     for part in verdict["sets"]:
         if len(verdict["sets"]) > 1:

@@ -1,5 +1,7 @@
 """What a run owes to an earlier one of the same folder, and to another driver at the same time."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from conftest import REPOSITORY, run_words, snakemake
 
 RUN = "results/test"
 TARGET = f"{RUN}/co/training.html"
+TABLE = f"{RUN}/co/training.csv"  # which only another table needs
 WORDS = run_words("co")
 HOLDER = """
 import sys, time
@@ -70,3 +73,40 @@ def test_lock_of_another_host_is_removed_by_unlock(clone, driver):
     assert "host not-" in snakemake(clone, TARGET, *WORDS, "--force").stdout
     assert snakemake(clone, *WORDS, "--unlock").returncode == 0
     assert not lock.exists()
+
+
+# --- after a failure ------------------------------------------------------------------------------
+
+
+def test_run_after_a_failure_and_a_repair_is_whole(clone):
+    """The failure leaves no trace that Snakemake compares, as if memory had run out."""
+    script = clone / "scripts/tabulate_training.py"
+    text, stat = script.read_text(), script.stat()
+    head = "def main() -> None:\n"
+    script.write_text(text.replace(head, f"{head}    raise MemoryError\n"))
+    failed = snakemake(clone, TABLE, *WORDS)
+    assert failed.returncode != 0 and not (clone / TABLE).exists()
+    assert (clone / RUN / "summary.md").read_text().startswith("# Run test: failed")
+    script.write_text(text)
+    os.utime(script, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    done = snakemake(clone, *WORDS)
+    assert done.returncode == 0 and (clone / TABLE).exists(), done.stdout[-3000:]
+    summary = (clone / RUN / "summary.md").read_text()
+    assert summary.startswith("# Run test: finished") and "An earlier run" not in summary
+    assert "Nothing to be done" in snakemake(clone, *WORDS).stdout
+
+
+def test_summary_of_a_run_that_compared_nothing_marks_the_verdict_as_an_earlier_one(clone):
+    assert snakemake(clone, TARGET, *WORDS, "--force").returncode == 0
+    assert "An earlier run did, 20" in (clone / RUN / "summary.md").read_text()
+
+
+def test_summary_is_written_again_by_a_run_that_finds_all_files(clone):
+    """As after a failure of a model that the user has dropped since."""
+    (clone / RUN / "unfinished.json").write_text(json.dumps([f"{RUN}/co/models/dropped.ckpt"]))
+    (clone / RUN / "summary.md").write_text("# Run test: failed\n")
+    assert snakemake(clone, *WORDS, "--touch").returncode == 0  # as if all were up to date
+    assert snakemake(clone, *WORDS).returncode == 0
+    assert (clone / RUN / "summary.md").read_text().startswith("# Run test: finished")
+    assert "Nothing to be done" in snakemake(clone, *WORDS).stdout

@@ -51,6 +51,13 @@ def test_study_without_a_verdict_of_this_run_shows_none(tmp_path):
     assert "This run has no verdict." in index.index(run)
 
 
+def test_verdict_that_the_run_did_not_check_is_marked_on_the_first_page(tmp_path):
+    run = write_run(tmp_path / "mine")
+    assert "An earlier run did" not in index.front(run)
+    run.studies["toy"]["verdict"] = "unchecked"
+    assert "This run did not compare the models. An earlier run did" in index.front(run)
+
+
 def test_commit_of_trainings_is_listed_where_it_is_another(tmp_path):
     run = write_run(tmp_path / "mine", git={"commit": "b" * 40, "dirty": True})
     assert run.commit == "bbbbbbb with local changes; trained at aaaaaaa"

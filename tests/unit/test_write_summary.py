@@ -77,6 +77,13 @@ def test_failed_run_names_rule_log_and_reason_and_repeats_no_earlier_verdict(sum
     assert "--report" not in text
 
 
+def test_verdict_that_the_run_did_not_check_is_marked_as_an_earlier_one(summary):
+    toy = {"title": "Toy", "sets": {}, "labels": {}, "figure": None, "docs": []}
+    text = summary(studies={"toy": toy | {"verdict": "unchecked"}})
+    note = text.index("This run did not compare the models. An earlier run did, 20")
+    assert note < text.index("better than every baseline")
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [

@@ -1,17 +1,49 @@
-"""What a run owes to other runs of its folder: one driver at a time."""
+"""What a run does about other runs of its folder: a driver at the same time, an earlier failure.
+
+`begin` is called before the first job, `end` after the last one. A driver that is killed calls no
+`end`.
+"""
 
 import atexit
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import is_flagged
 
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, atomic
 from skyloom.lock import DRIVER, free, locked
+
+UNFINISHED = "unfinished.json"  # files that a run set out to make again, until it has ended well
+
+
+def begin(workflow, folder: str) -> None:
+    """Lock the folder, and note what this run is to make again."""
+    hold(folder)
+    write(folder, {*missing(folder), *made_again(workflow)})
+    started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    text = f"# Run {Path(folder).name}: not ended\n\nStarted {started}. This page is written when"
+    Path(folder, "summary.md").write_text(f"{text} the run ends.\n")
+
+
+def end(workflow, folder: str, status: str) -> None:
+    """Keep the note of files that are missing still; without any after a run that ended well."""
+    left, settings = missing(folder), workflow.dag_settings
+    partial = settings.targets or settings.until or settings.omit_from
+    # what a complete run of this config does not make is of another config
+    if status == "failed" or (left and partial):
+        write(folder, left)
+    else:
+        Path(folder, UNFINISHED).unlink(missing_ok=True)
+
+
+# --- one driver -----------------------------------------------------------------------------------
 
 
 def hold(folder: str) -> None:
@@ -39,3 +71,43 @@ def unlock(folder: str) -> None:
     """Remove the lock of a driver that is dead, or on another host."""
     if "--unlock" in sys.argv:
         free(Path(folder))
+
+
+# --- after a failure ------------------------------------------------------------------------------
+
+
+def make_whole(workflow, folder: str) -> None:
+    """Have the run after one that did not end well make again what that one deleted.
+
+    Snakemake deletes the outputs of a job before each attempt. It then records a failed job like a
+    finished one, and does not miss a file whose dependents exist.
+    """
+    build = workflow._build_dag
+
+    def build_whole() -> None:
+        if Path(folder, UNFINISHED).exists() and not workflow.touch:
+            dag = workflow.dag
+            dag.forcefiles.update(missing(folder))
+            # a target without files has nothing to do, but only a run with a job writes its summary
+            dag.forcerules.update(rule for rule in dag.targetrules if not rule.output)
+        build()
+
+    workflow._build_dag = build_whole
+
+
+def made_again(workflow) -> set[str]:
+    """Files that lie there and that this run is to make again."""
+    outputs = (file for job in workflow.dag.needrun_jobs() for file in job.output)
+    return {str(f) for f in outputs if not is_flagged(f, "temp") and os.path.exists(f)}
+
+
+def missing(folder: str) -> set[str]:
+    """Files that an earlier run set out to make again and that do not lie there."""
+    path = Path(folder, UNFINISHED)
+    files = json.loads(path.read_text()) if path.exists() else []
+    return {file for file in files if not os.path.exists(file)}
+
+
+def write(folder: str, files: set[str]) -> None:
+    with atomic(Path(folder, UNFINISHED)) as part:
+        part.write_text(json.dumps(sorted(files), indent=1) + "\n")

@@ -3,7 +3,7 @@
 import time
 
 from dag.report import Report, end_run
-from dag.runs import hold, unlock
+from dag.runs import begin, end, make_whole, unlock
 
 
 report: "../report/workflow.rst"
@@ -16,15 +16,18 @@ config["report"] = Report(studies, RUN)
 
 if workflow.is_main_process:
     unlock(RUN)
+    make_whole(workflow, RUN)
 
 
 onstart:
-    hold(RUN)
+    begin(workflow, RUN)
 
 
 onsuccess:
+    end(workflow, RUN, "finished")
     end_run(workflow, config, studies, "finished", STARTED, log)
 
 
 onerror:
+    end(workflow, RUN, "failed")
     end_run(workflow, config, studies, "failed", STARTED, log)

@@ -148,7 +148,7 @@ def front_study(run: Run, name: str) -> str:
         return f"{title}\n<p>This run has no verdict.</p>"
     sets, labels = verdict["sets"], run.studies[name]["sets"]
     several = len(sets) > 1
-    parts = []
+    parts = [f"<p>{run.earlier(name)}</p>"] * bool(run.earlier(name))
     for part in sets[:SETS]:
         heading = f"<h3>{escape(labels.get(part['set'], part['set']))}</h3>" if several else ""
         parts.append(heading + verdict_of(part))

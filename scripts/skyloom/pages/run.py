@@ -4,7 +4,7 @@ import csv
 import functools
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from skyloom.cli import BadInput
@@ -47,6 +47,16 @@ class Run:
         if self.studies[study]["verdict"] == "old" or not path.exists():
             return None
         return json.loads(path.read_text())
+
+    def earlier(self, study: str) -> str:
+        """A line on a verdict that this run did not check; empty where it made or checked it."""
+        if self.studies[study]["verdict"] == "current":
+            return ""
+        path = self.folder / study / "verdict.json"
+        made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return (
+            f"This run did not compare the models. An earlier run did, {made:%Y-%m-%d %H:%M} UTC:"
+        )
 
     @functools.cached_property
     def trainings(self) -> list[dict]:
