@@ -35,6 +35,7 @@ from skyloom.gpus import claim
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions, training_line
 from skyloom.training import UNFINISHED, Plan, Result, fit
+from skyloom.training.finished import Finished
 
 STARTED = time.monotonic()
 NORM_STATISTICS = (
@@ -53,21 +54,26 @@ def main() -> None:
 
 def train(args: Namespace, processes: int) -> None:
     """Train or fit with the GPUs that are visible, or hand over to torchrun where there are to be
-    several processes.
+    several processes. A training that has finished is taken over.
     """
     kind = args.config.get("kind", "network")
     processes = processes if kind == "network" else 1
-    if processes > 1 and not dist.is_torchelastic_launched():
-        raise SystemExit(_launch(processes, args.threads))
-    torch.set_num_threads(max(1, args.threads // processes - args.readers))
-    module = _module(
-        args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}"
-    )
     inputs = {
         str(path): file_checksum(path)
         for path in [*args.data, *([args.start] if args.start else [])]
     }
     digest = _digest(args, processes, inputs)
+    files = (args.history, args.run_json, args.checkpoint)
+    finished = Finished(args.state / "finished", digest, files)
+    if not dist.is_torchelastic_launched():
+        if _taken_over(finished):
+            return
+        if processes > 1:
+            raise SystemExit(_launch(processes, args.threads))
+    torch.set_num_threads(max(1, args.threads // processes - args.readers))
+    module = _module(
+        args.study, "baselines" if kind == "baseline" else f"models.{args.config['module']}"
+    )
     examples = _module(args.study, "data.examples").load(args.data, args.config)
     for split in ("train", "valid"):
         if len(getattr(examples, split)) == 0:
@@ -102,7 +108,7 @@ def train(args: Namespace, processes: int) -> None:
         }
         account |= {"digest": digest, "git": git_state(), "packages": package_versions()}
         account |= {"slurm_job": os.environ.get("SLURM_JOB_ID"), **result.summary}
-        _publish(args, trained, account, result.history)
+        _publish(finished, trained, account, result.history)
 
     if kind == "baseline":
         publish(_fit_baseline(module, args, examples))
@@ -189,7 +195,7 @@ def _arguments() -> Namespace:
         "--state",
         type=Path,
         required=True,
-        help="folder of the resumable state, emptied at the end",
+        help="folder of the resumable state and of the finished training",
     )
     parser.add_argument(
         "--start", type=Path, help="best.ckpt of another model of the study, to start from"
@@ -281,16 +287,30 @@ def _fit_baseline(module: ModuleType, args: Namespace, examples) -> Result:
     return Result(state, "step,epoch\n", summary)
 
 
-def _publish(args: Namespace, checkpoint: dict, account: dict, history: str) -> None:
-    """Move the three files into place, the checkpoint last: where it lies, the others do too."""
-    with cli.atomic(args.history) as part:
+def _taken_over(finished: Finished) -> bool:
+    """Whether this very training has finished before; its files are then in place again."""
+    if not finished.exists():
+        return False
+    finished.publish()
+    _, run_json, _ = finished.files
+    print(f"taken over from the finished training in {finished.folder}", file=sys.stderr)
+    print(training_line(json.loads(run_json.read_text())))
+    return True
+
+
+def _publish(finished: Finished, checkpoint: dict, account: dict, history: str) -> None:
+    """Keep the three files, then put them in place."""
+    history_file, run_json, best = map(finished.kept, finished.files)
+    with cli.atomic(history_file) as part:
         part.write_text(history)
-    with cli.atomic(args.run_json) as part:
+    with cli.atomic(run_json) as part:
         part.write_text(json.dumps(account, indent=1) + "\n")
     buffer = io.BytesIO()  # torch's own writer hides a full disc
     torch.save(checkpoint, buffer)
-    with cli.atomic(args.checkpoint) as part:
+    with cli.atomic(best) as part:
         part.write_bytes(buffer.getbuffer())
+    finished.seal()
+    finished.publish()
     print(training_line(account))
 
 

@@ -134,6 +134,26 @@ def test_killed_driver_leaves_a_lock_that_unlock_removes(prepared):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+def test_training_that_outlives_its_driver_is_taken_over(prepared):
+    driver = start(prepared)
+    trainer(prepared)
+    driver.kill()
+    driver.wait(60)
+    record = prepared / STATE / "finished/record.json"
+    before = record.stat().st_mtime_ns  # of the run before
+    end = time.monotonic() + 300
+    while record.stat().st_mtime_ns == before and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(2)  # the files are put in place, and the lock is released
+    history = (prepared / HISTORY).read_text()
+    assert snakemake(prepared, *arguments(), "--unlock").returncode == 0
+    done = snakemake(prepared, *arguments())
+    assert done.returncode == 0, done.stdout[-3000:]
+    log = (prepared / "results/test/co/logs/train_model/res_unet_seed0.log").read_text()
+    assert "taken over from the finished training" in log and "training 400 steps" not in log
+    assert (prepared / HISTORY).read_text() == history
+
+
 def test_truncated_raw_map_is_refused_by_name_before_anything_is_trained(finished, tmp_path):
     folder = copy_repository(tmp_path / "skyloom")
     raw = folder / "resources/raw/co"

@@ -1,5 +1,6 @@
 """What a run owes to an earlier one of the same folder, and to another driver at the same time."""
 
+import base64
 import json
 import os
 import shutil
@@ -12,6 +13,9 @@ from conftest import REPOSITORY, run_words, snakemake
 
 RUN = "results/test"
 TARGET = f"{RUN}/co/training.html"
+TRAINED = f"{RUN}/co/models/excess/seed0"
+LOG = f"{RUN}/co/logs/train_model/excess_seed0.log"
+TAKEN_OVER = "taken over from the finished training"
 TABLE = f"{RUN}/co/training.csv"  # which only another table needs
 WORDS = run_words("co")
 HOLDER = """
@@ -75,6 +79,38 @@ def test_lock_of_another_host_is_removed_by_unlock(clone, driver):
     assert not lock.exists()
 
 
+# --- finished trainings ---------------------------------------------------------------------------
+
+
+def mark_incomplete(clone, *files):
+    """Leave the marks of a driver that was killed before it recorded these outputs."""
+    for file in files:
+        name = base64.urlsafe_b64encode(file.encode()).decode()
+        (clone / ".snakemake/incomplete" / name).write_text('{"external_jobid": null}')
+
+
+def contents(clone) -> dict[str, bytes]:
+    names = ("best.ckpt", "history.csv", "run.json")
+    return {name: (clone / TRAINED / name).read_bytes() for name in names}
+
+
+def test_training_that_finished_after_its_driver_was_killed_is_taken_over(clone):
+    before = contents(clone)
+    mark_incomplete(clone, *(f"{TRAINED}/{name}" for name in before))
+    done = snakemake(clone, f"{TRAINED}/best.ckpt", *WORDS)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Nothing to be done" not in done.stdout and TAKEN_OVER in (clone / LOG).read_text()
+    assert contents(clone) == before
+
+
+def test_finished_training_that_a_user_forces_is_trained_anew(clone):
+    before = contents(clone)
+    done = snakemake(clone, f"{TRAINED}/best.ckpt", *WORDS, "-R", "train_model")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert TAKEN_OVER not in (clone / LOG).read_text()
+    assert contents(clone)["run.json"] != before["run.json"]  # another time
+
+
 # --- after a failure ------------------------------------------------------------------------------
 
 
@@ -106,7 +142,6 @@ def test_summary_is_written_again_by_a_run_that_finds_all_files(clone):
     """As after a failure of a model that the user has dropped since."""
     (clone / RUN / "unfinished.json").write_text(json.dumps([f"{RUN}/co/models/dropped.ckpt"]))
     (clone / RUN / "summary.md").write_text("# Run test: failed\n")
-    assert snakemake(clone, *WORDS, "--touch").returncode == 0  # as if all were up to date
     assert snakemake(clone, *WORDS).returncode == 0
     assert (clone / RUN / "summary.md").read_text().startswith("# Run test: finished")
     assert "Nothing to be done" in snakemake(clone, *WORDS).stdout

@@ -4,6 +4,7 @@ come.
 The processes of one run are real ones, started by torchrun inside `train_model.py`.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -322,6 +323,82 @@ def test_changed_code_starts_anew_and_a_revert_goes_on(scripts, here, tmp_path):
     assert "starting anew" in opening()
     module.write_text(text)
     assert opening().startswith("going on from step 2 ")
+
+
+BASELINE_ENTRY = {"kind": "baseline", "module": "slope"}
+TAKEN_OVER = "taken over from the finished training"
+PUBLISHED = ("best.ckpt", "history.csv", "run.json")
+
+
+@pytest.fixture(scope="module")
+def published(scripts, tmp_path_factory):
+    """The folder of a training with two processes that has finished."""
+    folder = tmp_path_factory.mktemp("published")
+    assert by_torchrun(scripts, folder, NETWORK_ENTRY).returncode == 0
+    return folder
+
+
+def delete_outputs(folder) -> dict[str, bytes]:
+    """Delete the published files, as Snakemake does before a job; returns what they held."""
+    paths = [folder / name for name in PUBLISHED]
+    contents = {path.name: path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+    return contents
+
+
+def test_finished_training_whose_outputs_were_deleted_is_taken_over(scripts, published, tmp_path):
+    folder = shutil.copytree(published, tmp_path / "run")
+    contents = delete_outputs(folder)
+    done = by_torchrun(scripts, folder, NETWORK_ENTRY)
+    assert done.returncode == 0 and TAKEN_OVER in done.stderr, done.stderr
+    assert "m, seed 3: 40 steps" in done.stdout
+    assert delete_outputs(folder) == contents
+
+
+def test_finished_fit_of_a_baseline_is_taken_over(here, tmp_path):
+    assert here(tmp_path, BASELINE_ENTRY).code == 0
+    contents = delete_outputs(tmp_path)
+    assert TAKEN_OVER in here(tmp_path, BASELINE_ENTRY).said
+    assert delete_outputs(tmp_path) == contents
+
+
+def test_finished_training_is_kept_without_disk_space(published):
+    for name in PUBLISHED:
+        assert (published / "state/finished" / name).samefile(published / name)
+
+
+@pytest.mark.parametrize("changed", ["entry", "code", "checkpoint", "record"])
+def test_finished_training_of_another_identity_or_of_broken_files_is_not_taken_over(
+    changed, scripts, here, tmp_path
+):
+    assert here(tmp_path, BASELINE_ENTRY).code == 0
+    delete_outputs(tmp_path)
+    code = scripts / "skyloom/toy/models/small.py"
+    path = {
+        "entry": None,
+        "code": code,
+        "checkpoint": tmp_path / "state/finished/best.ckpt",
+        "record": tmp_path / "state/finished/record.json",
+    }[changed]
+    text = path.read_bytes() if path else b""
+    if path:
+        path.write_bytes(text + b"\n" if path == code else text[:-1])
+    entry = BASELINE_ENTRY | ({"extra": 1} if changed == "entry" else {})
+    done = here(tmp_path, entry)
+    code.write_bytes(text if path == code else code.read_bytes())
+    assert done.code == 0 and TAKEN_OVER not in done.said and (tmp_path / "best.ckpt").exists()
+
+
+def test_file_system_without_hard_links_gets_copies(here, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert here(tmp_path, BASELINE_ENTRY).code == 0
+    contents = delete_outputs(tmp_path)
+    assert TAKEN_OVER in here(tmp_path, BASELINE_ENTRY).said
+    assert delete_outputs(tmp_path) == contents
 
 
 def test_second_trainer_on_the_same_folder_is_refused_with_the_holders_name(

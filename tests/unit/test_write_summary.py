@@ -58,6 +58,13 @@ def test_report_that_exists_is_linked_and_not_suggested(summary, tmp_path):
     assert "(report.html)" in text and "--report" not in text
 
 
+def test_hard_link_of_the_state_to_a_result_takes_no_space(tmp_path):
+    run = write_run(tmp_path / "mine")
+    (run.folder / "state").mkdir()
+    (run.folder / "state/sky.fits").hardlink_to(run.folder / "toy/raw/sky.fits")
+    assert (run.sizes()["toy/raw"], run.sizes()["state"]) == (20_000_000, 0)
+
+
 def test_suggested_report_is_of_all_results():
     command = ["snakemake", "results/a.png", "--cores", "2", "-f", "--config", "run=mine"]
     expected = ["snakemake", "--cores", "2", "--config", "run=mine"]

@@ -8,10 +8,12 @@ import atexit
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -23,9 +25,13 @@ from skyloom.lock import DRIVER, free, locked
 UNFINISHED = "unfinished.json"  # files that a run set out to make again, until it has ended well
 
 
-def begin(workflow, folder: str) -> None:
-    """Lock the folder, and note what this run is to make again."""
+def begin(workflow, folder: str, state_folder: Callable) -> None:
+    """Lock the folder, and note what this run is to make again.
+
+    state_folder : of the wildcards of a training
+    """
     hold(folder)
+    forget_forced(workflow, state_folder)
     write(folder, {*missing(folder), *made_again(workflow)})
     started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     text = f"# Run {Path(folder).name}: not ended\n\nStarted {started}. This page is written when"
@@ -111,3 +117,24 @@ def missing(folder: str) -> set[str]:
 def write(folder: str, files: set[str]) -> None:
     with atomic(Path(folder, UNFINISHED)) as part:
         part.write_text(json.dumps(sorted(files), indent=1) + "\n")
+
+
+# --- finished trainings ---------------------------------------------------------------------------
+
+
+def forget_forced(workflow, state_folder: Callable) -> None:
+    """Have trainings that a user forces (`-R train_model`) begin anew.
+
+    A job is forced, too, where no driver recorded its end: that one is taken over
+    (`skyloom.training.finished`).
+    """
+    dag = workflow.dag
+    for job in dag.needrun_jobs():
+        if job.rule.name == "train_model" and dag.reason(job).forced and recorded(workflow, job):
+            shutil.rmtree(Path(state_folder(job.wildcards), "finished"), ignore_errors=True)
+
+
+def recorded(workflow, job) -> bool:
+    """Whether the outputs of a job lie there, and a driver recorded that they are complete."""
+    incomplete = workflow.async_run(workflow.persistence.incomplete(job))
+    return not incomplete and all(os.path.exists(file) for file in job.output)

@@ -20,7 +20,7 @@ if workflow.is_main_process:
 
 
 onstart:
-    begin(workflow, RUN)
+    begin(workflow, RUN, state_folder)
 
 
 onsuccess:

@@ -130,7 +130,11 @@ class Run:
     def sizes(self) -> dict[str, int]:
         """Folder or file below a study -> bytes, and `state`."""
         entries = [p for study in self.studies for p in sorted((self.folder / study).glob("*"))]
-        return {str(p.relative_to(self.folder)): size(p) for p in [*entries, self.folder / "state"]}
+        counted: set[int] = set()
+        return {
+            str(p.relative_to(self.folder)): size(p, counted)
+            for p in [*entries, self.folder / "state"]
+        }
 
 
 def read(folder: Path) -> Run:
@@ -140,10 +144,13 @@ def read(folder: Path) -> Run:
     return Run(folder, json.loads(path.read_text()))
 
 
-def size(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
+def size(path: Path, counted: set[int]) -> int:
+    """Bytes of a file, or of all files of a folder, less hard links to files that are `counted`."""
     files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
+    stats = [file.stat() for file in files if file.is_file() and not file.is_symlink()]
+    sizes = {stat.st_ino: stat.st_size for stat in stats if stat.st_ino not in counted}
+    counted.update(sizes)
+    return sum(sizes.values())
 
 
 def _float(text: str) -> float:
