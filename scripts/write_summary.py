@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.pages.run import MADE_AGAIN, Run, read
 from skyloom.pages.table import DIRECTIONS, number
 from skyloom.provenance import duration, training_line
@@ -59,7 +59,9 @@ def study(run: Run, name: str) -> str:
     verdict = run.verdict(name)
     if verdict is None:
         return f"{parts[0]}\n\nNo verdict: this run did not compare the models."
-    table = pd.read_csv(run.folder / name / "comparison.csv", keep_default_na=False, na_values=[""])
+    table = files.read_csv(
+        run.folder / name / "comparison.csv", keep_default_na=False, na_values=[""]
+    )
     for part in verdict["sets"]:
         if len(verdict["sets"]) > 1:
             parts.append(f"### {run.studies[name]['sets'].get(part['set'], part['set'])}")

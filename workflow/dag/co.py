@@ -221,4 +221,5 @@ class Plan(Study):
         if not table.exists():
             return TRAINING_TILES[used["selection"]] * used["views"]
         with open(table, newline="") as file:
-            return sum(row["split"] == "train" for row in csv.DictReader(file)) * used["views"]
+            rows = [row.get("split") for row in csv.DictReader(file)]
+        return rows.count("train") * used["views"]

@@ -78,6 +78,14 @@ def read_yaml(path: Path | str) -> dict:
         return yaml.load(file, Loader=Loader) or {}
 
 
+def read_json(path: Path) -> dict:
+    """A file of the run; one that is broken is refused by its name."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkflowError(f"{path}: no JSON ({error}); cut short? make it again") from None
+
+
 def overlay(under: Mapping, over: Mapping) -> dict:
     """`over` laid over `under`: tables key by key, anything else replaced. Keys become text."""
     merged = dict(under)

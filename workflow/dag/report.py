@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
-from .config import BASE
+from .config import BASE, read_json
 
 SCENES = {"simulated": "simulated", "user-simulation": "user-simulated", "survey": "real"}
 
@@ -52,7 +52,7 @@ class Report(dict):
         verdict = Path(study.path("verdict.json"))
         if not verdict.exists():
             return ""
-        kinds = dict.fromkeys(part["data"] for part in json.loads(verdict.read_text())["sets"])
+        kinds = dict.fromkeys(part["data"] for part in read_json(verdict)["sets"])
         scene = study["comparison"].get("scene", "data")
         words = " and ".join(f"{SCENES.get(kind, kind)} {scene}" for kind in kinds)
         return f"**Data: {words}.**"
