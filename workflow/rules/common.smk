@@ -12,6 +12,10 @@ from snakemake.settings.types import DeploymentMethod
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow"))
 
+# Commands begin with `python3`, the interpreter that runs Snakemake unless `--sdm` brings another.
+# With its path in them a moved clone, or one with another environment, would rerun everything.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
 from dag.code import code
 from dag.config import NAME, complete_run
 from dag.jobs import group_shards, shorten_runs, show_messages_in_runs
@@ -28,8 +32,6 @@ RUN = f"{config['paths']['results']}/{config['run']}"
 RESOURCES = config["paths"]["resources"]
 CONFIG = os.path.relpath(BASE / "config")
 ENV = str(BASE / "envs" / "skyloom.yaml")
-# The interpreter that runs Snakemake runs the scripts, unless `--sdm` brings its own.
-PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 defaults = workflow.resource_settings.default_resources or {}  # those of the profile
 site = Site({name: value.raw for name, value in defaults.items()})
 shared = Files(f"{RUN}/{{study}}")  # file names of the rules that all studies share
@@ -48,6 +50,11 @@ def entry(w):
 def prediction(w):
     """The model of a shared rule's job that predicts with it."""
     return study(w).prediction(w.model)
+
+
+def option(name, file):
+    """The words of a command for a file that it may do without."""
+    return f"{name} {shlex.quote(str(file))}" if file else ""
 
 
 def state_folder(w):
