@@ -5,6 +5,7 @@ sentence, and what to type next.
 import itertools
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -151,10 +152,19 @@ def stopped(before: str) -> str:
 def reason(log: Path) -> str:
     """The last line of a rule's log that says why, else its last line."""
     if not log.is_file():
-        return "it left no log: look at the job's own log of the cluster"
+        return full(log.parent) or "it left no log: look at the job's own log of the cluster"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(error:|\w*(Error|Exception)\b)", line)]
-    return (errors or lines or ["its log is empty"])[-1]
+    return (errors or lines or [full(log.parent) or "its log is empty"])[-1]
+
+
+def full(folder: Path) -> str:
+    """That no log can be written to a folder, where its disk is full; else empty."""
+    while not folder.exists():
+        folder = folder.parent
+    if shutil.disk_usage(folder).free >= cli.LEAST_FREE:
+        return ""
+    return f"no space left on the disk of {folder}, its log could not be written"
 
 
 # --- where to look --------------------------------------------------------------------------------

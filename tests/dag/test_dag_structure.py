@@ -143,6 +143,11 @@ def test_commands_take_folders_with_spaces(demo):
         assert not behind, command
 
 
+def test_driver_runs_where_home_cannot_be_written_and_the_locale_is_not_utf8(demo):
+    site = {"HOME": "/proc/none", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    dry_run(demo, "--profile", "profiles/local", environment=site)
+
+
 def test_no_snakemake_process_imports_torch_or_healpy(demo):
     """A Slurm job parses the workflow again: these imports would cost each of them seconds."""
     program = (

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from conftest import REPOSITORY, snakemake
+from snakemake.settings.types import SharedFSUsage
 
 PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
 SUBMITTING = ["slurm", "leonardo", "perlmutter"]
@@ -21,6 +22,12 @@ def test_submitting_profiles_differ_only_in_what_the_site_decides():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_profile_reruns_by_content_not_by_the_time_of_a_clone(profile):
     assert read(profile)["rerun-triggers"] == ["mtime", "params", "input", "software-env"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profile_needs_no_folder_below_home(profile):
+    usage = read(profile)["shared-fs-usage"]
+    assert set(usage) == {item.item_to_choice() for item in SharedFSUsage} - {"source-cache"}
 
 
 @pytest.mark.parametrize("profile", SUBMITTING)

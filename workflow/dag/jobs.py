@@ -1,7 +1,10 @@
 """How a run shows its jobs and puts them together."""
 
 import logging
+import os
+import sys
 import time
+from pathlib import Path
 
 from snakemake.logging import DefaultFormatter, LogEvent
 from snakemake.logging import logger as snakemake_logger
@@ -9,6 +12,18 @@ from snakemake.logging import logger as snakemake_logger
 # what the terminal does without: the log file of the run has it
 LEFT_OUT = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.RESOURCES_INFO}
 LEFT_OUT_TEXT = "Select jobs to execute..."
+
+
+def set_environment() -> None:
+    """Give jobs the interpreter and the packages of this Snakemake, and UTF-8 in every locale.
+
+    Commands begin with `python3`. With the path of the interpreter in them a moved clone, or one
+    with another environment, would rerun every job. Packages of the site in PYTHONPATH, and those
+    below HOME, would replace those of the environment.
+    """
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.pop("PYTHONPATH", None)
+    os.environ |= {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 
 
 def show_messages_in_runs(workflow) -> None:

@@ -12,16 +12,18 @@ from snakemake.settings.types import DeploymentMethod
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow"))
 
-# Commands begin with `python3`, the interpreter that runs Snakemake unless `--sdm` brings another.
-# With its path in them a moved clone, or one with another environment, would rerun everything.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
 from dag.code import code
 from dag.config import NAME, complete_run
-from dag.jobs import group_shards, shorten_runs, show_messages_in_runs
+from dag.jobs import (
+    group_shards,
+    set_environment,
+    shorten_runs,
+    show_messages_in_runs,
+)
 from dag.resources import Site, growing, growing_unless_saved, require_account, require_container
 from dag.study import Files, as_json, make, pick
 
+set_environment()
 try:
     complete_run(config, workflow.configfiles)
     studies = {name: make(name, config) for name in config["studies"]}

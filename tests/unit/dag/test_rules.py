@@ -1,13 +1,17 @@
 """The rule files as text, and what is done to all rules."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from conftest import REPOSITORY, STUDIES
 from snakemake.resources import Resource
 
-from dag.jobs import group_shards, show_messages_in_runs
+from dag.jobs import group_shards, set_environment, show_messages_in_runs
 
 FILES = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow/rules").rglob("*.smk")]
 RULES = {
@@ -54,3 +58,21 @@ def test_shards_without_gpus_are_a_group_where_the_profile_has_one():
     settings.group_components = {"shards": 16}
     assert cut.group(None) == "shards"
     assert [simulate.group(family) for family in ("on_cores", "on_gpus")] == ["shards", None]
+
+
+def test_jobs_have_the_python_of_this_snakemake_its_packages_and_utf8(tmp_path, monkeypatch):
+    """The site's numpy is of another Python, and its locale is Latin-1, or here ASCII."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy/__init__.py").write_text("raise ImportError('numpy of the site')")
+    site = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    site |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    monkeypatch.setattr(os, "environ", os.environ | site)
+    program = "import numpy, sys; print(sys.prefix, open(0).encoding, sys.flags.no_user_site)"
+
+    def job() -> subprocess.CompletedProcess:
+        python = shutil.which("python3", path=os.environ["PATH"])
+        return subprocess.run([python, "-c", program], env=os.environ, capture_output=True)
+
+    assert job().returncode
+    set_environment()
+    assert job().stdout.decode().split() == [sys.prefix, "utf-8", "1"]
