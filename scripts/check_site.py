@@ -50,7 +50,7 @@ def read_profile(path: Path) -> dict:
     if not isinstance(profile.get(INTERVAL), int):
         raise cli.BadInput(
             f"{path}: {INTERVAL} is {profile.get(INTERVAL)}, expected a number of seconds, "
-            "such as 40"
+            "such as 10"
         )
     if "slurm_account" not in (profile.get("default-resources") or {}):
         raise cli.BadInput(

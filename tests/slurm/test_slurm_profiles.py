@@ -5,6 +5,9 @@ import yaml
 from conftest import REPOSITORY, snakemake
 from snakemake.settings.types import SharedFSUsage
 
+from check_site import LEAST_INTERVALS
+from dag.jobs import LONGEST_INTERVAL
+
 PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
 SUBMITTING = ["slurm", "leonardo", "perlmutter"]
 SITE = {"jobs", "default-resources", "resources", "set-resources", "group-components"}
@@ -36,6 +39,9 @@ def test_submitting_profile_has_the_settings_without_which_runs_hang(profile):
     assert settings["slurm-status-command"] == "squeue"
     # a run survives an outage of Slurm of ten minutes
     assert settings["slurm-status-attempts"] / settings["max-status-checks-per-second"] >= 600
+    # the end of a job is noticed within 20 s, and Slurm keeps it for 300 s
+    first = settings["slurm-init-seconds-before-status-checks"]
+    assert LONGEST_INTERVAL * first <= 20 and first * LEAST_INTERVALS <= 300
     assert settings["slurm-jobname-prefix"] == "skyloom"
     assert settings["default-resources"]["slurm_account"] == "$SKYLOOM_ACCOUNT"
     assert "slurm-array-jobs" not in settings

@@ -16,6 +16,7 @@ from dag.code import code
 from dag.config import NAME, complete_run
 from dag.jobs import (
     group_shards,
+    limit_poll_interval,
     set_environment,
     shorten_runs,
     show_messages_in_runs,

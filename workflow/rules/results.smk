@@ -1,6 +1,12 @@
 # Tables and figures of scores that any study has, by the sections of its config.
 
 
+# Of no array: seconds each, on the login node.
+localrules:
+    tabulate_training,
+    write_table,
+
+
 rule compare_models:
     """All models of a study in one table, with references, published numbers and the verdict."""
     input:

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import pytest
 from conftest import REPOSITORY, STUDIES
 from snakemake.resources import Resource
+from snakemake_executor_plugin_slurm import Executor
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from dag.jobs import group_shards, set_environment, show_messages_in_runs
+from dag.jobs import group_shards, limit_poll_interval, set_environment, show_messages_in_runs
 
 FILES = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow/rules").rglob("*.smk")]
 RULES = {
@@ -76,3 +78,18 @@ def test_jobs_have_the_python_of_this_snakemake_its_packages_and_utf8(tmp_path, 
     assert job().returncode
     set_environment()
     assert job().stdout.decode().split() == [sys.prefix, "utf-8", "1"]
+
+
+def test_slurm_is_polled_at_twice_the_first_interval_at_most(monkeypatch):
+    """The plugin adds 10 s after each poll in which no job has ended, up to 180 s."""
+    name = "next_seconds_between_status_checks"
+    monkeypatch.setattr(RemoteExecutor, name, getattr(RemoteExecutor, name))
+    executor = object.__new__(Executor)
+    settings = SimpleNamespace(init_seconds_before_status_checks=10)
+    executor.workflow = SimpleNamespace(executor_settings=settings)
+    limit_poll_interval()
+    intervals = []
+    for seconds in (10, 20, 30, 180, 10):
+        executor.next_seconds_between_status_checks = seconds
+        intervals.append(executor.next_seconds_between_status_checks)
+    assert intervals == [10, 20, 20, 20, 10]
