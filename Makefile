@@ -13,6 +13,11 @@ DEMO := results/demo
 RUN ?= $(DEMO)
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local --cores $(CORES) --config run=demo size=demo $(if $(STUDY),'studies=[$(STUDY)]')
 
+# packages of the site, and those below HOME, would replace those of the environment
+unexport PYTHONPATH
+export PYTHONNOUSERSITE = 1
+export PYTHONUTF8 = 1
+
 .PHONY: help demo results test study test-faults gpu-smoke lint docs envs clean
 help:
 	@sed -n 's/^# //p' Makefile

@@ -40,6 +40,8 @@ rule all:
 show_messages_in_runs(workflow)
 shorten_runs(workflow)
 group_shards(workflow)
+if workflow.is_main_process and "slurm_account" in defaults:
+    limit_poll_interval()
 
 # What a run of survey size costs is said before anything is submitted.
 if config["size"] == "survey" and workflow.is_main_process:

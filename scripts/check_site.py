@@ -2,16 +2,18 @@
 
     python scripts/check_site.py --profile profiles/leonardo
 
-Run it on a login node before the first run. It finds two faults that otherwise appear late: jobs
-that Slurm refuses, and a short MinJobAge. With a short MinJobAge Slurm drops a finished job before
-Snakemake queries it, and Snakemake waits forever. It also prints the versions of the GPU driver and
-of torch, which must fit each other; login nodes often have no driver.
+Run it on a login node before the first run. It finds faults that otherwise appear late: packages of
+the site in PYTHONPATH, jobs that Slurm refuses, and a short MinJobAge. With a short MinJobAge Slurm
+drops a finished job before Snakemake queries it, and Snakemake waits forever. It also prints
+whether HOME can be written, and the versions of the GPU driver and of torch, which must fit each
+other; login nodes often have no driver.
 """
 
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -48,7 +50,7 @@ def read_profile(path: Path) -> dict:
     if not isinstance(profile.get(INTERVAL), int):
         raise cli.BadInput(
             f"{path}: {INTERVAL} is {profile.get(INTERVAL)}, expected a number of seconds, "
-            "such as 40"
+            "such as 10"
         )
     if "slurm_account" not in (profile.get("default-resources") or {}):
         raise cli.BadInput(
@@ -68,6 +70,27 @@ def slurm(*command: str) -> str:
     if done.returncode:
         raise cli.BadInput(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout + done.stderr
+
+
+def check_packages() -> None:
+    """Refuse packages of the site: Snakemake imports them before it can leave them out."""
+    if path := os.environ.get("PYTHONPATH"):
+        raise cli.BadInput(
+            f"PYTHONPATH is {path}, expected none: its packages would replace those of the"
+            " environment. unset PYTHONPATH, in ~/.bashrc after the modules"
+        )
+
+
+def home() -> str:
+    """Whether HOME can be written; a disk that is full shows at the end of the file."""
+    path = Path.home()
+    try:
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(bytes(cli.LEAST_FREE))
+    except OSError as error:
+        reason = f"{path} cannot be written ({error.strerror})"
+        return f"{reason}: without a profile, export XDG_CACHE_HOME=<a folder on scratch>"
+    return f"{path} can be written"
 
 
 def check_min_job_age(profile: dict) -> str:
@@ -110,9 +133,11 @@ def main() -> None:
     )
     args = parser.parse_args()
     profile = read_profile(args.profile / "config.yaml")
+    check_packages()
 
     defaults = profile["default-resources"]
     training = defaults | on_gpus(defaults, args.gpus) | {"nodes": 1}
+    print(f"home        {home()}")
     print(f"driver      {gpus.driver()} on this node")
     print(f"torch       {gpus.wheel()}")
     print(f"status      {check_min_job_age(profile)}")

@@ -6,9 +6,8 @@ The same scores against the first map are listed next to them.
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.co.evaluate import second_map
 from skyloom.healpix import HealpixTable
 from skyloom.patchset import PatchSet
@@ -50,7 +49,7 @@ def main() -> None:
     tiles = rows_of(args.patches, "test")
     predictions = []
     for path in args.predictions:
-        with xr.open_dataset(path) as file:
+        with files.open_dataset(path) as file:
             if file["tile"].values.tolist() != tiles.tile.values.tolist():
                 raise cli.BadInput(
                     f"{path}: tiles differ; expected the {tiles.sizes['example']} test tiles of "

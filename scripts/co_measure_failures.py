@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.co.evaluate.failures import failures
 from skyloom.patchset import SPLITS, PatchSet
 from skyloom.scores import records
@@ -39,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
 
     sets = {path.parent.name: PatchSet(path) for path in args.patches}
-    amplitudes = {path.parent: pd.read_csv(path) for path in args.steganography}
+    amplitudes = {path.parent: files.read_csv(path) for path in args.steganography}
     rows = []
     for path in args.predictions:
         row = of_model(path, sets, args.config["evaluate"])
@@ -52,7 +51,7 @@ def main() -> None:
 
 def of_model(path: Path, sets: dict[str, PatchSet], settings: dict) -> dict:
     """The failures of one model on its bright test tiles outside the held-out complexes."""
-    with xr.open_dataset(path, decode_cf=False) as file:
+    with files.open_dataset(path, decode_cf=False) as file:
         patches = sets[file.attrs["set"]]
         bright = (file["complex"].values == 0) & (
             file.bright_fraction.values >= patches.attrs["bright_fraction"]

@@ -9,12 +9,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from skyloom import checkpoint, cli, plotting
+from skyloom import checkpoint, cli, files, plotting
 from skyloom.co import figures
 from skyloom.co.data import examples
 from skyloom.co.explain import latent
@@ -49,7 +48,7 @@ def main() -> None:
     table = latent.regress(features, quantities, glon, glat)
     with cli.atomic(args.output_table) as part:
         table.to_csv(part, index=False, float_format="%.4g")
-    with xr.open_dataset(patches.path, decode_cf=False) as file:
+    with files.open_dataset(patches.path, decode_cf=False) as file:
         names = flag_names(file["complex"])
     complexes = np.array([names[value] for value in patches.coords["complex"][rows]])
     look = plotting.model_looks(args.config["models"])[trained["model"]]

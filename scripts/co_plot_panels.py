@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.co import figures
 from skyloom.patchset import flag_names
 
@@ -37,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
 
     config = args.config
-    with xr.open_dataset(args.patches, decode_cf=False) as patches:
+    with files.open_dataset(args.patches, decode_cf=False) as patches:
         cli.require(patches.variables, NEEDED, args.patches, "variable")
         codes = {name: value for value, name in flag_names(patches["split"]).items()}
         test = np.flatnonzero(patches["split"].values == codes["test"])
@@ -51,7 +51,7 @@ def main() -> None:
     rows, notes = chosen(patches, first["prediction"].values, looks[models[0]].label, config)
     denoised = None
     if args.denoised:
-        with xr.open_dataset(args.denoised, decode_cf=False) as file:
+        with files.open_dataset(args.denoised, decode_cf=False) as file:
             denoised = file["target"].isel(example=test[rows]).values
     tiles = figures.Tiles(
         patches=patches.isel(example=rows),
@@ -74,7 +74,7 @@ def read(paths: list[Path], count: int) -> dict[str, xr.Dataset]:
     """
     predictions = {}
     for path in paths:
-        with xr.open_dataset(path, decode_cf=False) as file:
+        with files.open_dataset(path, decode_cf=False) as file:
             cli.require(file.variables, ["prediction", "tile"], path, "variable")
             if file.sizes["example"] != count:
                 raise cli.BadInput(

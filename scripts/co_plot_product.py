@@ -8,9 +8,8 @@ from pathlib import Path
 import healpy as hp
 import matplotlib.pyplot as plt
 import numpy as np
-import xarray as xr
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.co.products import figures, power
 from skyloom.co.products.area import depth
 from skyloom.co.products.write import read_product
@@ -46,7 +45,7 @@ def main() -> None:
     maps = PatchSet(args.maps)
     kind = maps.attrs["data_kind"]
     observed = {line: np.asarray(maps.array(f"co{line}")) for line in lines}
-    skies = {sky.attrs["line"]: sky for sky in map(xr.load_dataset, args.skies)}
+    skies = {sky.attrs["line"]: sky for sky in map(files.load_dataset, args.skies)}
     models = plotting.model_looks(args.config["models"])
     looks = {line: models[sky.attrs["model"]] for line, sky in skies.items()}
     first = next(iter(lines))

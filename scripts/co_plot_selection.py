@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.co import figures
 
 
@@ -24,13 +22,12 @@ def main() -> None:
 
     line = args.config["line"]
     co = f"co{line}"
-    with xr.open_dataset(args.maps, decode_cf=False) as maps:
+    with files.open_dataset(args.maps, decode_cf=False) as maps:
         cli.require(maps.variables, (co, f"{co}_error"), args.maps, "variable")
         with np.errstate(divide="ignore", invalid="ignore"):
             snr = maps[co].values / maps[f"{co}_error"].values
         data_kind = maps.attrs["data_kind"]
-    tiles = pd.read_csv(args.tiles)
-    cli.require(tiles, ("glon", "glat", "split", "complex"), args.tiles, "column")
+    tiles = files.read_csv(args.tiles, ["split", "complex"], numbers=["glon", "glat"])
     figure = figures.selection(
         snr, tiles, args.config["snr"], f"CO {line[0]}-{line[1]}", args.config["size_deg"]
     )

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.patchset import PatchSet
 
 COLUMNS = ("amplitude", "score", "control")
@@ -35,8 +35,7 @@ def main() -> None:
 
     tables = {}
     for path in args.scores:
-        table = pd.read_csv(path)
-        cli.require(table, COLUMNS, path, "column")
+        table = files.read_csv(path, numbers=COLUMNS)
         tables.setdefault(path.parent.parent.name, []).append(table)
     means = {
         model: pd.concat(seeds).groupby("amplitude", as_index=False).mean()

@@ -6,9 +6,8 @@ The maps have an uncertainty and a mask.
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.co.data.regions import read_tiles, tile_views
 from skyloom.co.products.write import (
     LineMap,
@@ -50,7 +49,7 @@ def main() -> None:
     tiles = dict(zip(config["sets"], args.tiles, strict=True))
     skies: dict[str, list] = {}
     for path in args.skies:
-        sky = xr.load_dataset(path)
+        sky = files.load_dataset(path)
         skies.setdefault(sky.attrs["line"], []).append((path, sky))
     missing = set(config["sets"]) - set(skies)
     if missing:
@@ -58,7 +57,7 @@ def main() -> None:
             f"{args.skies[0].parent}: no sky of CO {', '.join(missing)}; expected those of "
             "the product"
         )
-    first = args.skies[0], xr.open_dataset(args.skies[0])
+    first = next(iter(skies.values()))[0]
     lines = {}
     for line, settings in config["sets"].items():
         paths, line_skies = zip(*skies[line], strict=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.pages import words
 
 COLUMNS = 3
@@ -43,8 +43,7 @@ def main() -> None:
 
 def read(path: Path) -> pd.DataFrame:
     """A history; BadInput where it lacks the steps, or a validation score its twin of training."""
-    table = pd.read_csv(path)
-    cli.require(table, ["step"], path, "column")
+    table = files.read_csv(path, ["step"])
     missing = [name for name in scores(table) if f"train_{name}" not in table]
     if missing:
         raise cli.BadInput(
@@ -62,9 +61,8 @@ def data_kind(text: str) -> str:
     """The data kind itself, or read from a patch set."""
     if not text.endswith(".nc"):
         return text
-    import xarray as xr
 
-    with xr.open_dataset(text, decode_cf=False) as file:
+    with files.open_dataset(text, decode_cf=False) as file:
         return file.attrs["data_kind"]
 
 

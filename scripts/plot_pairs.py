@@ -3,7 +3,6 @@
 The network that validation chose comes first; the others follow while there is room.
 """
 
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.pages.table import DIRECTIONS
 from skyloom.scores import pairs
 from skyloom.scores.comparison import label
@@ -34,10 +33,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help=help)
     args = parser.parse_args()
 
-    part = next(
-        part for part in json.loads(args.verdict.read_text())["sets"] if part["set"] == args.set
-    )
-    table = pd.read_csv(args.table)
+    sets = files.read_json(args.verdict, ["sets"])["sets"]
+    part = next(part for part in sets if part["set"] == args.set)
+    table = files.read_csv(args.table)
     networks = list(dict.fromkeys([part["model"], *table.network]))
     table = table[table.network.isin(networks[: max(1, ROWS // table.baseline.nunique())])]
     headline = [item for item in args.config["headline"] if item.get("decides", True)]

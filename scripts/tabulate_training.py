@@ -2,12 +2,11 @@
 model and seed.
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from skyloom import cli
+from skyloom import cli, files
 
 COLUMNS = [
     "model",
@@ -21,6 +20,7 @@ COLUMNS = [
     "resumes",
 ]
 COUNTS = ["parameters", "steps"]  # a baseline has neither
+SECONDS = ["wall_seconds", "device_seconds"]
 
 
 def main() -> None:
@@ -31,7 +31,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     args = parser.parse_args()
 
-    runs = [json.loads(path.read_text()) for path in args.runs]
+    keys = [*(name for name in COLUMNS if name not in COUNTS), *SECONDS]
+    runs = [files.read_json(path, keys) for path in args.runs]
     table = pd.DataFrame([{name: run.get(name) for name in COLUMNS} for run in runs]).astype(
         dict.fromkeys(COUNTS, "Int64")
     )

@@ -4,13 +4,14 @@ Columns: skyloom/scores/variants.py. `steps` and `examples_seen` are of the trai
 add columns of its own.
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.scores import records, variants
+
+RUN = ["model", "seed", "examples_seen"]  # and `steps`, which a baseline does not have
 
 
 def main() -> None:
@@ -32,10 +33,11 @@ def main() -> None:
     args = parser.parse_args()
 
     config = args.config
-    columns = [json.loads(path.read_text()) for path in args.runs]
-    columns = pd.DataFrame(columns)[["model", "seed", "steps", "examples_seen"]]
+    runs = [files.read_json(path, RUN) for path in args.runs]
+    columns = pd.DataFrame(runs).reindex(columns=[*RUN, "steps"])
     for path in args.columns:
-        columns = columns.merge(pd.read_csv(path), on=["model", "seed"], how="left")
+        added = files.read_csv(path, ["model", "seed"])
+        columns = columns.merge(added, on=["model", "seed"], how="left")
     validation = records.read(args.metrics, "validation", draws=True)
     test = records.read(args.metrics, draws=True) if config["split"] == "test" else validation
     table = variants.table(test, validation, config["entries"], config, columns)

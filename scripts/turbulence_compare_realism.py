@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from skyloom import checkpoint, cli, plotting
+from skyloom import checkpoint, cli, files, plotting
 from skyloom.scores import bootstrap, ranking
 from skyloom.turbulence import realism
 from skyloom.turbulence.data import examples
@@ -76,7 +76,7 @@ def main() -> None:
     args = parser.parse_args()
 
     names = args.config["first"], args.config["second"]
-    sets = [xr.load_dataset(path, decode_cf=False) for path in args.patches]
+    sets = [files.load_dataset(path, decode_cf=False) for path in args.patches]
     realism.check(*sets, names)
     block = realism.blocks(*sets)
     rows, scores = classify(sets, block, args.config)
@@ -196,7 +196,7 @@ def amplitudes(columns: tuple[list[Path], list[Path]], names: tuple[str, str]) -
     for name, paths in zip(names, columns, strict=True):
         maps = []
         for path in paths:
-            with xr.open_dataset(path, decode_cf=False) as file:
+            with files.open_dataset(path, decode_cf=False) as file:
                 maps.append(file["column"].values[file["ok"].values == 1])
         rms = np.concatenate(
             [np.log10(1 + column.astype(np.float64)).std((2, 3)).ravel() for column in maps]
@@ -222,7 +222,7 @@ def beams(columns: tuple[list[Path], list[Path]], names: tuple[str, str]) -> lis
     for name, paths in zip(names, columns, strict=True):
         numbers = []
         for path in paths:
-            with xr.open_dataset(path, decode_cf=False) as file:
+            with files.open_dataset(path, decode_cf=False) as file:
                 numbers += file[BEAM].values.tolist() if BEAM in file else []
         numbers = np.array(numbers)
         if np.isfinite(numbers).any():

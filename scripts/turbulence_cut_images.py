@@ -4,9 +4,8 @@ import contextlib
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
-from skyloom import cli, patchset
+from skyloom import cli, files, patchset
 from skyloom.patchset import SPLITS
 from skyloom.turbulence.data.images import cut_images
 
@@ -27,10 +26,10 @@ def main() -> None:
 
     names = args.config["families"]
     with contextlib.ExitStack() as stack:
-        files = [
-            stack.enter_context(xr.open_dataset(path, decode_cf=False)) for path in args.columns
+        columns = [
+            stack.enter_context(files.open_dataset(path, decode_cf=False)) for path in args.columns
         ]
-        images = cut_images(dict(zip(names, files, strict=True)), args.config)
+        images = cut_images(dict(zip(names, columns, strict=True)), args.config)
     patchset.write(images, args.output)
     counts = np.bincount(images["split"].values, minlength=len(SPLITS))
     splits = ", ".join(f"{count} {name}" for count, name in zip(counts, SPLITS, strict=True))

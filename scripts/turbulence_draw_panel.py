@@ -9,9 +9,8 @@ Look at the figure, write a CSV with the columns `image,answer` (the name of a s
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.turbulence import realism
 from skyloom.turbulence.figures.realism import panel as draw
 from skyloom.turbulence.realism import panel
@@ -39,9 +38,8 @@ def main() -> None:
     args = parser.parse_args()
 
     names = args.config["first"], args.config["second"]
-    sets = dict(
-        zip(names, (xr.load_dataset(path, decode_cf=False) for path in args.patches), strict=True)
-    )
+    patches = [files.load_dataset(path, decode_cf=False) for path in args.patches]
+    sets = dict(zip(names, patches, strict=True))
     realism.check(*sets.values(), names)
     *blocks, _ = realism.blocks(*sets.values())
     key = panel.draw(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.turbulence.figures import index
 
 
@@ -20,7 +20,7 @@ def main() -> None:
 
     curves: dict[str, list[xr.Dataset]] = {}
     for path in args.curves:
-        with xr.open_dataset(path) as file:
+        with files.open_dataset(path) as file:
             cli.require(file.variables, ["predicted_class"], path, "variable")
             curves.setdefault(file.attrs["model"], []).append(file.sel(subset="all").load())
     kind = next(iter(curves.values()))[0].attrs["data_kind"]

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import xarray as xr
-
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.turbulence.figures import explain
 
 FIGURES = {"saliency": explain.saliency, "bands": explain.bands}  # of one model
@@ -22,7 +20,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help=help)
     args = parser.parse_args()
 
-    explanations = [xr.load_dataset(path) for path in args.explanations]
+    explanations = [files.load_dataset(path) for path in args.explanations]
     first, looks = explanations[0], plotting.model_looks(args.config["models"])
     name = args.config["sets"][first.attrs["set"]]
     if args.figure == "saliency":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.turbulence.figures import images
 from skyloom.turbulence.figures.images import Statistic
 from skyloom.turbulence.image_statistics import power_spectrum
@@ -37,7 +37,7 @@ def main() -> None:
     config = args.config
     with contextlib.ExitStack() as stack:
         patches, *columns = [
-            stack.enter_context(xr.open_dataset(path, decode_cf=False))
+            stack.enter_context(files.open_dataset(path, decode_cf=False))
             for path in (args.patches, *args.columns)
         ]
         families = dict(zip(config["families"], columns, strict=True))

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import xarray as xr
 import yaml
 
-from skyloom import cli, plotting
+from skyloom import cli, files, plotting
 from skyloom.turbulence.figures import index, scores
 
 
@@ -27,11 +26,11 @@ def main() -> None:
     args = parser.parse_args()
 
     published = yaml.safe_load(args.published.read_text())
-    files = args.curves, args.metrics, args.verdict
-    drawn = scores.read(*files, args.config, published, needed="coverage")
+    sources = args.curves, args.metrics, args.verdict
+    drawn = scores.read(*sources, args.config, published, needed="coverage")
     points = {}
     for path in args.predictions:
-        with xr.open_dataset(path, decode_cf=False) as file:
+        with files.open_dataset(path, decode_cf=False) as file:
             cli.require(file.variables, ("prediction", "index"), path, "variable")
             points[file.attrs["model"]] = file[["prediction", "index"]].load()
     plotting.save(index.index(drawn, points), args.output, drawn.first.attrs["data_kind"])

@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.pages import results, run
 
 BASE = Path(__file__).resolve().parents[1]
@@ -25,7 +25,7 @@ def main() -> None:
     folder = args.docs / "results"
     if args.results and not args.check:
         collect(run.read(args.results), folder, args.docs / "images")
-    stored = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    stored = [files.read_json(path) for path in sorted(folder.glob("*.json"))]
     texts = {folder / f"{one['study']}.md": results.page(one) for one in stored}
     readme = args.readme.read_text()
     if results.BEGIN in readme:

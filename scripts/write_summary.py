@@ -5,11 +5,12 @@ sentence, and what to type next.
 import itertools
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.pages.run import MADE_AGAIN, Run, read
 from skyloom.pages.table import DIRECTIONS, number
 from skyloom.provenance import duration, training_line
@@ -60,7 +61,9 @@ def study(run: Run, name: str) -> str:
     if verdict is None:
         return f"{parts[0]}\n\nNo verdict: this run did not compare the models."
     parts += [run.earlier(name)] * bool(run.earlier(name))
-    table = pd.read_csv(run.folder / name / "comparison.csv", keep_default_na=False, na_values=[""])
+    table = files.read_csv(
+        run.folder / name / "comparison.csv", keep_default_na=False, na_values=[""]
+    )
     for part in verdict["sets"]:
         if len(verdict["sets"]) > 1:
             parts.append(f"### {run.studies[name]['sets'].get(part['set'], part['set'])}")
@@ -150,10 +153,19 @@ def stopped(before: str) -> str:
 def reason(log: Path) -> str:
     """The last line of a rule's log that says why, else its last line."""
     if not log.is_file():
-        return "it left no log: look at the job's own log of the cluster"
+        return full(log.parent) or "it left no log: look at the job's own log of the cluster"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(error:|\w*(Error|Exception)\b)", line)]
-    return (errors or lines or ["its log is empty"])[-1]
+    return (errors or lines or [full(log.parent) or "its log is empty"])[-1]
+
+
+def full(folder: Path) -> str:
+    """That no log can be written to a folder, where its disk is full; else empty."""
+    while not folder.exists():
+        folder = folder.parent
+    if shutil.disk_usage(folder).free >= cli.LEAST_FREE:
+        return ""
+    return f"no space left on the disk of {folder}, its log could not be written"
 
 
 # --- where to look --------------------------------------------------------------------------------

@@ -5,9 +5,7 @@ A text beside the CSV (`<table>.txt`) is the sentence above it.
 
 from pathlib import Path
 
-import pandas as pd
-
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.pages import scores, words
 from skyloom.pages.csv_table import csv_table
 from skyloom.pages.document import document, download, paragraph
@@ -23,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     config = args.config
-    frame = pd.read_csv(args.table, keep_default_na=False, na_values=[""])
+    frame = files.read_csv(args.table, keep_default_na=False, na_values=[""])
     sentence = args.table.with_suffix(".txt")
     body = paragraph(sentence.read_text()) if sentence.exists() else ""
     names, text = scores.names(config), words.read(args.words)

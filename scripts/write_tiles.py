@@ -2,12 +2,11 @@
 which validation chose, or the images that it puts into the wrong class.
 """
 
-import json
 from pathlib import Path
 
 import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.pages import scores, tiles, words
 from skyloom.pages.document import document
 from skyloom.predictions import rows_of
@@ -28,11 +27,11 @@ def main() -> None:
 
     config, names = args.config, scores.names(args.config)
     paths = dict(zip(config["models"], args.predictions, strict=True))
-    verdict = json.loads(args.verdict.read_text())["sets"]
+    verdict = files.read_json(args.verdict, ["sets"])["sets"]
     model = next(part["model"] for part in verdict if part["set"] == args.set)
     path = paths[model or config["models"][0]]
-    predictions = xr.load_dataset(path, decode_cf=False)
-    examples = xr.load_dataset(path.with_name("scores.nc"), drop_variables="draws")
+    predictions = files.load_dataset(path, decode_cf=False)
+    examples = files.load_dataset(path.with_name("scores.nc"), drop_variables="draws")
     patches = shown(args.patches)
     cli_rows = patches.sizes["example"]
     if cli_rows != predictions.sizes["example"]:
@@ -51,7 +50,7 @@ def main() -> None:
 
 def shown(path: Path) -> xr.Dataset:
     """The test rows with the target and, where it is no map, the image."""
-    with xr.open_dataset(path, decode_cf=False) as file:
+    with files.open_dataset(path, decode_cf=False) as file:
         keep = {"target", "split"} | {str(name) for name in file.variables if file[name].ndim < 2}
         if file["target"].ndim < 3:
             keep.add(tiles.image_name(file))

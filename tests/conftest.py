@@ -122,7 +122,7 @@ def finished_run(tmp_path_factory) -> Callable[[str], Path]:
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
 
     def make(study: str) -> Path:
-        folder, done = root / f"finished_{study}" / "skyloom", root / f"finished_{study}.done"
+        folder, done = root / f"finished_{study}" / "sky loom", root / f"finished_{study}.done"
         with locked(root / f"finished_{study}.lock"):
             if not done.exists():
                 copy_repository(folder)

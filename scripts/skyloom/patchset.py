@@ -19,6 +19,7 @@ import netCDF4
 import numpy as np
 
 from skyloom.cli import BadInput, atomic, require
+from skyloom.files import check_netcdf
 
 # xarray takes a second to import, and training does not need it
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class PatchSet:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        _check_file(self.path)
+        check_netcdf(self.path)
         with netCDF4.Dataset(self.path) as file:
             file.set_auto_mask(False)
             self.attrs = _plain(file)
@@ -165,7 +166,7 @@ def _native(array: xr.DataArray) -> xr.DataArray:
 
 def _check_against(first: str | Path, shard: str | Path, dim: str) -> int:
     """Number of examples of a shard. Refuses a shard whose layout differs from the first."""
-    _check_file(Path(shard))
+    check_netcdf(shard)
     layout, expected = _layout(shard, dim), _layout(first, dim)
     for name in expected.keys() | layout.keys():
         if layout.get(name) != expected.get(name):
@@ -200,28 +201,6 @@ def _define_like(out: netCDF4.Dataset, file: netCDF4.Dataset, dim: str, length: 
         )
         new.setncatts({key: variable.getncattr(key) for key in variable.ncattrs()})
     out.set_auto_maskandscale(False)
-
-
-def _check_file(path: Path) -> None:
-    """Refuse files that cannot be mapped."""
-    if not path.exists():
-        raise BadInput(f"{path}: no such file; expected a patch set (netCDF-4)")
-    with open(path, "rb") as file:
-        head = file.read(48)
-    if head[:3] == b"CDF":
-        raise BadInput(
-            f"{path}: this is netCDF-3; expected netCDF-4 (convert it: nccopy -k nc4 OLD NEW)"
-        )
-    if head[:8] != b"\x89HDF\r\n\x1a\n":
-        raise BadInput(f"{path}: begins with {head[:8]!r}; expected a netCDF-4 file")
-    # The superblock of HDF5 holds the end of the file, at a position that depends on its version.
-    field = slice(40, 48) if head[8] < 2 else slice(28, 36)
-    expected, size = int.from_bytes(head[field], "little"), path.stat().st_size
-    if size < expected:
-        raise BadInput(
-            f"{path}: cut short, {size} bytes found, {expected} bytes expected; make or fetch it "
-            "again"
-        )
 
 
 def _plain(item: netCDF4.Dataset | netCDF4.Variable) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.patchset import flag_names
 
 
@@ -14,7 +14,7 @@ def rows_of(path: Path, split: str, drop: Sequence[str] = ()) -> xr.Dataset:
     """The rows of one split of a patch set, in the file's order, without the variables `drop`,
     which are not read.
     """
-    with xr.open_dataset(path, decode_cf=False, drop_variables=drop) as patches:
+    with files.open_dataset(path, decode_cf=False, drop_variables=drop) as patches:
         wanted = next(
             value for value, name in flag_names(patches["split"]).items() if name == split
         )

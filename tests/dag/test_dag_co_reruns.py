@@ -3,6 +3,9 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from conftest import run_words, snakemake
@@ -56,6 +59,17 @@ def test_touching_every_file_reruns_nothing(done):
     for path in [*(done / "workflow").rglob("*"), *(done / "config").rglob("*")]:
         os.utime(path)
     assert planned(done) == []
+
+
+def test_a_moved_clone_with_another_environment_reruns_nothing(done, tmp_path):
+    """By all triggers: a command must hold no path of the clone or of the interpreter."""
+    moved = tmp_path / "another place"
+    shutil.copytree(done, moved, symlinks=True)
+    (tmp_path / "environment").symlink_to(sys.prefix)
+    words = ["snakemake", "-n", "--config", *WORDS[WORDS.index("--config") + 1 :]]
+    python = tmp_path / "environment/bin" / Path(sys.executable).name
+    plan = subprocess.run([python, "-m", *words], cwd=moved, capture_output=True, text=True)
+    assert "Nothing to be done" in plan.stdout + plan.stderr, plan.stderr[-3000:]
 
 
 def test_edit_of_a_shared_module_reruns_exactly_the_rules_that_import_it(done, edit):

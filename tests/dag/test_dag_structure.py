@@ -1,6 +1,7 @@
 """The workflow as a graph: what a dry run of each config, size and profile plans, and how fast."""
 
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -9,7 +10,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, STUDIES, copy_repository, sizes, snakemake
 
-PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
+SUBMITTING = ["slurm", "leonardo", "perlmutter"]
+PROFILES = ["local", "perlmutter-node", *SUBMITTING]
 ACCOUNT = {"SKYLOOM_ACCOUNT": "toy_0"}
 
 
@@ -41,7 +43,7 @@ def test_every_profile_plans_the_demo(demo, profile):
     assert (
         counts(done.stdout)["train_model"] == counts(done.stdout)["evaluate_model"] == len(models)
     )
-    assert ("Group job shards" in done.stdout) == (profile == "perlmutter")
+    assert ("Group job shards" in done.stdout) == (profile in SUBMITTING)
 
 
 @pytest.mark.parametrize("profile", ["local", "perlmutter-node"])
@@ -125,6 +127,26 @@ def test_each_rule_has_a_script_and_a_log_of_its_name(demo):
             continue
         assert f"scripts/{rule}.py" in block, rule
         assert re.search(rf"log: \S*/{rule}[/.]", block), rule
+
+
+def test_commands_take_folders_with_spaces(demo):
+    """A word that begins behind the space is a part of a path that was not quoted."""
+    folders = "paths={results: my results, resources: my resources}"
+    config = ("--config", "size=test", "run=test", folders)
+    printed = snakemake(demo, "-n", "-p", *config).stdout
+    commands = re.findall(r"^Shell command: (python3 .*)", printed, re.MULTILINE)
+    assert len(commands) > 100
+    for command in commands:
+        words = shlex.split(command)
+        assert words[1].startswith("scripts/")
+        assert any(word.startswith("my results/test/") for word in words)
+        behind = [word for word in words if re.match(r"(results|resources)\b", word)]
+        assert not behind, command
+
+
+def test_driver_runs_where_home_cannot_be_written_and_the_locale_is_not_utf8(demo):
+    site = {"HOME": "/proc/none", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    dry_run(demo, "--profile", "profiles/local", environment=site)
 
 
 def test_no_snakemake_process_imports_torch_or_healpy(demo):

@@ -3,6 +3,10 @@
 import pytest
 import yaml
 from conftest import REPOSITORY, snakemake
+from snakemake.settings.types import SharedFSUsage
+
+from check_site import LEAST_INTERVALS
+from dag.jobs import LONGEST_INTERVAL
 
 PROFILES = ["local", "slurm", "leonardo", "perlmutter", "perlmutter-node"]
 SUBMITTING = ["slurm", "leonardo", "perlmutter"]
@@ -23,12 +27,21 @@ def test_profile_reruns_by_content_not_by_the_time_of_a_clone(profile):
     assert read(profile)["rerun-triggers"] == ["mtime", "params", "input", "software-env"]
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profile_needs_no_folder_below_home(profile):
+    usage = read(profile)["shared-fs-usage"]
+    assert set(usage) == {item.item_to_choice() for item in SharedFSUsage} - {"source-cache"}
+
+
 @pytest.mark.parametrize("profile", SUBMITTING)
 def test_submitting_profile_has_the_settings_without_which_runs_hang(profile):
     settings = read(profile)
     assert settings["slurm-status-command"] == "squeue"
     # a run survives an outage of Slurm of ten minutes
     assert settings["slurm-status-attempts"] / settings["max-status-checks-per-second"] >= 600
+    # the end of a job is noticed within 20 s, and Slurm keeps it for 300 s
+    first = settings["slurm-init-seconds-before-status-checks"]
+    assert LONGEST_INTERVAL * first <= 20 and first * LEAST_INTERVALS <= 300
     assert settings["slurm-jobname-prefix"] == "skyloom"
     assert settings["default-resources"]["slurm_account"] == "$SKYLOOM_ACCOUNT"
     assert "slurm-array-jobs" not in settings

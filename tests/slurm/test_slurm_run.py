@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY, copy_repository
+from conftest import REPOSITORY, STUDIES, copy_repository, plan
 
 BOX = REPOSITORY / "tests/slurm/box.sh"
 # Unusual values, which no default has.
@@ -116,7 +117,7 @@ def test_more_gpus_than_a_node_has_are_refused(check_site):
 def test_short_min_job_age_is_refused_with_the_value_to_set(check_site, tmp_path):
     text = (REPOSITORY / "profiles/slurm/config.yaml").read_text()
     # the profile needs 450 s, the box has 300 s
-    patient = text.replace("before-status-checks: 40", "before-status-checks: 150")
+    patient = text.replace("before-status-checks: 10", "before-status-checks: 150")
     (tmp_path / "config.yaml").write_text(patient)
     done = check_site("--profile", str(tmp_path))
     assert done.returncode == 2
@@ -217,7 +218,7 @@ class Login:
             for line in self.log.read_text().splitlines()
         ]
         return [
-            (line.comment.removeprefix("rule_").split("_wildcards_")[0], line) for line in lines
+            (re.sub(r"^rule_(shards_)?|_wildcards_.*", "", line.comment), line) for line in lines
         ]
 
 
@@ -267,7 +268,11 @@ def test_every_job_names_account_partition_time_and_memory_of_its_rule(submitted
         assert line.partition == "boost_usr_prod"
         assert line.job_name.startswith("skyloom_")
         asked = (line.time, line.mem, line.gres or "")
-        assert asked in [(w["runtime"], w["mem_mb"], w.get("gres", "")) for w in wanted[rule]], rule
+        memory = [w["mem_mb"] for w in wanted[rule]]
+        if line.comment.startswith("rule_shards_"):  # one job, side by side
+            memory = [str(sum(map(int, memory)))]
+        entries = zip(wanted[rule], memory, strict=False)
+        assert asked in [(w["runtime"], mem, w.get("gres", "")) for w, mem in entries], rule
         assert int(line.time) > 0 and int(line.mem) > 0
 
 
@@ -308,6 +313,55 @@ def test_cancelled_training_is_retried_and_ends_with_the_history_of_an_undisturb
     assert len(login.submissions()) == 2, printed
     assert json.loads((login.top / CHECKPOINT).with_name("run.json").read_text())["resumes"] == 1
     assert history(login) == undisturbed  # the same machine: to the last digit
+
+
+def test_studies_of_test_size_finish_with_the_shipped_profile(slurm_environment, login, capsys):
+    """Every end of a job is noticed within the longest interval, and the run's time is printed."""
+    run = {"run": "shipped", "size": "test"} | {study: on_cpus(study) for study in STUDIES}
+    (login.top / "shipped.yaml").write_text(yaml.safe_dump(run))
+    words = ["snakemake", "--profile", "slurm", "--configfile", "shipped.yaml"]
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=login.top,
+        env=login.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=3600,
+    )
+    minutes = (time.monotonic() - start) / 60
+    assert done.returncode == 0, done.stdout[-6000:]
+    waits = seconds_until_noticed(login, done.stdout)
+    with capsys.disabled():
+        print(f"\n{len(waits)} jobs of {', '.join(STUDIES)} at test size: {minutes:.1f} minutes,")
+        print(f"ends noticed after {sorted(waits)[len(waits) // 2]:.0f} s (median)")
+    assert len(waits) > 50 and max(waits) <= 25  # 20 s, and the time of the driver itself
+
+
+def on_cpus(study: str) -> dict:
+    """Settings of a study whose models and families use no GPU: those of the box have no CUDA."""
+    planned = plan(study, "test")
+    return {
+        name: {key: {"gpus": 0} for key, entry in planned.section(name).items() if entry["gpus"]}
+        for name in ("models", "families")
+        if planned.section(name)
+    }
+
+
+def seconds_until_noticed(login, printed: str) -> list[float]:
+    """From the end of each job by Slurm to its end by Snakemake; not of groups."""
+    query = ["sacct", "-X", "-P", "-n", "--format=JobID,End"]
+    listed = subprocess.run(query, env=login.environment, capture_output=True, text=True)
+    ends = dict(line.split("|") for line in listed.stdout.splitlines())
+    [log] = re.findall(r"Complete log\(s\): (.*)", printed)
+    noticed = re.findall(r"\[(.*)\]\nFinished jobid: (\d+) ", Path(log).read_text())
+    noticed = {job: datetime.strptime(at, "%a %b %d %H:%M:%S %Y") for at, job in noticed}
+    submitted = re.findall(r"Job (\d+) has been submitted with SLURM jobid (\d+)", printed)
+    return [
+        (noticed[job] - datetime.fromisoformat(ends[slurm_id])).total_seconds()
+        for job, slurm_id in submitted
+    ]
 
 
 def test_profile_of_perlmutter_puts_the_shards_of_a_set_into_one_job(login, submitted):

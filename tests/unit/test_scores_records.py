@@ -38,7 +38,7 @@ def test_nan_and_numpy_numbers_become_strict_json(tmp_path):
 
 def test_metrics_file_without_its_model_is_refused(tmp_path):
     (tmp_path / "m.json").write_text('{"study": "co", "metrics": []}')
-    with pytest.raises(BadInput, match=r"m\.json: keys model, kind, seed, set, data not found"):
+    with pytest.raises(BadInput, match=r"m\.json: key model, kind, seed, set, data not found"):
         records.read([tmp_path / "m.json"])
 
 

@@ -1,7 +1,9 @@
 """summary.md: what a run found, what failed, and what to type next."""
 
 import json
+import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 from run_files import write_run
@@ -103,6 +105,16 @@ def test_job_that_a_signal_ended_was_stopped(tmp_path, end, reason):
     (tmp_path / "job.log").write_text("")
     log = LOG.format(log=tmp_path / "job.log", end=end)
     assert write_summary.failures(log) == [("train_model", str(tmp_path / "job.log"), reason)]
+
+
+@pytest.mark.parametrize("name", ["empty.log", "logs/none.log"])
+def test_log_that_a_full_disk_refused_is_not_called_empty(tmp_path, monkeypatch, name):
+    (tmp_path / "empty.log").write_text("")
+    disk = SimpleNamespace(total=10**9, used=10**9, free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: disk)
+    log = LOG.format(log=tmp_path / name, end="returned non-zero exit status 1")
+    [(_, _, reason)] = write_summary.failures(log)
+    assert reason == f"no space left on the disk of {tmp_path}, its log could not be written"
 
 
 def test_signal_of_one_job_is_no_reason_of_the_next(tmp_path):

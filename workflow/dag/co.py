@@ -220,5 +220,6 @@ class Plan(Study):
         used, table = self["sets"][name], Path(self.path("sets", name, "tiles.csv"))
         if not table.exists():
             return TRAINING_TILES[used["selection"]] * used["views"]
-        with open(table, newline="") as file:
-            return sum(row["split"] == "train" for row in csv.DictReader(file)) * used["views"]
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = [row.get("split") for row in csv.DictReader(file)]
+        return rows.count("train") * used["views"]

@@ -1,9 +1,10 @@
 """The config of a run: files laid over one another, defaults and checks from the schemas.
 
-Two words of the schemas are our own. `include: <group>` (or a list) adds the properties of a group
-to those stated beside it, which are laid over them; groups stand in `groups:` of the study's schema
-and of training.schema.yaml. `$ref: "#/$defs/<module>"` is the definition that the value's key
-`module` names, a key that each definition has.
+Three words of the schemas are our own. `include: <group>` (or a list) adds the properties of a
+group to those stated beside it, which are laid over them; groups stand in `groups:` of the study's
+schema and of training.schema.yaml. `$ref: "#/$defs/<module>"` is the definition that the value's
+key `module` names, a key that each definition has. `format: path` is a path in which `~` and
+environment variables are expanded.
 """
 
 import copy
@@ -78,6 +79,14 @@ def read_yaml(path: Path | str) -> dict:
         return yaml.load(file, Loader=Loader) or {}
 
 
+def read_json(path: Path) -> dict:
+    """A file of the run; one that is broken is refused by its name."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkflowError(f"{path}: no JSON ({error}); cut short? make it again") from None
+
+
 def overlay(under: Mapping, over: Mapping) -> dict:
     """`over` laid over `under`: tables key by key, anything else replaced. Keys become text."""
     merged = dict(under)
@@ -139,7 +148,7 @@ def complete(value, schema: Mapping, key: str, root: Mapping, stated: bool = Tru
     if not isinstance(value, dict) or "object" not in schema.get("type", ()):
         if stated and schema:
             check(value, schema, key)
-        return value
+        return expand_path(key, value) if value and schema.get("format") == "path" else value
     known, extra = schema.get("properties", {}), schema.get("additionalProperties", {})
     prefix = f"{key}." * bool(key)
     for name in value:
@@ -187,9 +196,6 @@ def complete_run(config: dict, files: Iterable[Path | str] = ()) -> None:
     schema = read_schema("config")
     properties = schema["properties"] | dict.fromkeys(available, {})
     complete(config, schema | {"properties": properties}, "", schema)
-    config["paths"] = {
-        name: expand_path(f"paths.{name}", path) for name, path in config["paths"].items()
-    }
     refuse_unknown("studies", "study", config["studies"], available)
     for study in config["studies"]:
         config[study] = complete_study(study, config["size"], config.get(study) or {})
@@ -204,6 +210,10 @@ def expand_path(key: str, path: str) -> str:
     expanded = os.path.expanduser(os.path.expandvars(path))
     if unset := re.search(r"\$\{?\w+\}?", expanded):
         refuse(key, f"'{path}': the environment variable {unset[0]} is not set")
+    if expanded.startswith("~"):
+        refuse(key, f"'{path}': there is no user {expanded.split('/')[0][1:]}")
+    if not expanded.strip("./ "):
+        refuse(key, f"'{path}' is '{expanded}', expected a folder or file below one")
     return expanded
 
 

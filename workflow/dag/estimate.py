@@ -5,11 +5,13 @@ trainings on a GPU. Where there are none, the time on an A100 is an estimate fro
 bytes (config/<study>/costs.yaml). No scientific library is imported here.
 """
 
-import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from .config import BASE, read_yaml
+from snakemake.exceptions import WorkflowError
+
+from .config import BASE, read_json, read_yaml
 
 PAPER = "on paper, A100"
 
@@ -68,7 +70,11 @@ def measured_rates(study) -> dict[str, tuple[float, str]]:
     """
     longest: dict[str, dict] = {}
     for path in Path(study.folder).parents[1].glob(f"*/{study.name}/models/*/seed*/run.json"):
-        run = json.loads(path.read_text())
+        try:
+            run = read_json(path)
+        except WorkflowError as broken:
+            print(f"{broken}: left out of the estimate", file=sys.stderr)
+            continue
         # a baseline and a compiled training count no operations
         if run["device"] != "cpu" and run.get("flop_per_second"):
             module = run["entry"]["module"]

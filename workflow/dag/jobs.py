@@ -1,14 +1,32 @@
 """How a run shows its jobs and puts them together."""
 
 import logging
+import os
+import sys
 import time
+from pathlib import Path
 
 from snakemake.logging import DefaultFormatter, LogEvent
 from snakemake.logging import logger as snakemake_logger
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 # what the terminal does without: the log file of the run has it
 LEFT_OUT = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.RESOURCES_INFO}
 LEFT_OUT_TEXT = "Select jobs to execute..."
+# longest interval between two polls of Slurm, in first intervals of the profile
+LONGEST_INTERVAL = 2
+
+
+def set_environment() -> None:
+    """Give jobs the interpreter and the packages of this Snakemake, and UTF-8 in every locale.
+
+    Commands begin with `python3`. With the path of the interpreter in them a moved clone, or one
+    with another environment, would rerun every job. Packages of the site in PYTHONPATH, and those
+    below HOME, would replace those of the environment.
+    """
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.pop("PYTHONPATH", None)
+    os.environ |= {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 
 
 def show_messages_in_runs(workflow) -> None:
@@ -69,3 +87,18 @@ def group_shards(workflow) -> None:
     for rule in workflow.rules:
         if "shard" in rule.wildcard_names:
             rule.group = grouping(rule)
+
+
+def limit_poll_interval() -> None:
+    """Have the driver notice the end of a Slurm job soon, also after hours without one.
+
+    After each poll in which no job has ended the plugin waits 10 s longer for the next, up to 3
+    minutes. It has no setting for the longest interval.
+    """
+    interval = RemoteExecutor.next_seconds_between_status_checks
+
+    def limited(executor) -> float:
+        first = executor.workflow.executor_settings.init_seconds_before_status_checks
+        return min(interval.fget(executor), LONGEST_INTERVAL * first)
+
+    RemoteExecutor.next_seconds_between_status_checks = property(limited, interval.fset)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
-from .config import BASE
+from .config import BASE, read_json
 
 SCENES = {"simulated": "simulated", "user-simulation": "user-simulated", "survey": "real"}
 
@@ -52,7 +52,7 @@ class Report(dict):
         verdict = Path(study.path("verdict.json"))
         if not verdict.exists():
             return ""
-        kinds = dict.fromkeys(part["data"] for part in json.loads(verdict.read_text())["sets"])
+        kinds = dict.fromkeys(part["data"] for part in read_json(verdict)["sets"])
         scene = study["comparison"].get("scene", "data")
         words = " and ".join(f"{SCENES.get(kind, kind)} {scene}" for kind in kinds)
         return f"**Data: {words}.**"
@@ -62,7 +62,7 @@ class Report(dict):
         name = self.studies[snakemake.wildcards.study].tables[snakemake.wildcards.table].name
         own = BASE / "workflow" / "report" / snakemake.wildcards.study / f"{name}.rst"
         path = own if own.exists() else BASE / "workflow" / "report" / f"{name}.rst"
-        return render(path.read_text(), snakemake)
+        return render(path.read_text(encoding="utf-8"), snakemake)
 
     def front(self) -> str:
         """The first page in HTML, empty where no run has ended yet."""
@@ -134,7 +134,7 @@ def described(rule, wildcards, output, config: dict) -> dict:
 
     file = apply_wildcards(str(output), wildcards)
     context = SimpleNamespace(wildcards=wildcards, config=config, output=[file], rule=rule.name)
-    source = Path(flag.caption.get_path_or_uri(secret_free=True)).read_text()
+    source = Path(flag.caption.get_path_or_uri(secret_free=True)).read_text(encoding="utf-8")
     item = {"file": file, "study": config["report"].study(file).name, "rule": rule.name}
     item |= {"section": words(flag.subcategory), **words(flag.labels)}
     return item | {"caption": as_html(render(source, context))}
@@ -174,7 +174,7 @@ def end_run(workflow, config: dict, studies: dict, status: str, started: float, 
             "studies": {name: of_study(workflow, study) for name, study in studies.items()},
             "items": items(workflow, targets, config),
         }
-        Path(folder, "run.json").write_text(json.dumps(run, indent=1) + "\n")
+        Path(folder, "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         for script in ("write_summary.py", "write_index.py"):
             run_script(script, "--results", folder)
     except Exception as error:  # of a page, after the results
@@ -226,7 +226,8 @@ def machine() -> dict:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        lines = info.read_text(encoding="utf-8").splitlines()
+        names = [line for line in lines if line.startswith("model name")]
         cpu = names[0].split(":", 1)[1].strip() if names else cpu
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cpu": cpu, "cores": os.cpu_count(), "memory_gb": round(pages / 1e9, 1)}

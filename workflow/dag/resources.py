@@ -42,7 +42,7 @@ def growing_unless_saved(amount: Callable, state: Callable) -> Callable:
 def planned_stops(folder: str) -> int:
     """Stops of a training since this Snakemake was started."""
     path = Path(folder) / "stops"
-    times = path.read_text().split() if path.exists() else []
+    times = path.read_text(encoding="utf-8").split() if path.exists() else []
     return sum(float(stop) > STARTED for stop in times)
 
 

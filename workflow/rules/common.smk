@@ -14,10 +14,17 @@ sys.path[:0] = [str(BASE / "workflow"), str(BASE / "scripts")]
 
 from dag.code import code
 from dag.config import NAME, complete_run
-from dag.jobs import group_shards, shorten_runs, show_messages_in_runs
+from dag.jobs import (
+    group_shards,
+    limit_poll_interval,
+    set_environment,
+    shorten_runs,
+    show_messages_in_runs,
+)
 from dag.resources import Site, growing, growing_unless_saved, require_account, require_container
 from dag.study import Files, as_json, make, pick
 
+set_environment()
 try:
     complete_run(config, workflow.configfiles)
     studies = {name: make(name, config) for name in config["studies"]}
@@ -28,8 +35,6 @@ RUN = f"{config['paths']['results']}/{config['run']}"
 RESOURCES = config["paths"]["resources"]
 CONFIG = os.path.relpath(BASE / "config")
 ENV = str(BASE / "envs" / "skyloom.yaml")
-# The interpreter that runs Snakemake runs the scripts, unless `--sdm` brings its own.
-PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 defaults = workflow.resource_settings.default_resources or {}  # those of the profile
 site = Site({name: value.raw for name, value in defaults.items()})
 shared = Files(f"{RUN}/{{study}}")  # file names of the rules that all studies share
@@ -48,6 +53,11 @@ def entry(w):
 def prediction(w):
     """The model of a shared rule's job that predicts with it."""
     return study(w).prediction(w.model)
+
+
+def option(name, file):
+    """The words of a command for a file that it may do without."""
+    return f"{name} {shlex.quote(str(file))}" if file else ""
 
 
 def state_folder(w):

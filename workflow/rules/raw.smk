@@ -1,7 +1,7 @@
 # Survey files: downloaded or linked once, checked, read-only afterwards.
 
 # Not params or code inputs: another mirror, a moved copy or an edit must not fetch a GB again.
-DOWNLOAD = f"{PYTHON} " + shlex.join(
+DOWNLOAD = "python3 " + shlex.join(
     [os.path.relpath(BASE / "scripts" / "download_raw.py")]
     + (["--mirror", config["raw"]["mirror"]] if config["raw"]["mirror"] else [])
     + [f"--local={name}={path}" for name, path in config["raw"]["local"].items()]
@@ -28,4 +28,4 @@ rule download_raw:
         "{wildcards.study}: fetching {wildcards.file}"
     shell:
         f"{DOWNLOAD} --manifest {CONFIG}/{{wildcards.study}}/data.yaml --name {{wildcards.file}}"
-        " --output {output} > {log} 2>&1"
+        " --output {output:q} > {log:q} 2>&1"

@@ -1,6 +1,12 @@
 # Tables and figures of scores that any study has, by the sections of its config.
 
 
+# Of no array: seconds each, on the login node.
+localrules:
+    tabulate_training,
+    write_table,
+
+
 rule compare_models:
     """All models of a study in one table, with references, published numbers and the verdict."""
     input:
@@ -33,12 +39,11 @@ rule compare_models:
     message:
         "{wildcards.study}: comparing the models"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --study {wildcards.study} --config {params.config:q}"
-        " --metrics {input.metrics} --published {input.published} --words {input.words}"
-        " --output-metrics {output.metrics} --output-comparison {output.comparison}"
-        " --output-columns {output.columns} --output-verdict {output.verdict}"
-        " --output-html {output.html} > {log} 2>&1"
+        "python3 {input.code[0]:q} --study {wildcards.study} --config {params.config:q}"
+        " --metrics {input.metrics:q} --published {input.published:q} --words {input.words:q}"
+        " --output-metrics {output.metrics:q} --output-comparison {output.comparison:q}"
+        " --output-columns {output.columns:q} --output-verdict {output.verdict:q}"
+        " --output-html {output.html:q} > {log:q} 2>&1"
 
 
 rule tabulate_subsets:
@@ -69,9 +74,9 @@ rule tabulate_subsets:
     message:
         "{wildcards.study}: tabulating scores by subset"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --words {input.words} --output {output.csv} --output-html {output.html} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --metrics {input.metrics:q}"
+        " --words {input.words:q} --output {output.csv:q} --output-html {output.html:q}"
+        " > {log:q} 2>&1"
 
 
 rule compare_pairs:
@@ -94,9 +99,8 @@ rule compare_pairs:
     message:
         "{wildcards.study}: comparing networks with baselines on set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --metrics {input.metrics:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_pairs:
@@ -126,9 +130,8 @@ rule plot_pairs:
     message:
         "{wildcards.study}: plotting networks against baselines on set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --table {input.table}"
-        " --verdict {input.verdict} --set {wildcards.set} --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --table {input.table:q}"
+        " --verdict {input.verdict:q} --set {wildcards.set} --output {output.png:q} > {log:q} 2>&1"
 
 
 rule evaluate_transfer:
@@ -155,13 +158,12 @@ rule evaluate_transfer:
     message:
         "{wildcards.study}: testing {wildcards.model} on set {wildcards.set}, seed {wildcards.seed}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
+        "python3 {input.code[0]:q} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --gpus {resources.gpu_slots} --config {params.config:q}"
-        " --patches {input.patches} --trained-on {input.trained_on}"
-        " --checkpoint {input.checkpoint}"
-        " --predictions {output.predictions} --metrics {output.metrics}"
-        " --curves {output.curves} --scores {output.scores} > {log} 2>&1"
+        " --patches {input.patches:q} --trained-on {input.trained_on:q}"
+        " --checkpoint {input.checkpoint:q}"
+        " --predictions {output.predictions:q} --metrics {output.metrics:q}"
+        " --curves {output.curves:q} --scores {output.scores:q} > {log:q} 2>&1"
 
 
 rule tabulate_transfer:
@@ -187,9 +189,8 @@ rule tabulate_transfer:
     message:
         "{wildcards.study}: tabulating the transfer"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --metrics {input.metrics:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule tabulate_variants:
@@ -214,9 +215,8 @@ rule tabulate_variants:
     message:
         "{wildcards.study}: tabulating the variants of a model"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --runs {input.runs} --columns {input.columns} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --metrics {input.metrics:q}"
+        " --runs {input.runs:q} --columns {input.columns:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_training_size:
@@ -247,9 +247,8 @@ rule plot_training_size:
     message:
         "{wildcards.study}: plotting scores against the size of the training set"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --patches {input.patches} --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --metrics {input.metrics:q}"
+        " --patches {input.patches:q} --output {output.png:q} > {log:q} 2>&1"
 
 
 rule plot_scheme:
@@ -281,10 +280,9 @@ rule plot_scheme:
     message:
         "{wildcards.study}: drawing the layers of {wildcards.model}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
-        " --config {params.config:q} --checkpoint {input.checkpoint}"
-        " --description {output.description} --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --study {wildcards.study} --model {wildcards.model}"
+        " --config {params.config:q} --checkpoint {input.checkpoint:q}"
+        " --description {output.description:q} --output {output.png:q} > {log:q} 2>&1"
 
 
 rule plot_history:
@@ -315,9 +313,8 @@ rule plot_history:
     message:
         "{wildcards.study}: plotting training and validation curves"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --history {input.history}"
-        " --words {input.words} --data-kind {input.data} --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --history {input.history:q}"
+        " --words {input.words:q} --data-kind {input.data:q} --output {output.png:q} > {log:q} 2>&1"
 
 
 rule tabulate_training:
@@ -337,7 +334,7 @@ rule tabulate_training:
     message:
         "{wildcards.study}: tabulating what training cost"
     shell:
-        f"{PYTHON} " "{input.code[0]} --runs {input.runs} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --runs {input.runs:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule write_tiles:
@@ -374,10 +371,10 @@ rule write_tiles:
     message:
         "{wildcards.study}: writing the test examples of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --set {wildcards.set}"
-        " --verdict {input.verdict} --patches {input.patches}"
-        " --predictions {input.predictions} --words {input.words} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --set {wildcards.set}"
+        " --verdict {input.verdict:q} --patches {input.patches:q}"
+        " --predictions {input.predictions:q} --words {input.words:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule write_table:
@@ -415,6 +412,5 @@ rule write_table:
     message:
         "{wildcards.study}: writing the table {wildcards.table}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --table {input.table}"
-        " --words {input.words} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --table {input.table:q}"
+        " --words {input.words:q} --output {output:q} > {log:q} 2>&1"

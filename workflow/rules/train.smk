@@ -28,18 +28,18 @@ rule train_model:
         mem_mb=growing_unless_saved(lambda w: entry(w)["mem_mb"], state_folder),
     params:
         config=lambda w: as_json(**study(w).science(w.model)),
-        start=lambda w, input: f"--start {input.start}" if input.start else "",
+        start=lambda w, input: option("--start", input.start),
     message:
         "{wildcards.study}: training {wildcards.model}, seed {wildcards.seed}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
+        "python3 {input.code[0]:q} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed}"
-        " --config {params.config:q} --data {input.data} {params.start} --code {input.code}"
-        f" --state {RUN}/state/{{wildcards.study}}/{{wildcards.model}}/seed{{wildcards.seed}}"
-        " --checkpoint {output.checkpoint} --history {output.history} --run-json {output.run}"
+        " --config {params.config:q} --data {input.data:q} {params.start} --code {input.code:q}"
+        f" --state {shlex.quote(RUN)}"
+        "/state/{wildcards.study}/{wildcards.model}/seed{wildcards.seed}"
+        " --checkpoint {output.checkpoint:q} --history {output.history:q} --run-json {output.run:q}"
         " --gpus {resources.gpu_slots} --runtime {resources.runtime}"
-        " --threads {threads} --readers {resources.readers} > {log} 2>&1"
+        " --threads {threads} --readers {resources.readers} > {log:q} 2>&1"
 
 
 rule evaluate_model:
@@ -67,9 +67,8 @@ rule evaluate_model:
     message:
         "{wildcards.study}: testing {wildcards.model}, seed {wildcards.seed}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --study {wildcards.study} --model {wildcards.model}"
+        "python3 {input.code[0]:q} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed} --gpus {resources.gpu_slots}"
-        " --config {params.config:q} --data {input.data} --checkpoint {input.checkpoint}"
-        " --predictions {output.predictions} --metrics {output.metrics}"
-        " --curves {output.curves} --scores {output.scores} > {log} 2>&1"
+        " --config {params.config:q} --data {input.data:q} --checkpoint {input.checkpoint:q}"
+        " --predictions {output.predictions:q} --metrics {output.metrics:q}"
+        " --curves {output.curves:q} --scores {output.scores:q} > {log:q} 2>&1"

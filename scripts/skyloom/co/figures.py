@@ -17,7 +17,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from skyloom import plotting
+from skyloom import files, plotting
 from skyloom.co.data.tiles import frame, tile_vectors
 from skyloom.plotting import Look, degrees
 
@@ -41,7 +41,7 @@ def featured(comparison: Path, name: str) -> list[str]:
         none is marked. The baseline is the one with the lowest RMSE / noise of bright test tiles,
         the strongest one pixel by pixel.
     """
-    table = pd.read_csv(comparison)
+    table = files.read_csv(comparison, ["set", "model", "kind", "chosen"])
     table = table[table["set"] == name]
     networks, baselines = (table[table.kind == kind] for kind in ("network", "baseline"))
     chosen = networks[networks.chosen == "chosen"]

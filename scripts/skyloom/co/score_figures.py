@@ -15,7 +15,7 @@ import xarray as xr
 from astropy.stats import gaussian_fwhm_to_sigma
 from matplotlib.figure import Figure
 
-from skyloom import plotting
+from skyloom import files, plotting
 from skyloom.cli import BadInput, require
 from skyloom.co.figures import CO_UNIT, featured
 from skyloom.plotting import OBSERVED, Look
@@ -94,7 +94,7 @@ def read(paths: Sequence[Path], config: dict, comparison: Path, published: dict)
     """
     curves = {}
     for path in paths:
-        with xr.open_dataset(path) as file:
+        with files.open_dataset(path) as file:
             require(file.variables, CURVES, path, "variable")
             if config["subset"] not in file.subset.values:
                 found = ", ".join(file.subset.values)

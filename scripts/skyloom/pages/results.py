@@ -7,8 +7,7 @@ import json
 import math
 from pathlib import Path
 
-import pandas as pd
-
+from skyloom import files
 from skyloom.cli import BadInput
 from skyloom.pages.run import Run
 from skyloom.pages.table import DIRECTIONS, number
@@ -32,8 +31,8 @@ def numbers(run: Run, study: str) -> dict:
         raise BadInput(f"{run.folder}: no verdict on {study} in this run; expected a finished one")
     about = run.studies[study]
     folder = run.folder / study
-    columns = pd.read_csv(folder / "comparison_columns.csv", keep_default_na=False)
-    table = pd.read_csv(folder / "comparison.csv", keep_default_na=False, na_values=[""])
+    columns = files.read_csv(folder / "comparison_columns.csv", keep_default_na=False)
+    table = files.read_csv(folder / "comparison.csv", keep_default_na=False, na_values=[""])
     seeds = sorted({t["seed"] for t in run.trainings if t["study"] == study})
     return {
         "study": study,

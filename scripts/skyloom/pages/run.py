@@ -2,15 +2,25 @@
 
 import csv
 import functools
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from skyloom import files
 from skyloom.cli import BadInput
 from skyloom.provenance import duration
 from skyloom.scores.verdict import DATA
 
+TRAINING = (
+    "study",
+    "model",
+    "seed",
+    "data_kind",
+    "device",
+    "device_seconds",
+    "wall_seconds",
+    "git",
+)
 MADE_AGAIN = ("raw", "simulations", "sets", "denoised", "sky", "explain")
 
 
@@ -46,7 +56,7 @@ class Run:
         path = self.folder / study / "verdict.json"
         if self.studies[study]["verdict"] == "old" or not path.exists():
             return None
-        return json.loads(path.read_text())
+        return files.read_json(path, ["sets"])
 
     def earlier(self, study: str) -> str:
         """A line on a verdict that this run did not check; empty where it made or checked it."""
@@ -64,7 +74,7 @@ class Run:
         paths = sorted(
             p for s in self.studies for p in self.folder.glob(f"{s}/models/*/*/run.json")
         )
-        return [json.loads(path.read_text()) for path in paths]
+        return [files.read_json(path, TRAINING) for path in paths]
 
     @functools.cached_property
     def rules(self) -> dict[str, dict]:
@@ -141,13 +151,13 @@ def read(folder: Path) -> Run:
     path = folder / "run.json"
     if not path.exists():
         raise BadInput(f"{path} not found; expected that of a run that has ended")
-    return Run(folder, json.loads(path.read_text()))
+    return Run(folder, files.read_json(path, ["run", "status", "studies"]))
 
 
 def size(path: Path, counted: set[int]) -> int:
     """Bytes of a file, or of all files of a folder, less hard links to files that are `counted`."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    stats = [file.stat() for file in files if file.is_file() and not file.is_symlink()]
+    entries = path.rglob("*") if path.is_dir() else [path]
+    stats = [file.stat() for file in entries if file.is_file() and not file.is_symlink()]
     sizes = {stat.st_ino: stat.st_size for stat in stats if stat.st_ino not in counted}
     counted.update(sizes)
     return sum(sizes.values())

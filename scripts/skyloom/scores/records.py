@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from skyloom import cli
+from skyloom import cli, files
 from skyloom.cli import BadInput
 from skyloom.scores.bootstrap import MIN_BLOCKS, bracket, pooled
 from skyloom.scores.forecasts import NOMINAL
@@ -108,8 +108,8 @@ def write(
     """
     model = model | ({"group": evaluation.group} if evaluation.group else {})
     scores = scores_dataset([*evaluation.records, *validation], evaluation.examples, predictions)
-    files = {"predictions": predictions, "curves": evaluation.curves, "scores": scores}
-    for name, dataset in files.items():
+    datasets = {"predictions": predictions, "curves": evaluation.curves, "scores": scores}
+    for name, dataset in datasets.items():
         dataset.attrs |= model
         with cli.atomic(getattr(paths, name)) as part:
             dataset.to_netcdf(part)
@@ -165,12 +165,7 @@ def read(paths: Iterable[str | Path], split: str = "metrics", draws: bool = Fals
     """
     rows = []
     for path in map(Path, paths):
-        content = json.loads(path.read_text())
-        missing = [key for key in (*MODEL, split) if key not in content]
-        if missing:
-            raise BadInput(
-                f"{path}: keys {', '.join(missing)} not found; expected what evaluate_model writes"
-            )
+        content = files.read_json(path, (*MODEL, split))
         model = {key: content[key] for key in (*MODEL, "group") if key in content}
         drawn = _read_draws(path.with_name("scores.nc"), content[split]) if draws else None
         for k, entry in enumerate(content[split]):
@@ -187,7 +182,7 @@ def read(paths: Iterable[str | Path], split: str = "metrics", draws: bool = Fals
 
 def _read_draws(path: Path, records: list[dict]) -> list[dict]:
     """`draws` and `digest` of each of these records of metrics.json."""
-    with xr.open_dataset(path) as file:
+    with files.open_dataset(path) as file:
         rows = zip(*(file[name].values for name in KEY), strict=True)
         place = {row: k for k, row in enumerate(rows)}
         draws, digest = file["draws"].values, file["digest"].values

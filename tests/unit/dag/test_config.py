@@ -69,14 +69,26 @@ def completed(**config) -> dict:
         ({"studies": []}, "studies: [] "),
         ({"study": ["co"]}, "study: unknown key 'study'; did you mean 'studies'?"),
         *(({"run": name}, f"run: '{name}' ") for name in ("", ".", "..", "a/b", "a b")),
-        *(({"paths": {"results": path}}, f"paths.results: '{path}' ") for path in ("", ".", "..")),
+        *(
+            ({"paths": {"results": path}}, f"paths.results: '{path}' ")
+            for path in ("", " ", ".", "..", "../", "/")
+        ),
+        (
+            {"paths": {"results": "$SKYLOOM_EMPTY/"}},
+            "paths.results: '$SKYLOOM_EMPTY/' is '/', expected a folder or file below one",
+        ),
+        (
+            {"paths": {"resources": "~nobody_here/raw"}},
+            "paths.resources: '~nobody_here/raw': there is no user nobody_here",
+        ),
         (
             {"paths": {"results": "$SKYLOOM_UNSET/x"}},
             "paths.results: '$SKYLOOM_UNSET/x': the environment variable $SKYLOOM_UNSET is not set",
         ),
     ],
 )
-def test_wrong_config_is_refused_by_key_with_the_nearest_known_one(user, message):
+def test_wrong_config_is_refused_by_key_with_the_nearest_known_one(user, message, monkeypatch):
+    monkeypatch.setenv("SKYLOOM_EMPTY", "")
     with pytest.raises(WorkflowError) as refused:
         completed(**user)
     assert str(refused.value).startswith("config: ") and message in str(refused.value)
@@ -120,6 +132,14 @@ def test_paths_are_expanded_as_a_shell_would(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     paths = completed(paths={"results": "$SCRATCH/sky", "resources": "~/raw"})["paths"]
     assert paths == {"results": "/scratch/me/sky", "resources": "/home/me/raw"}
+    copies = {"NHI_HPX.fits": "${SCRATCH}/hi.fits"}
+    second = {"path": "~/dame.fits", "kind": "dame"}
+    config = completed(container="~/skyloom.sif", raw={"local": copies}, co={"second_map": second})
+    assert config["container"] == "/home/me/skyloom.sif"
+    assert config["raw"]["local"] == {"NHI_HPX.fits": "/scratch/me/hi.fits"}
+    assert config["co"]["second_map"]["path"] == "/home/me/dame.fits"
+    image = "docker://ghcr.io/skyloom/skyloom:1"
+    assert completed(container=image)["container"] == image and not completed()["container"]
 
 
 @pytest.mark.parametrize("size", ["workstation", "survey", "test"])

@@ -53,6 +53,15 @@ def finish(toy, model: str, **account) -> None:
     (folder / "run.json").write_text(json.dumps(account))
 
 
+def test_a_broken_account_of_another_run_is_named_and_left_out(toy, capsys):
+    finish(toy, "short", flop_per_second=1e12, wall_seconds=60)
+    path = next(Path("out/other").rglob("run.json"))
+    path.write_text(path.read_text()[:20])
+    assert "(on paper, A100)" in "".join(estimate.networks(toy))
+    message = capsys.readouterr().err
+    assert message.startswith(f"{path}: no JSON") and message.endswith("out of the estimate\n")
+
+
 def test_measured_rate_of_a_module_replaces_the_one_on_paper(toy):
     """16e12 operations a second on four GPUs: 0.5 ms of one GPU for 2 GFLOP."""
     finish(toy, "short", flop_per_second=1e12, wall_seconds=60)

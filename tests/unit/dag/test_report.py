@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from conftest import REPOSITORY, plan
+from snakemake.exceptions import WorkflowError
 from snakemake.io import AnnotatedString
 from snakemake.io import report as reported
 from snakemake.iocontainers import Wildcards
@@ -97,6 +98,9 @@ def test_kind_of_the_data_is_that_of_the_files_and_not_of_the_config(co, tmp_pat
     (tmp_path / "co/verdict.json").write_text(json.dumps({"sets": parts}))
     item = snakemake(co, "x.png").config["report"].item(snakemake(co, "x.png"))
     assert item.data == "**Data: real sky and simulated sky.**"
+    (tmp_path / "co/verdict.json").write_text('{"sets": [')
+    with pytest.raises(WorkflowError, match=r"co/verdict\.json: no JSON"):
+        snakemake(co, "x.png").config["report"].data(co)
     (tmp_path / "co/verdict.json").unlink()
     assert snakemake(co, "x.png").config["report"].item(snakemake(co, "x.png")).data == ""
 

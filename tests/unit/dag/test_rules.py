@@ -1,13 +1,19 @@
 """The rule files as text, and what is done to all rules."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from conftest import REPOSITORY, STUDIES
 from snakemake.resources import Resource
+from snakemake_executor_plugin_slurm import Executor
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from dag.jobs import group_shards, show_messages_in_runs
+from dag.jobs import group_shards, limit_poll_interval, set_environment, show_messages_in_runs
 
 FILES = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow/rules").rglob("*.smk")]
 RULES = {
@@ -54,3 +60,36 @@ def test_shards_without_gpus_are_a_group_where_the_profile_has_one():
     settings.group_components = {"shards": 16}
     assert cut.group(None) == "shards"
     assert [simulate.group(family) for family in ("on_cores", "on_gpus")] == ["shards", None]
+
+
+def test_jobs_have_the_python_of_this_snakemake_its_packages_and_utf8(tmp_path, monkeypatch):
+    """The site's numpy is of another Python, and its locale is Latin-1, or here ASCII."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy/__init__.py").write_text("raise ImportError('numpy of the site')")
+    site = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    site |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    monkeypatch.setattr(os, "environ", os.environ | site)
+    program = "import numpy, sys; print(sys.prefix, open(0).encoding, sys.flags.no_user_site)"
+
+    def job() -> subprocess.CompletedProcess:
+        python = shutil.which("python3", path=os.environ["PATH"])
+        return subprocess.run([python, "-c", program], env=os.environ, capture_output=True)
+
+    assert job().returncode
+    set_environment()
+    assert job().stdout.decode().split() == [sys.prefix, "utf-8", "1"]
+
+
+def test_slurm_is_polled_at_twice_the_first_interval_at_most(monkeypatch):
+    """The plugin adds 10 s after each poll in which no job has ended, up to 180 s."""
+    name = "next_seconds_between_status_checks"
+    monkeypatch.setattr(RemoteExecutor, name, getattr(RemoteExecutor, name))
+    executor = object.__new__(Executor)
+    settings = SimpleNamespace(init_seconds_before_status_checks=10)
+    executor.workflow = SimpleNamespace(executor_settings=settings)
+    limit_poll_interval()
+    intervals = []
+    for seconds in (10, 20, 30, 180, 10):
+        executor.next_seconds_between_status_checks = seconds
+        intervals.append(executor.next_seconds_between_status_checks)
+    assert intervals == [10, 20, 20, 20, 10]

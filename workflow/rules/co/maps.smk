@@ -22,9 +22,8 @@ rule co_simulate_sky:
     message:
         "co: simulating the stand-in sky"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q}"
-        " --co-map {output.co} --dust-map {output.dust} --hi-map {output.hi} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q}"
+        " --co-map {output.co:q} --dust-map {output.dust:q} --hi-map {output.hi:q} > {log:q} 2>&1"
 
 
 rule co_check_sky:
@@ -45,9 +44,9 @@ rule co_check_sky:
     message:
         "co: comparing the stand-in sky with the real one"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q}"
+        " --co-map {input.co:q} --dust-map {input.dust:q} --hi-map {input.hi:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_prepare_maps:
@@ -77,10 +76,9 @@ rule co_prepare_maps:
     message:
         "co: preparing the maps"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q}"
-        " --co-map {input.co} --dust-map {input.dust} --hi-map {input.hi}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q}"
+        " --co-map {input.co:q} --dust-map {input.dust:q} --hi-map {input.hi:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_denoise_sphere:
@@ -116,9 +114,8 @@ rule co_denoise_sphere:
     message:
         "co: denoising the map of line {wildcards.line} on the sphere"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --gpus {resources.gpu_slots} --config {params.config:q}"
-        " --maps {input.maps} --output {output.map} --scores {output.scores} > {log} 2>&1"
+        "python3 {input.code[0]:q} --gpus {resources.gpu_slots} --config {params.config:q}"
+        " --maps {input.maps:q} --output {output.map:q} --scores {output.scores:q} > {log:q} 2>&1"
 
 
 rule co_compare_denoisers:
@@ -154,6 +151,5 @@ rule co_compare_denoisers:
     message:
         "co: comparing denoisers on a sky of known truth"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --output {output.csv}"
-        " --figure {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --output {output.csv:q}"
+        " --figure {output.png:q} > {log:q} 2>&1"

@@ -24,9 +24,8 @@ rule co_select_tiles:
     message:
         "co: selecting the tiles of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_cut_patches:
@@ -59,10 +58,9 @@ rule co_cut_patches:
     message:
         "co: cutting patches of set {wildcards.set}, shard {wildcards.shard}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --tiles {input.tiles}"
-        " --shard {wildcards.shard} --shards {params.shards} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --tiles {input.tiles:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --output {output:q} > {log:q} 2>&1"
 
 
 rule co_merge_patches:
@@ -82,7 +80,7 @@ rule co_merge_patches:
     message:
         "co: merging the patches of set {wildcards.set}"
     shell:
-        f"{PYTHON} " "{input.code[0]} --shards {input.shards} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --shards {input.shards:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule co_denoise_patches:
@@ -105,14 +103,13 @@ rule co_denoise_patches:
     params:
         config=lambda w: as_json(**co.denoiser(w.set)),
         sphere=lambda w, input: " ".join(
-            f"--{key.replace('_', '-')} {input[key]}" for key in co.denoiser_maps(w.set)
+            option(f"--{key.replace('_', '-')}", input[key]) for key in co.denoiser_maps(w.set)
         ),
     message:
         "co: denoising the patches of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q}"
-        " --patches {input.patches} {params.sphere} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q}"
+        " --patches {input.patches:q} {params.sphere} --output {output:q} > {log:q} 2>&1"
 
 
 rule co_count_patches:
@@ -138,7 +135,6 @@ rule co_count_patches:
     message:
         "co: counting bright tiles before and after denoising"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --denoised {input.denoised}"
-        " --published {input.published} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --denoised {input.denoised:q}"
+        " --published {input.published:q} --output {output:q} > {log:q} 2>&1"

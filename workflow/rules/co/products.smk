@@ -31,10 +31,10 @@ rule co_predict_sky:
     message:
         "co: predicting {wildcards.product} with {wildcards.model}, seed {wildcards.seed}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --model {wildcards.model} --seed {wildcards.seed}"
+        "python3 {input.code[0]:q} --model {wildcards.model} --seed {wildcards.seed}"
         " --gpus {resources.gpu_slots} --config {params.config:q}"
-        " --maps {input.maps} --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+        " --maps {input.maps:q} --checkpoint {input.checkpoint:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_write_product:
@@ -70,10 +70,9 @@ rule co_write_product:
     message:
         "co: writing product {wildcards.product}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --skies {input.skies} --tiles {input.tiles}"
-        " --output {output.product} --output-pysm {output.pysm} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --skies {input.skies:q} --tiles {input.tiles:q}"
+        " --output {output.product:q} --output-pysm {output.pysm:q} > {log:q} 2>&1"
 
 
 rule co_tabulate_footprints:
@@ -96,10 +95,9 @@ rule co_tabulate_footprints:
     message:
         "co: tabulating the footprints of {wildcards.product}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --product {input.product}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --product {input.product:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_plot_product:
@@ -151,8 +149,7 @@ rule co_plot_product:
     message:
         "co: plotting product {wildcards.product}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --product {input.product}"
-        " --skies {input.skies} --output-sky {output.sky} --output-zooms {output.zooms}"
-        " --output-power {output.power} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --product {input.product:q}"
+        " --skies {input.skies:q} --output-sky {output.sky:q} --output-zooms {output.zooms:q}"
+        " --output-power {output.power:q} > {log:q} 2>&1"

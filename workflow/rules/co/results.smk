@@ -32,10 +32,9 @@ rule co_plot_selection:
     message:
         "co: plotting the tiles of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --maps {input.maps}"
-        " --tiles {input.tiles}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
+        " --tiles {input.tiles:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule co_plot_panels:
@@ -86,16 +85,15 @@ rule co_plot_panels:
             models=co.looks(co.models(w.set)),
             all=co["panels"]["models"],
         ),
-        denoised=lambda w, input: f"--denoised {input.denoised}" if input.denoised else "",
+        denoised=lambda w, input: option("--denoised", input.denoised),
     message:
         "co: plotting test tiles of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q}"
-        " --patches {input.patches} {params.denoised}"
-        " --predictions {input.predictions} --comparison {input.comparison}"
-        " --output {output.png} --output-residuals {output.residuals}"
-        " --output-all {output.all} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q}"
+        " --patches {input.patches:q} {params.denoised}"
+        " --predictions {input.predictions:q} --comparison {input.comparison:q}"
+        " --output {output.png:q} --output-residuals {output.residuals:q}"
+        " --output-all {output.all:q} > {log:q} 2>&1"
 
 
 rule co_plot_spectra:
@@ -135,10 +133,9 @@ rule co_plot_spectra:
     message:
         "co: plotting spectra of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
-        " --comparison {input.comparison} --published {input.published}"
-        " --output {output.png} --output-full {output.full} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --curves {input.curves:q}"
+        " --comparison {input.comparison:q} --published {input.published:q}"
+        " --output {output.png:q} --output-full {output.full:q} > {log:q} 2>&1"
 
 
 rule co_plot_scores:
@@ -173,10 +170,9 @@ rule co_plot_scores:
     message:
         "co: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
-        " --curves {input.curves} --comparison {input.comparison}"
-        " --published {input.published} --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --figure {wildcards.figure} --config {params.config:q}"
+        " --curves {input.curves:q} --comparison {input.comparison:q}"
+        " --published {input.published:q} --output {output.png:q} > {log:q} 2>&1"
 
 
 rule co_compare_second_map:
@@ -208,11 +204,10 @@ rule co_compare_second_map:
     message:
         "co: scoring set {wildcards.set} against the second CO map"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --second-map {input.second}"
-        " --maps {input.maps}"
-        " --patches {input.patches} --predictions {input.predictions}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --second-map {input.second:q}"
+        " --maps {input.maps:q}"
+        " --patches {input.patches:q} --predictions {input.predictions:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_test_steganography:
@@ -240,10 +235,9 @@ rule co_test_steganography:
     message:
         "co: testing what {wildcards.model} hides, seed {wildcards.seed}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --data {input.data}"
-        " --checkpoint {input.checkpoint} --gpus {resources.gpu_slots}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --data {input.data:q}"
+        " --checkpoint {input.checkpoint:q} --gpus {resources.gpu_slots}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_plot_steganography:
@@ -273,10 +267,9 @@ rule co_plot_steganography:
     message:
         "co: plotting what CycleGANs hide"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --scores {input.scores}"
-        " --patches {input.patches}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --scores {input.scores:q}"
+        " --patches {input.patches:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule co_measure_failures:
@@ -300,10 +293,9 @@ rule co_measure_failures:
     message:
         "co: measuring the failures of adversarial models"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --predictions {input.predictions} --steganography {input.hidden}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
+        " --predictions {input.predictions:q} --steganography {input.hidden:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_tabulate_bands:
@@ -326,9 +318,8 @@ rule co_tabulate_bands:
     message:
         "co: tabulating the bands"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --metrics {input.metrics}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --metrics {input.metrics:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule co_plot_saturation:
@@ -360,10 +351,9 @@ rule co_plot_saturation:
     message:
         "co: plotting learning from raw and from denoised CO"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --history {input.history}"
-        " --patches {input.patches}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --history {input.history:q}"
+        " --patches {input.patches:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule co_plot_latent:
@@ -394,7 +384,6 @@ rule co_plot_latent:
     message:
         "co: plotting the latent space of {wildcards.model}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --data {input.data}"
-        " --checkpoint {input.checkpoint}"
-        " --output-table {output.table} --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --data {input.data:q}"
+        " --checkpoint {input.checkpoint:q}"
+        " --output-table {output.table:q} --output {output.png:q} > {log:q} 2>&1"

@@ -32,10 +32,9 @@ rule turbulence_explain_model:
     message:
         "turbulence: explaining {wildcards.model}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --model {wildcards.model} --config {params.config:q}"
-        " --patches {input.patches}"
-        " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --model {wildcards.model} --config {params.config:q}"
+        " --patches {input.patches:q}"
+        " --checkpoint {input.checkpoint:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule turbulence_embed_images:
@@ -63,10 +62,9 @@ rule turbulence_embed_images:
     message:
         "turbulence: embedding the images of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --model {params.model} --config {params.config:q}"
-        " --patches {input.patches}"
-        " --checkpoint {input.checkpoint} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --model {params.model} --config {params.config:q}"
+        " --patches {input.patches:q}"
+        " --checkpoint {input.checkpoint:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule turbulence_plot_explanation:
@@ -101,7 +99,6 @@ rule turbulence_plot_explanation:
     message:
         "turbulence: plotting {wildcards.figure} of {wildcards.of}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
-        " --explanations {input.explanations} --output {output.png}"
-        " > {log} 2>&1"
+        "python3 {input.code[0]:q} --figure {wildcards.figure} --config {params.config:q}"
+        " --explanations {input.explanations:q} --output {output.png:q}"
+        " > {log:q} 2>&1"

@@ -30,10 +30,9 @@ rule turbulence_simulate_clouds:
     message:
         "turbulence: simulating {wildcards.family}, shard {wildcards.shard}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --shard {wildcards.shard}"
+        "python3 {input.code[0]:q} --config {params.config:q} --shard {wildcards.shard}"
         " --shards {params.shards}"
-        " --threads {threads} --gpus {resources.gpu_slots} --output {output} > {log} 2>&1"
+        " --threads {threads} --gpus {resources.gpu_slots} --output {output:q} > {log:q} 2>&1"
 
 
 rule turbulence_project_columns:
@@ -61,9 +60,8 @@ rule turbulence_project_columns:
     message:
         "turbulence: projecting {wildcards.family}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --snapshots {input.shards}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --snapshots {input.shards:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule turbulence_read_outputs:
@@ -89,9 +87,8 @@ rule turbulence_read_outputs:
     message:
         "turbulence: reading the outputs of {wildcards.family}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --inputs {input.outputs:q}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --inputs {input.outputs:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule turbulence_cut_images:
@@ -115,9 +112,8 @@ rule turbulence_cut_images:
     message:
         "turbulence: cutting the images of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --columns {input.columns}"
-        " --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --columns {input.columns:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule turbulence_plot_images:
@@ -152,7 +148,6 @@ rule turbulence_plot_images:
     message:
         "turbulence: plotting images of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --columns {input.columns}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
+        " --columns {input.columns:q}"
+        " --output {output.png:q} > {log:q} 2>&1"

@@ -33,17 +33,16 @@ rule turbulence_compare_realism:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(**turbulence.realism(w.first, w.second)),
-        checkpoint=lambda w, input: f"--checkpoint {input.checkpoint}" if input.checkpoint else "",
+        checkpoint=lambda w, input: option("--checkpoint", input.checkpoint),
     message:
         "turbulence: comparing the images of {wildcards.first} and {wildcards.second}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --columns-first {input.first}"
-        " --columns-second {input.second} {params.checkpoint} --output {output.table}"
-        " --verdict {output.verdict}"
-        " --figure {output.png}"
-        " > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
+        " --columns-first {input.first:q}"
+        " --columns-second {input.second:q} {params.checkpoint} --output {output.table:q}"
+        " --verdict {output.verdict:q}"
+        " --figure {output.png:q}"
+        " > {log:q} 2>&1"
 
 
 rule turbulence_draw_panel:
@@ -77,7 +76,6 @@ rule turbulence_draw_panel:
     message:
         "turbulence: drawing the panel of {wildcards.first} and {wildcards.second}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --patches {input.patches}"
-        " --output {output.png} --key {output.key}"
-        " > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
+        " --output {output.png:q} --key {output.key:q}"
+        " > {log:q} 2>&1"

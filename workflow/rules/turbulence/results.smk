@@ -38,11 +38,10 @@ rule turbulence_plot_scores:
     message:
         "turbulence: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
-        " --curves {input.curves} --metrics {input.metrics}"
-        " --verdict {input.verdict} --published {input.published}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --figure {wildcards.figure} --config {params.config:q}"
+        " --curves {input.curves:q} --metrics {input.metrics:q}"
+        " --verdict {input.verdict:q} --published {input.published:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule turbulence_plot_index:
@@ -81,12 +80,11 @@ rule turbulence_plot_index:
     message:
         "turbulence: plotting predicted indices of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
-        " --metrics {input.metrics}"
-        " --predictions {input.predictions}"
-        " --verdict {input.verdict} --published {input.published}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --curves {input.curves:q}"
+        " --metrics {input.metrics:q}"
+        " --predictions {input.predictions:q}"
+        " --verdict {input.verdict:q} --published {input.published:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule turbulence_plot_continuum:
@@ -120,9 +118,8 @@ rule turbulence_plot_continuum:
     message:
         "turbulence: plotting class against index of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --curves {input.curves:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule turbulence_plot_transfer:
@@ -157,7 +154,6 @@ rule turbulence_plot_transfer:
     message:
         "turbulence: plotting the transfer, {wildcards.figure}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --figure {wildcards.figure} --config {params.config:q}"
-        " --table {input.table}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --figure {wildcards.figure} --config {params.config:q}"
+        " --table {input.table:q}"
+        " --output {output.png:q} > {log:q} 2>&1"

@@ -4,7 +4,6 @@ A figure that cannot show all models shows the network that validation chose, th
 verdict compares it with, and the published methods. Intervals are 68 %, by simulation.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import xarray as xr
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from skyloom import plotting
+from skyloom import files, plotting
 from skyloom.cli import BadInput
 from skyloom.plotting import Look
 from skyloom.scores import records
@@ -77,7 +76,7 @@ def read(
     """
     present: dict[str, list[xr.Dataset]] = {}
     for path in curves:
-        with xr.open_dataset(path) as file:
+        with files.open_dataset(path) as file:
             if needed in file:
                 present.setdefault(file.attrs["model"], []).append(file.sel(subset=ALL).load())
     if not present:
@@ -111,7 +110,7 @@ def read(
 
 def compared(verdict: Path, name: str) -> list[str]:
     """The network that validation chose in set `name`, and the baseline that its verdict names."""
-    parts = [part for part in json.loads(verdict.read_text())["sets"] if part["set"] == name]
+    parts = [part for part in files.read_json(verdict, ["sets"])["sets"] if part["set"] == name]
     rivals = [clause["rival"] for part in parts for clause in part["clauses"][:1]]
     return [part["model"] for part in parts if part["model"]] + rivals
 

@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from skyloom import plotting
-from skyloom.cli import require
+from skyloom import files, plotting
 from skyloom.plotting import Look
 
 CHANCE = 0.5
@@ -26,8 +25,7 @@ LABELS = {
 
 def read(path: Path) -> pd.DataFrame:
     """The rows of transfer.csv that have an accuracy: of models that predict classes."""
-    table = pd.read_csv(path)
-    require(table, ["model", "trained_on", "tested_on", *ACCURACY], path, "column")
+    table = files.read_csv(path, ["model", "trained_on", "tested_on", *ACCURACY])
     return table[table.accuracy_all.notna()]
 
 

@@ -8,6 +8,7 @@ import netCDF4
 import numpy as np
 
 from skyloom.cli import BadInput, require
+from skyloom.files import check_netcdf
 from skyloom.turbulence.physics import MSUN_G, PC_CM
 from skyloom.turbulence.read import units
 from skyloom.turbulence.read.simulation import FACTS, Cube, Simulation, check_density
@@ -52,12 +53,8 @@ def read(path: str | Path, settings: dict) -> Iterator[Simulation]:
 
 
 def _open(path: Path) -> netCDF4.Dataset:
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; expected a shard of snapshots (netCDF-4)")
-    try:
-        file = netCDF4.Dataset(path)
-    except OSError as error:
-        raise BadInput(f"{path}: not a readable netCDF-4 file ({error}); cut short?") from None
+    check_netcdf(path)
+    file = netCDF4.Dataset(path)
     file.set_auto_mask(False)
     return file
 

@@ -32,7 +32,7 @@ rule shapes_draw_patches:
     message:
         "shapes: drawing the images of set {wildcards.set}"
     shell:
-        f"{PYTHON} " "{input.code[0]} --config {params.config:q} --output {output} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule shapes_plot_scores:
@@ -61,9 +61,8 @@ rule shapes_plot_scores:
     message:
         "shapes: plotting the scores of set {wildcards.set}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --curves {input.curves}"
-        " --output {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --curves {input.curves:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule shapes_predict_mosaic:
@@ -97,6 +96,5 @@ rule shapes_predict_mosaic:
     message:
         "shapes: predicting the mosaic with {wildcards.model}"
     shell:
-        f"{PYTHON} "
-        "{input.code[0]} --config {params.config:q} --checkpoint {input.checkpoint}"
-        " --output {output.product} --output-figure {output.png} > {log} 2>&1"
+        "python3 {input.code[0]:q} --config {params.config:q} --checkpoint {input.checkpoint:q}"
+        " --output {output.product:q} --output-figure {output.png:q} > {log:q} 2>&1"
