@@ -217,9 +217,13 @@ class Login:
             parser.parse_known_args(json.loads(line))[0]
             for line in self.log.read_text().splitlines()
         ]
-        return [
-            (re.sub(r"^rule_(shards_)?|_wildcards_.*", "", line.comment), line) for line in lines
-        ]
+        return [(rule_of(line.comment), line) for line in lines]
+
+
+def rule_of(comment: str) -> str:
+    """The rule that sbatch gets as a comment, with wildcards, or twice for a group of shards."""
+    named = re.match(r"rule_(?:shards_(\w+)_\1|(.+?))(?:_wildcards_|$)", comment)
+    return named[1] or named[2]
 
 
 @pytest.fixture(scope="module")
@@ -232,9 +236,9 @@ def submitted(login):
     """The study, run once: resources of each rule in a dry run, and the submitted jobs."""
     printed = login.run("-n")
     wanted = {}
-    for rule, block in re.findall(
-        r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", printed, re.MULTILINE
-    ):
+    # those of a group are indented
+    for block in re.split(r"^ *(?:local)?rule (?=\w+:$)", printed, flags=re.MULTILINE)[1:]:
+        rule = block.split(":")[0]
         resources = re.search(r"resources: (.*)", block)
         wanted.setdefault(rule, []).append(
             dict(item.split("=", 1) for item in resources.group(1).split(", "))

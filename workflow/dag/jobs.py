@@ -70,17 +70,20 @@ def shorten_runs(workflow) -> None:
 def group_shards(workflow) -> None:
     """Put shards of one rule into one job where the profile's `group-components` has `shards`.
 
-    Not those with GPUs: a group runs its jobs side by side, with the GPUs of one of them.
+    Not those with GPUs: a group runs its jobs side by side, with the GPUs of one of them. Nor those
+    of several rules: those that are ready first would wait for the others.
     """
 
     def grouping(rule):
         slots = rule.resources.get("gpu_slots")
+        name = f"shards_{rule.name}"
+        workflow.parent_groupids[name] = "shards"
 
         def group(wildcards):
             # while the Snakefile is read the settings of groups are not there yet
             wanted = "shards" in workflow.group_settings.group_components
             on_gpus = slots is not None and slots.evaluate(wildcards).value
-            return "shards" if wanted and not on_gpus else None
+            return name if wanted and not on_gpus else None
 
         return group
 

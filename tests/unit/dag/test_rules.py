@@ -47,19 +47,23 @@ def test_message_is_shown_in_a_run_and_not_in_a_dry_run():
 
 
 def test_shards_without_gpus_are_a_group_where_the_profile_has_one():
-    def rule(wildcards, gpus=None):
+    def rule(name, wildcards, gpus=None):
         resources = {} if gpus is None else {"gpu_slots": Resource("gpu_slots", gpus)}
-        return SimpleNamespace(wildcard_names=wildcards, resources=resources, group=None)
+        return SimpleNamespace(name=name, wildcard_names=wildcards, resources=resources, group=None)
 
-    cut, merge = rule({"set", "shard"}), rule({"set"})
-    simulate = rule({"family", "shard"}, gpus=lambda wildcards: int(wildcards == "on_gpus"))
+    cut, merge = rule("cut", {"set", "shard"}), rule("merge", {"set"})
+    simulate = rule("simulate", {"family", "shard"}, lambda wildcards: int(wildcards == "on_gpus"))
     settings = SimpleNamespace(group_components={})
-    workflow = SimpleNamespace(rules=[cut, simulate, merge], group_settings=settings)
+    workflow = SimpleNamespace(
+        rules=[cut, simulate, merge], group_settings=settings, parent_groupids={}
+    )
     group_shards(workflow)
     assert merge.group is None and cut.group(None) is None
     settings.group_components = {"shards": 16}
-    assert cut.group(None) == "shards"
-    assert [simulate.group(family) for family in ("on_cores", "on_gpus")] == ["shards", None]
+    # shards of another rule are another group of the same size
+    assert cut.group(None) == "shards_cut"
+    assert simulate.group("on_cores") == "shards_simulate" and not simulate.group("on_gpus")
+    assert set(workflow.parent_groupids.values()) == {"shards"}
 
 
 def test_jobs_have_the_python_of_this_snakemake_its_packages_and_utf8(tmp_path, monkeypatch):
