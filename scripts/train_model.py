@@ -31,6 +31,7 @@ from torch.distributed.run import parse_args as torchrun_args
 from torch.distributed.run import run as torchrun
 
 from skyloom import checkpoint, cli
+from skyloom.files import read_json
 from skyloom.gpus import claim
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions, training_line
@@ -294,7 +295,7 @@ def _taken_over(finished: Finished) -> bool:
     finished.publish()
     _, run_json, _ = finished.files
     print(f"taken over from the finished training in {finished.folder}", file=sys.stderr)
-    print(training_line(json.loads(run_json.read_text())))
+    print(training_line(read_json(run_json)))
     return True
 
 
