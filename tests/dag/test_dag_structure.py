@@ -46,9 +46,7 @@ def test_every_profile_plans_the_demo(demo, profile):
         for study in studies
         for model in study["run_models"]
     )
-    assert (
-        counts(done.stdout)["train_model"] == counts(done.stdout)["evaluate_model"] == trainings
-    )
+    assert counts(done.stdout)["train_model"] == counts(done.stdout)["evaluate_model"] == trainings
     assert ("Group job shards" in done.stdout) == (profile in SUBMITTING)
 
 
