@@ -13,8 +13,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plot_history import KEPT, SCORES, TRAIN, VALID, read, scores
 from skyloom import cli, plotting
+from skyloom.figures import history
+from skyloom.pages import words
 from skyloom.patchset import PatchSet
 
 
@@ -26,15 +27,14 @@ def main() -> None:
     parser.add_argument(
         "--history", type=Path, nargs="+", required=True, help=".../<model>/seed<k>/history.csv"
     )
+    parser.add_argument("--words", type=Path, nargs="+", required=True, help="columns.yaml")
     parser.add_argument("--patches", type=Path, required=True, help="patches.nc, for its data kind")
     parser.add_argument(
         "--output", type=Path, required=True, help=".png; the .pdf is written next to it"
     )
     args = parser.parse_args()
 
-    histories = {}
-    for path in args.history:
-        histories.setdefault(path.parent.parent.name, []).append(read(path))
+    histories = history.by_model(args.history)
     missing = [model for model in args.config["targets"].values() if model not in histories]
     if missing:
         raise cli.BadInput(
@@ -42,17 +42,17 @@ def main() -> None:
         )
     panels = {target: (model, histories[model]) for target, model in args.config["targets"].items()}
     looks = plotting.model_looks(args.config["models"])
-    plotting.save(figure(panels, looks), args.output, PatchSet(args.patches).attrs["data_kind"])
+    sheet = figure(panels, looks, words.read(args.words))
+    plotting.save(sheet, args.output, PatchSet(args.patches).attrs["data_kind"])
 
 
 def figure(
-    panels: dict[str, tuple[str, list[pd.DataFrame]]], looks: dict[str, plotting.Look]
+    panels: dict[str, tuple[str, list[pd.DataFrame]]],
+    looks: dict[str, plotting.Look],
+    score_words: words.Words,
 ) -> Figure:
-    """A column a target, a row a score, a line a seed; scales are shared along a row.
-
-    A circle marks the weights that are kept.
-    """
-    names = scores(next(iter(panels.values()))[1][0])
+    """A column a target, a row a score; scales are shared along a row."""
+    names = history.scores(next(iter(panels.values()))[1][0])
     with plotting.style():
         fig, axes = plt.subplots(
             len(names),
@@ -66,13 +66,9 @@ def figure(
             column[0].set_title(f"{looks[model].label}: trained on {target} CO", loc="left")
             column[-1].set_xlabel("step")
             for ax, name in zip(column, names, strict=True):
-                for table in tables:
-                    best = table[f"valid_{names[0]}"].idxmin()
-                    ax.plot(table.step, table[f"train_{name}"], **TRAIN)
-                    ax.plot(table.step, table[f"valid_{name}"], **VALID)
-                    ax.plot(table.step[best], table[f"valid_{name}"][best], **KEPT)
+                history.curves(ax, tables, name, looks[model])
         for ax, name in zip(axes[:, 0], names, strict=True):
-            ax.set_ylabel(SCORES.get(name, name))
+            ax.set_ylabel(history.axis_label(name, score_words))
         title = "training: against the training target; validation: against raw CO"
         plotting.legend_above(fig, axes[0, 0], columns=3, title=title)
     return fig

@@ -1,11 +1,13 @@
 """What every entry point shares."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from conftest import REPOSITORY
 
 from skyloom import cli
 
@@ -51,3 +53,11 @@ def test_missing_names_are_refused_with_those_that_are_there():
         cli.require(["seed", "index"], ["mach", "index", "time"], "a.csv", "column")
     with pytest.raises(cli.BadInput, match=r"cube density not found \(cubes: none\)"):
         cli.require([], ["density"], "a.fits", "cube")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "scripts").glob("*.py")), ids=lambda p: p.stem
+)
+def test_entry_point_imports_and_describes_itself(path):
+    module = importlib.import_module(path.stem)
+    assert callable(module.main) and module.__doc__.strip()

@@ -328,6 +328,7 @@ rule co_plot_saturation:
         code=code("co_plot_saturation.py"),
         history=lambda w: co.trainings("history.csv", co["saturation"].values()),
         patches=lambda w: co.patches(co.entry(co["saturation"]["raw"])["set"]),
+        words=co.words,
     output:
         png=report(
             co.path("figures/saturation.png"),
@@ -352,7 +353,7 @@ rule co_plot_saturation:
         "co: plotting learning from raw and from denoised CO"
     shell:
         "python3 {input.code[0]:q} --config {params.config:q} --history {input.history:q}"
-        " --patches {input.patches:q}"
+        " --words {input.words:q} --patches {input.patches:q}"
         " --output {output.png:q} > {log:q} 2>&1"
 
 

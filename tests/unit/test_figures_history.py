@@ -7,9 +7,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+import co_plot_saturation
 import plot_history
 from skyloom import plotting
 from skyloom.cli import BadInput
+from skyloom.figures.history import figure
 from skyloom.pages.words import Words
 
 WORDS = Words({"rmse_over_noise": {"label": "RMSE", "unit": "noise", "better": "lower"}})
@@ -27,8 +29,8 @@ def history(*valid: float, factor: float = 0.9) -> pd.DataFrame:
 
 @pytest.fixture
 def panel():
-    figure = plot_history.figure({"net": [history(9, 7.8, 8)]}, LOOKS, WORDS)
-    yield figure.axes[0]
+    sheet = figure({"net": [history(9, 7.8, 8)]}, LOOKS, WORDS)
+    yield sheet.axes[0]
     plt.close("all")
 
 
@@ -54,9 +56,22 @@ def test_upper_axis_counts_epochs(panel):
 
 
 def test_scores_over_an_order_of_magnitude_have_a_logarithmic_axis():
-    figure = plot_history.figure({"net": [history(90, 7.8, 8)]}, LOOKS, WORDS)
-    assert figure.axes[0].get_yscale() == "log"
-    plt.close(figure)
+    sheet = figure({"net": [history(90, 7.8, 8)]}, LOOKS, WORDS)
+    assert sheet.axes[0].get_yscale() == "log"
+    plt.close(sheet)
+
+
+def test_saturation_has_a_column_a_target_on_the_scales_of_the_scores():
+    panels = {"raw": ("net", [history(9, 8)]), "denoised": ("net", [history(7, 6), history(7, 5)])}
+    sheet = co_plot_saturation.figure(panels, LOOKS, WORDS)
+    raw, denoised = sheet.axes[:2]
+    assert (
+        raw.get_ylim() == denoised.get_ylim()
+        and raw.get_ylabel() == "RMSE [noise]\nlower is better"
+    )
+    assert denoised.get_title("left") == "Res-UNet: trained on denoised CO"
+    assert [len(ax.lines) for ax in (raw, denoised)] == [3, 6]  # three a seed
+    plt.close(sheet)
 
 
 def run(monkeypatch, tmp_path, *histories):
