@@ -40,7 +40,10 @@ dt { float: left; clear: left; font-weight: 600; padding-right: .5rem } dd { mar
 ul.verdict { border-left: 4px solid #12449c; padding: .1rem 0 .1rem 2rem; margin: .5rem 0;
   list-style: disc }
 img { max-width: 100%; height: auto }
-@media (max-width: 30rem) { th, td { padding: .2rem .4rem } }
+@media (max-width: 30rem) {
+  table { font-size: .85rem } th, td { padding: .2rem .3rem }
+  th:last-child, td:last-child { padding-right: 0 }
+}
 @media print {
   .table { overflow: visible } figure, tr { break-inside: avoid }
   th:first-child, td:first-child { position: static }
