@@ -39,11 +39,8 @@ from skyloom.training import UNFINISHED, Plan, Result, fit
 from skyloom.training.finished import Finished
 
 STARTED = time.monotonic()
-NORM_STATISTICS = (
-    "running_mean",
-    "running_var",
-    "num_batches_tracked",
-)  # of batch norms, as torch names them
+# of batch norms, as torch names them
+NORM_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def main() -> None:

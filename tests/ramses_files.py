@@ -9,11 +9,8 @@ import numpy as np
 NAMES = ["density", "velocity_x", "velocity_y", "velocity_z", "pressure"]
 # in copies of other processes' grids and in grids of the boundary, which a reader must leave alone
 GARBAGE = -1e30
-UNITS = {
-    "unit_l": 3.0856775814913674e19,
-    "unit_d": 6.77e-22,
-    "unit_t": 3.15576e13,
-}  # 10 pc, mean density, 1 Myr
+# 10 pc, mean density, 1 Myr
+UNITS = {"unit_l": 3.0856775814913674e19, "unit_d": 6.77e-22, "unit_t": 3.15576e13}
 
 
 def octree(

@@ -216,9 +216,8 @@ def _born(pid: int) -> str | None:
             return None
         return _born_without_proc(pid)
     fields = stat.rpartition(")")[2].split()
-    return (
-        None if fields[0] == "Z" else fields[19]
-    )  # a zombie trains nothing; field 22 of proc(5) is the start time
+    # a zombie trains nothing; field 22 of proc(5) is the start time
+    return None if fields[0] == "Z" else fields[19]
 
 
 def _born_without_proc(pid: int) -> str | None:
@@ -252,9 +251,8 @@ def _beat(path: Path, mine: str, done: threading.Event, lost: threading.Event) -
             with open(path) as file:
                 if file.read() != mine:
                     return lost.set()
-                os.utime(
-                    file.fileno()
-                )  # the very file that was read, whatever has come into its place since
+                # the very file that was read, whatever has come into its place since
+                os.utime(file.fileno())
         except FileNotFoundError:
             return lost.set()
         except OSError:  # the file system may come back

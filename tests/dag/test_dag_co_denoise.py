@@ -50,9 +50,8 @@ def test_map_of_each_line_that_runs_is_denoised_once_and_counted_without_any_mod
 def test_patches_are_cut_from_the_denoised_map_where_the_set_says_so(planned, name, from_sphere):
     wanted = f"--maps {R}/maps.nc --denoised-map {R}/denoised/co10_nlm_sphere.nc"
     assert (wanted in planned["co_denoise_patches", name]) == from_sphere
-    assert (
-        f"--maps {R}/maps.nc" in planned["co_cut_patches", name]
-    )  # the raw target is cut from the raw map
+    # the raw target is cut from the raw map
+    assert f"--maps {R}/maps.nc" in planned["co_cut_patches", name]
 
 
 def test_tiles_are_chosen_on_the_map_that_the_set_names(planned):

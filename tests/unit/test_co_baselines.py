@@ -14,12 +14,8 @@ from skyloom.co.data import examples
 N, SIDE = 24, 32
 NOISE = 0.3  # K km/s
 ENTRY = {"pixels": 20_000, "trees": 60, "leaves": 15, "learning_rate": 0.2, "weight_cap": 10}
-EPS, OFFSET, X, W0 = (
-    0.4,
-    0.5,
-    2.2,
-    1.5,
-)  # MJy/sr per 1e20 cm-2, MJy/sr, 1e20 cm-2 / (K km/s), K km/s
+# MJy/sr per 1e20 cm-2, MJy/sr, 1e20 cm-2 / (K km/s), K km/s
+EPS, OFFSET, X, W0 = (0.4, 0.5, 2.2, 1.5)
 
 
 def correlated(random, width):
@@ -120,9 +116,8 @@ def test_state_survives_a_weights_only_checkpoint(planted, tmp_path, module):
 def test_same_seed_draws_the_same_pixels_and_another_seed_others(planted):
     first, again, other = (baselines.draw_pixels(planted, 1000, seed)["dust"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
-    assert (
-        abs(len(first) - 1000) < 5 * 1000**0.5
-    )  # a binomial number: five of its standard deviations
+    # a binomial number: five of its standard deviations
+    assert abs(len(first) - 1000) < 5 * 1000**0.5
     assert not np.array_equal(first[:100], other[:100])
 
 

@@ -163,9 +163,8 @@ def test_mean_is_taken_over_the_region_of_the_pixel_only():
         sphere.average(foreign, found, pixels, 0.3, 0.5, region),
         sphere.average(truth[:, None], found, pixels, 0.3, 0.5, region),
     )
-    assert (
-        sphere.average(foreign, found, pixels, 0.3, 0.5) > 1e3
-    ).any()  # without regions they would
+    # without regions they would
+    assert (sphere.average(foreign, found, pixels, 0.3, 0.5) > 1e3).any()
 
 
 def test_outside_the_bright_area_the_raw_value_stays():

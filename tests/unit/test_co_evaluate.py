@@ -142,9 +142,8 @@ def tiles():
 def test_noise_free_truth_scores_one_in_noise_and_reaches_the_ceiling(tiles):
     records, _ = measured(tiles[1], tiles[0])
     rmse, bias = (records[name, "model", "bright"] for name in ("rmse_over_noise", "bias"))
-    assert rmse["value"] == pytest.approx(
-        1, abs=0.05
-    )  # the noise that was added has the error's own size
+    # the noise that was added has the error's own size
+    assert rmse["value"] == pytest.approx(1, abs=0.05)
     assert bias["ci68"][0] - 0.03 < 0 < bias["ci68"][1] + 0.03
     ceiling = records["rho_l_beam", "ceiling", "bright"]["value"]
     assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(ceiling, abs=0.01)
@@ -158,9 +157,8 @@ def test_dust_stands_beside_every_model_and_does_not_depend_on_it(tiles):
     second, _ = measured(np.ones_like(co), patches)
     key = ("rho_l_beam", "dust", "bright")
     assert first[key] == second[key] and 0.4 < first[key]["value"] < 0.98
-    as_prediction, _ = measured(
-        3 * patches.dust.values - 7, patches
-    )  # rho has neither unit nor zero point
+    # rho has neither unit nor zero point
+    as_prediction, _ = measured(3 * patches.dust.values - 7, patches)
     assert as_prediction["rho_l_beam", "model", "bright"]["value"] == pytest.approx(
         first[key]["value"], abs=1e-6
     )
@@ -362,9 +360,8 @@ def test_bands_within_the_beam_are_those_of_the_patch_sets_own_beam(tiles):
     (_, sharp), (records, blurred) = measured(co, patches), measured(co, wide)
     np.testing.assert_allclose(blurred.beam, sharp.beam**4, rtol=1e-12)  # a Gaussian twice as wide
     assert blurred.attrs["beam_arcmin"] == 30
-    first = blurred.rho_l.sel(of="model", subset="bright").values[
-        0
-    ]  # l = 398 alone is left within 30'
+    # l = 398 alone is left within 30'
+    first = blurred.rho_l.sel(of="model", subset="bright").values[0]
     assert records["rho_l_beam", "model", "bright"]["value"] == pytest.approx(first, rel=1e-12)
 
 
@@ -386,11 +383,8 @@ def test_tile_of_weight_three_counts_as_three_tiles_in_mixed_subsets(tiles):
         prediction[copies], patches.isel(example=copies), samples=samples[copies]
     )
     mixed = [key for key in copied if key[2] in ("b_5_10", "block_1", "snr_4_8", "extrapolation")]
-    drawn_at_random = (
-        "coverage68",
-        "crps",
-        "pull",
-    )  # noise is drawn onto each copy; the halves of the ceiling too
+    # noise is drawn onto each copy; the halves of the ceiling too
+    drawn_at_random = ("coverage68", "crps", "pull")
     compared = [
         key
         for key in mixed
@@ -650,9 +644,8 @@ def test_published_scalars_are_the_means_of_the_published_curves_within_the_beam
             c for c in curves if c["beside"] == scalar["beside"] and c["with"] == "CO J=1-0"
         )
         expected = np.mean(np.array(curve["values"])[ell <= 934])
-        if (
-            scalar["metric"] == "cl_ratio_beam"
-        ):  # from its ends, 1.4 at l = 400 and 7 at 2040, by a line in the logarithm
+        # from its ends, 1.4 at l = 400 and 7 at 2040, by a line in the logarithm
+        if scalar["metric"] == "cl_ratio_beam":
             expected = np.exp(np.interp(ell[ell <= 934], [400, 2040], np.log([1.4, 7]))).mean()
         assert scalar["value"] == pytest.approx(expected, rel=0.02)
         assert scalar["measured_on"] == "real sky" and scalar["source"]

@@ -92,9 +92,8 @@ def test_base_field_has_unit_variance_up_to_the_edge_and_the_correlation_of_its_
         field.square().mean(0), torch.ones(12, 12, dtype=torch.float64), atol=0.2, rtol=0
     )
     for lag in (1, 2, 4, 8):
-        expected = np.exp(
-            -2 * np.log(2) * (lag / fwhm) ** 2
-        )  # of white noise under a Gaussian beam of that FWHM
+        # of white noise under a Gaussian beam of that FWHM
+        expected = np.exp(-2 * np.log(2) * (lag / fwhm) ** 2)
         assert (field[:, 6, 2] * field[:, 6, 2 + lag]).mean().item() == pytest.approx(
             expected, abs=0.13
         )
@@ -146,9 +145,8 @@ def test_intervals_of_realisations_and_noise_cover_what_was_observed(trained):
 def test_realisations_are_positive_and_average_to_the_prediction():
     torch.manual_seed(6)
     constants = {"asinh_scale": 0.5, "asinh_mean": 0.8, "asinh_std": 1.4}
-    mean = torch.tensor([-0.57, -0.3, 0.5, 1.5])[
-        :, None, None, None
-    ]  # asinh 0, where noise rules, to bright clouds
+    # asinh 0, where noise rules, to bright clouds
+    mean = torch.tensor([-0.57, -0.3, 0.5, 1.5])[:, None, None, None]
     spread = torch.full_like(mean, 0.4)
     prediction, _ = res_unet.asinh_normal(mean, spread, constants)
     drawn = flow_matching.realised(
@@ -166,9 +164,8 @@ def test_amplitude_is_smooth_of_unit_variance_up_to_the_edge_and_of_mean_one():
     slow = task.slow(flow_matching.base_field((4000, SIDE, SIDE), BEAM, torch.zeros(1)))
     # 5 sigma of a variance from n independent draws
     torch.testing.assert_close(slow.square().mean(0), torch.ones(SIDE, SIDE), atol=0.12, rtol=0)
-    beyond = np.exp(
-        -2 * np.log(2) * 4**2 / (BEAM**2 + 6.0**2)
-    )  # of a Gaussian of both widths, some pixels apart
+    # of a Gaussian of both widths, some pixels apart
+    beyond = np.exp(-2 * np.log(2) * 4**2 / (BEAM**2 + 6.0**2))
     assert (slow[:, 8, 5] * slow[:, 8, 9]).mean().item() == pytest.approx(beyond, abs=0.1)
     assert flow_matching.lognormal(0.4, slow).mean().item() == pytest.approx(1, abs=0.02)
 
@@ -183,9 +180,8 @@ def test_calibration_finds_by_how_much_the_amplitude_was_stated_too_surely(train
     trained.calibrate(batches)
     found = trained.amplitude.item()
     trained.amplitude.fill_(0.0)
-    assert found == pytest.approx(
-        0.3, abs=0.06
-    )  # eight samples of a hundred tiles, each of few amplitudes
+    # eight samples of a hundred tiles, each of few amplitudes
+    assert found == pytest.approx(0.3, abs=0.06)
 
 
 def test_same_noise_gives_the_same_realisation_and_an_overlapping_tile_nearly_the_same(trained):
@@ -198,16 +194,13 @@ def test_same_noise_gives_the_same_realisation_and_an_overlapping_tile_nearly_th
         return flow_matching.predict(trained, {"input": sky[cut], "noise": field[cut]})["samples"]
 
     assert torch.equal(tile(0), tile(0))
-    first, second = (
-        tile(0)[..., 12:-4, 12:-4],
-        tile(8)[..., 4:-12, 4:-12],
-    )  # the same sky, four pixels from an edge
+    # the same sky, four pixels from an edge
+    first, second = (tile(0)[..., 12:-4, 12:-4], tile(8)[..., 4:-12, 4:-12])
     apart = (first - second).square().mean().sqrt() / (
         first - first.mean(1, keepdim=True)
     ).square().mean().sqrt()
-    assert (
-        apart < 0.3
-    )  # what edges and norms see of the rest of a tile; tiles with noise of their own have 1.6
+    # what edges and norms see of the rest of a tile; tiles with noise of their own have 1.6
+    assert apart < 0.3
 
 
 def test_prediction_has_mean_spread_and_as_many_realisations_as_asked():
@@ -229,9 +222,8 @@ def test_prediction_has_mean_spread_and_as_many_realisations_as_asked():
 
 def test_gradient_reaches_every_parameter_of_the_network_whose_turn_it_is():
     task = make()
-    torch.nn.init.normal_(
-        task.flow.head[-1].weight, std=0.1
-    )  # born zero, it shields what lies before it
+    # born zero, it shields what lies before it
+    torch.nn.init.normal_(task.flow.head[-1].weight, std=0.1)
     batch = planted(task, 4)
     optimisers, owned = task.optimisers(), set()
     for step, name in ((0, "net"), (task.net_steps - 1, "net"), (task.net_steps, "flow")):
@@ -331,9 +323,8 @@ def test_set_for_the_excess_brings_the_relation_that_was_planted_in_its_training
         return np.exp(width * values / values.std())
 
     hi = 4 * field(0.5)
-    h2 = (
-        8 * field(0.7) * (hi > 3.1)
-    )  # the thinnest gas is atomic, as the fit of the emissivity supposes
+    # the thinnest gas is atomic, as the fit of the emissivity supposes
+    h2 = 8 * field(0.7) * (hi > 3.1)
     truth = np.maximum(h2 / EXCESS["x_factor"] - EXCESS["w0"], 0)
     maps = {
         "dust": EXCESS["eps"] * (hi + 2 * h2) + EXCESS["offset"],

@@ -250,9 +250,8 @@ def test_unpaired_training_never_sees_which_target_belongs_to_which_input():
 def test_discriminator_of_pix2pix_sees_which_input_belongs_to_which_output():
     task, batch = make("pix2pix", decay=False), Tiles(16)[:]
     optimiser = task.optimisers()["discriminator"]
-    for _ in range(
-        150
-    ):  # true pairs against true targets of other tiles: only a conditional judge can tell
+    # true pairs against true targets of other tiles: only a conditional judge can tell
+    for _ in range(150):
         pairs = [
             torch.cat([batch["input"], target], 1)
             for target in (batch["target"], batch["target"].roll(1, 0))

@@ -59,9 +59,8 @@ def test_features_of_a_tile_do_not_depend_on_the_side_it_is_seen_from(trained):
     assert features.shape == (70, 16)  # width 4, twice doubled
     tiles.x = tiles.x.flip(-1).transpose(-1, -2)
     turned = latent.bottleneck_features(trained, tiles)
-    assert (
-        np.abs(features - turned).max() < 1e-4 * np.abs(features).max()
-    )  # float32, in another order
+    # float32, in another order
+    assert np.abs(features - turned).max() < 1e-4 * np.abs(features).max()
     assert np.abs(features - features[0]).max() > 1e-3
 
 
@@ -79,9 +78,8 @@ def test_a_quantity_is_read_off_features_that_hold_it_and_off_no_others():
     )
     glon, glat = random.uniform(0, 360, n), np.degrees(np.arcsin(random.uniform(-1, 1, n)))
     r2 = latent.regress(features, table, glon, glat).set_index("quantity")
-    assert r2.loc["asinh W(CO)", "r2_features"] == pytest.approx(
-        1 - 0.01 / 1.01, abs=0.005
-    )  # noise over variance
+    # noise over variance
+    assert r2.loc["asinh W(CO)", "r2_features"] == pytest.approx(1 - 0.01 / 1.01, abs=0.005)
     assert (
         abs(r2.loc["asinh W(CO)", "r2_means"]) < 0.05
         and abs(r2.loc["abs(b)", "r2_features"]) < 0.05

@@ -66,9 +66,8 @@ def test_a_disc_has_euler_characteristic_one_and_its_own_boundary():
     cone = (radius - np.hypot(x, y))[None] / 10  # crosses 0 on a circle of 30 pixels
     v = minkowski.functionals(cone, np.linspace(-1, 1, 9), 1.0)[0][:, 4] * (n - 4) ** 2
     assert v[0] == pytest.approx(np.pi * radius**2, rel=0.01)
-    assert v[1] == pytest.approx(
-        2 * np.pi * radius / 4, rel=0.02
-    )  # V1 is a quarter of the boundary
+    # V1 is a quarter of the boundary
+    assert v[1] == pytest.approx(2 * np.pi * radius / 4, rel=0.02)
     assert v[2] == pytest.approx(1, rel=0.02)  # V2 is the Euler characteristic
 
 
@@ -104,9 +103,8 @@ def test_overlap_of_equal_bands_is_one_of_disjoint_bands_zero_of_shifted_bands_a
     band = np.sin(u), np.sin(u) + 0.2
     assert minkowski.overlap(band, band, u) == pytest.approx(1)
     assert minkowski.overlap(band, (band[0] + 5, band[1] + 5), u) == 0
-    assert minkowski.overlap(band, (band[0] + 0.1, band[1] + 0.1), u) == pytest.approx(
-        1 / 3
-    )  # 0.1 of 0.3
+    # 0.1 of 0.3
+    assert minkowski.overlap(band, (band[0] + 0.1, band[1] + 0.1), u) == pytest.approx(1 / 3)
     assert np.isnan(minkowski.overlap((band[0], band[0]), (band[0], band[0]), u))
 
 

@@ -121,9 +121,8 @@ def test_mean_and_spread_of_the_asinh_normal_distribution_agree_with_drawing(dat
     for mean, spread in ((-0.5, 0.1), (0.5, 0.4), (1.5, 0.2)):
         drawn = examples.to_physical(mean + spread * z, constants)
         found = res_unet.asinh_normal(torch.tensor(mean), torch.tensor(spread), constants)
-        assert found[0].item() == pytest.approx(
-            drawn.mean().item(), abs=5e-3 * drawn.std().item()
-        )  # five sigma
+        # five sigma
+        assert found[0].item() == pytest.approx(drawn.mean().item(), abs=5e-3 * drawn.std().item())
         assert found[1].item() == pytest.approx(drawn.std().item(), rel=0.02)  # heavy tails
 
 
@@ -141,10 +140,8 @@ def test_fitted_spread_is_the_intrinsic_one_with_the_noise_taken_out(data):
     constants, task = data[1]["normalisation"]["target"], make("res_unet", data)
     generator = torch.Generator().manual_seed(0)
     mean = torch.linspace(0, 1.5, 50_000)
-    intrinsic, error = (
-        0.2,
-        0.2 * constants["asinh_scale"],
-    )  # the noise is as large as the spread at the faint end
+    # the noise is as large as the spread at the faint end
+    intrinsic, error = (0.2, 0.2 * constants["asinh_scale"])
     w = examples.to_physical(
         mean + intrinsic * torch.randn(mean.shape, generator=generator), constants
     )
@@ -179,13 +176,11 @@ def test_spread_stays_within_its_bounds_for_any_input(data):
 
 def test_contrasts_know_no_scale_and_slope_of_an_exponential_ramp_is_its_rate(data):
     task = make("res_unet", data)
-    bright = torch.full((1, 2, SIDE, SIDE), 3.0) + 0.05 * torch.arange(
-        SIDE
-    )  # in asinh space, ln where it is bright
+    # in asinh space, ln where it is bright
+    bright = torch.full((1, 2, SIDE, SIDE), 3.0) + 0.05 * torch.arange(SIDE)
     seen, brighter = task.contrasts(bright), task.contrasts(bright + 1)
-    torch.testing.assert_close(
-        seen[:, 2:], brighter[:, 2:], atol=1e-4, rtol=0
-    )  # single precision of a sum over 32
+    # single precision of a sum over 32
+    torch.testing.assert_close(seen[:, 2:], brighter[:, 2:], atol=1e-4, rtol=0)
     std = data[1]["normalisation"]["dust"]["asinh_std"]
     # a step of 0.05 std a pixel of 5 arcmin is 0.15 std a beam of 15; the 1e-8 under the root is
     # nothing beside it

@@ -80,9 +80,10 @@ def test_amplitude_scores_are_what_their_names_say(biased):
 def test_distances_of_distributions_equal_scipy_on_the_pooled_pixels(biased):
     value, curves, pooled = biased
     noisy = pooled["prediction"] + pooled["null"]
+    # 150 bins
     assert value["wasserstein"] == pytest.approx(
         wasserstein_distance(noisy, pooled["target"]), rel=0.02
-    )  # 150 bins
+    )
     assert value["ks"] == pytest.approx(ks_2samp(noisy, pooled["target"]).statistic, abs=0.01)
     edges = distribution.bin_edges(SETTINGS["pdf_min"], SETTINGS["pdf_max"], SETTINGS["pdf_count"])
     density = np.histogram(pooled["target"], edges, density=True)[0]
@@ -92,12 +93,10 @@ def test_distances_of_distributions_equal_scipy_on_the_pooled_pixels(biased):
 def test_noise_free_truth_has_the_distribution_of_the_observed_map(tiles):
     patches, co = tiles
     records, _ = measured(co, patches)
-    assert (
-        records["ks", "model", "bright"]["value"] < 0.02
-    )  # two draws of noise that is correlated over 140 beams a tile
-    bare, _ = measured(
-        co, patches.assign(null=0 * patches.null)
-    )  # noise of 0.45 K km/s is in the observed map alone
+    # two draws of noise that is correlated over 140 beams a tile
+    assert records["ks", "model", "bright"]["value"] < 0.02
+    # noise of 0.45 K km/s is in the observed map alone
+    bare, _ = measured(co, patches.assign(null=0 * patches.null))
     for name in ("ks", "wasserstein"):
         key = (name, "model", "faint")
         assert records[key]["value"] < 0.25 * bare[key]["value"]
@@ -218,9 +217,8 @@ def test_fair_crps_of_an_ensemble_is_that_of_the_distribution_it_is_drawn_from_f
     observed = rng.normal(0, 1, 40000)
     members = rng.normal(0.5, 2, (40000, count))
     expected = forecasts.gaussian_crps(0.5, 2.0, observed).mean()
-    assert calibration.ensemble_crps(members, observed).mean() == pytest.approx(
-        expected, rel=0.03
-    )  # 5 standard errors
+    # 5 standard errors
+    assert calibration.ensemble_crps(members, observed).mean() == pytest.approx(expected, rel=0.03)
     pairs = np.abs(members[:, :, None] - members[:, None]).sum((1, 2)) / (2 * count * (count - 1))
     direct = np.abs(members - observed[:, None]).mean(1) - pairs
     np.testing.assert_allclose(calibration.ensemble_crps(members, observed), direct, atol=1e-12)
@@ -310,9 +308,8 @@ def test_normalised_overlap_carries_the_scatter_of_its_ceiling():
     ceiling, normalised = scores["mf_overlap", "ceiling"], scores["mf_overlap_normalised", "model"]
     assert normalised["value"] == pytest.approx(1 / ceiling["value"], rel=1e-12)
     width, expected = (np.ptp(record["ci68"]) / record["value"] for record in (normalised, ceiling))
-    assert expected > 0.05 and width == pytest.approx(
-        expected, rel=0.3
-    )  # the same relative scatter, to first order
+    # the same relative scatter, to first order
+    assert expected > 0.05 and width == pytest.approx(expected, rel=0.3)
 
 
 def test_residual_against_latitude_is_that_of_the_tiles_in_each_bin(tiles):

@@ -428,9 +428,8 @@ def test_power_after_blending_is_drawn_with_the_effect_of_interpolation_on_dust(
     observed, predicted = (
         lines[name].get_ydata() for name in ("observed", "predicted by fake network")
     )
-    np.testing.assert_allclose(
-        predicted[:4] / observed[:4], 1, atol=0.05
-    )  # within the beam of 2 deg
+    # within the beam of 2 deg
+    np.testing.assert_allclose(predicted[:4] / observed[:4], 1, atol=0.05)
     shown = {line.get_label(): line.get_ydata() for line in ratio.lines}
     with xr.open_dataset(product / "seed0.nc") as found:
         # to the first band beyond the beam of 2 deg, which is the first

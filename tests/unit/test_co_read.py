@@ -319,9 +319,8 @@ def test_smoothing_leaves_a_constant_constant_beside_a_hole():
     sky[1000:1500] = np.nan
     smooth = maps.smooth_sphere(sky, 5.0, 90.0)
     np.testing.assert_array_equal(np.isnan(smooth), np.isnan(sky))
-    np.testing.assert_allclose(
-        smooth[~np.isnan(sky)], 3.0, rtol=1e-5
-    )  # same kernel above and below the fraction
+    # same kernel above and below the fraction
+    np.testing.assert_allclose(smooth[~np.isnan(sky)], 3.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("beams", [(15.0, 5.0), (np.nan, 5.0), (5.0, np.nan)])

@@ -79,9 +79,8 @@ def test_percentiles_of_hi_and_dust(hi, intensity):
         found, [0.92, 1.22, 2.68, 5.30, 11.76, 51.5, 102.2, 219.5], rtol=5e-3
     )
     found = np.percentile(intensity, [1, 50, 95, 99, 99.9, 100])
-    np.testing.assert_allclose(
-        found, [0.34, 2.49, 34.7, 133.9, 566, 2145], rtol=1.5e-2
-    )  # 0.34 has two digits
+    # 0.34 has two digits
+    np.testing.assert_allclose(found, [0.34, 2.49, 34.7, 133.9, 566, 2145], rtol=1.5e-2)
 
 
 def test_two_hi_surveys_agree(folder, hi):
@@ -201,9 +200,8 @@ def test_regridding_equals_reproject(l1448):
     w, av, extinction = l1448
     source = (extinction.values, extinction.wcs)
     expected, _ = reproject_interp(source, w.wcs, shape_out=w.values.shape, order="bilinear")
-    np.testing.assert_allclose(
-        av, expected, rtol=1e-7
-    )  # both bilinear; rounding of the coordinates
+    # both bilinear; rounding of the coordinates
+    np.testing.assert_allclose(av, expected, rtol=1e-7)
     assert (av.min(), av.max()) == pytest.approx((1.31, 6.04), abs=5e-3)
 
 

@@ -275,9 +275,8 @@ def test_known_leakage_of_dust_shows_as_the_fall_that_it_must_give(leaking, monk
     with xr.open_dataset(leaking / "patches.nc") as patches:
         leak = 0.5 * np.sqrt((patches.dust.values**2).mean())
     rmse = table.loc[("leaky", "model", "rmse")]
-    assert rmse["first"] < 0.01 and rmse["second"] == pytest.approx(
-        leak, rel=1e-3
-    )  # noise of 0.01, interpolated
+    # noise of 0.01, interpolated
+    assert rmse["first"] < 0.01 and rmse["second"] == pytest.approx(leak, rel=1e-3)
 
 
 def test_power_shared_with_the_second_map_tells_the_leak_through_any_noise(
@@ -287,17 +286,13 @@ def test_power_shared_with_the_second_map_tells_the_leak_through_any_noise(
     lowers rho only.
     """
     second = healpy.read_map(leaking / "second.fits", field=0, dtype=float)
-    noisy = second + np.random.default_rng(5).standard_normal(
-        second.size
-    )  # as strong as the signal, pixel by pixel
+    # as strong as the signal, pixel by pixel
+    noisy = second + np.random.default_rng(5).standard_normal(second.size)
     table = compared(monkeypatch, leaking, write(tmp_path / "noisy.fits", noisy))
     rows = table[table.index.get_level_values("name").str.startswith("cross_ratio_l")]
     of_model, of_dust = rows.loc["leaky", "model"], rows.loc["leaky", "dust"]
-    assert list(of_model.index) == [
-        "cross_ratio_l398",
-        "cross_ratio_l632",
-        "cross_ratio_l866",
-    ]  # B_l^2 > 0.05
+    # B_l^2 > 0.05
+    assert list(of_model.index) == ["cross_ratio_l398", "cross_ratio_l632", "cross_ratio_l866"]
     assert (of_model["first"] == 1).all() and (of_dust["first"] == 1).all()
     # some 800 modes a band: 0.04 from chance correlations of co with dust, at l = 866 as much from
     # the noise
@@ -338,9 +333,8 @@ def test_coarser_second_map_brings_all_to_its_beam(leaking, monkeypatch, tmp_pat
     )
     fall = table.loc[("leaky", "model", "rho_l_beam")]
     assert "rmse" in table.loc["leaky", "model"].index
-    assert "rmse_over_noise" not in table.index.get_level_values(
-        "name"
-    )  # the first map's error is of 15 arcmin
+    # the first map's error is of 15 arcmin
+    assert "rmse_over_noise" not in table.index.get_level_values("name")
     assert fall.beam_arcmin == 25 and fall["first"] == pytest.approx(1, abs=0.01)
     assert fall["second"] == pytest.approx(1 / np.sqrt(1.25), abs=0.06)
     sharp = compared(monkeypatch, leaking, leaking / "second.fits", 15.0, l_first=250, l_width=200)

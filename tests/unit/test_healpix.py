@@ -26,9 +26,8 @@ def test_nested_columns_of_any_row_length_come_out_in_ring_order_as_healpy_reads
 ):
     path = write(tmp_path / "map.fits", per_row=per_row)
     table = read_healpix(path, {"E": "MJy/sr", "I": "MJy/sr"})
-    np.testing.assert_array_equal(
-        table["E"], RING[1]
-    )  # exact: pixels are moved, never computed with
+    # exact: pixels are moved, never computed with
+    np.testing.assert_array_equal(table["E"], RING[1])
     np.testing.assert_array_equal(table["I"], healpy.read_map(path, field=0, dtype=np.float32))
     assert table.maps.dtype == np.float32 and table.nside == NSIDE and table.ordering == "NESTED"
 
@@ -198,17 +197,15 @@ def test_masked_pixels_do_not_enter_the_ordering_guard(tmp_path):
     whole = check_same_sky(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
     sky["dust"][::30] = healpy.UNSEEN
     masked = check_same_sky(galactic_map(tmp_path / "dust.fits", sky["dust"], "RING"), hi)
-    assert masked == pytest.approx(
-        whole, abs=5e-3
-    )  # a sample of 97%: scatter (1 - r^2) / sqrt(400)
+    # a sample of 97%: scatter (1 - r^2) / sqrt(400)
+    assert masked == pytest.approx(whole, abs=5e-3)
 
 
 def test_maps_of_another_sky_are_refused(tmp_path):
     sky = galactic_sky(32)
     hi = galactic_map(tmp_path / "hi.fits", sky["hi"], "RING")
-    celestial = healpy.Rotator(coord="GC").rotate_map_pixel(
-        sky["dust"]
-    )  # and its header says Galactic
+    # and its header says Galactic
+    celestial = healpy.Rotator(coord="GC").rotate_map_pixel(sky["dust"])
     with pytest.raises(BadInput, match="do not show the same sky"):
         check_same_sky(galactic_map(tmp_path / "dust.fits", celestial, "RING"), hi, minimum=0.75)
 

@@ -46,9 +46,8 @@ def test_plain_descent_is_the_loop_that_one_would_write(tmp_path):
         [row["loss_net"] for row in result], np.reshape(losses, (4, 5)).mean(1), rtol=1e-5
     )
     score = (net(valid.x) - valid.y).square().mean().item()
-    assert result[-1]["valid_mse"] == pytest.approx(
-        score, rel=1e-5
-    )  # float32 sums in another order
+    # float32 sums in another order
+    assert result[-1]["valid_mse"] == pytest.approx(score, rel=1e-5)
     weights = torch.load(tmp_path / "best.ckpt", weights_only=True)
     torch.testing.assert_close(
         weights["net.0.weight"], net.state_dict()["0.weight"], rtol=1e-4, atol=1e-6
@@ -69,9 +68,8 @@ def test_dropout_cannot_make_training_look_worse_than_validation(tmp_path):
     train(Supervised, tmp_path)
     last = history(tmp_path)[-1]
     assert last["loss_net"] > 1.3 * last["valid_mse"]
-    assert last["train_mse"] == pytest.approx(
-        last["valid_mse"], rel=0.1
-    )  # same distribution, 20 images each
+    # same distribution, 20 images each
+    assert last["train_mse"] == pytest.approx(last["valid_mse"], rel=0.1)
 
 
 def test_each_epoch_reads_each_example_once_shared_among_processes():

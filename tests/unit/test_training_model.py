@@ -442,9 +442,8 @@ def test_start_takes_over_what_agrees_and_nothing_that_belongs_to_the_other_task
     torch.save({"state": old.state_dict()}, tmp_path / "best.ckpt")
     before = new.head.weight.clone()
     assert train_model.started(new, tmp_path / "best.ckpt") is new
-    torch.testing.assert_close(
-        new.encoder.state_dict(), old.encoder.state_dict()
-    )  # batch-norm statistics too
+    # batch-norm statistics too
+    torch.testing.assert_close(new.encoder.state_dict(), old.encoder.state_dict())
     assert torch.equal(new.head.weight, before) and new.threshold == 0
     assert "4 of 6 parameters taken over" in capsys.readouterr().err
 

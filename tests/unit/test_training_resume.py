@@ -223,9 +223,8 @@ def test_trainer_whose_lock_was_taken_over_ends_at_once_and_leaves_state_and_loc
     ):
         train(Supervised, tmp_path, dataclasses.replace(PLAN, valid_every=11), at_step=taken_over)
     assert held.read_text() == "another"
-    assert (
-        list((tmp_path / "state").glob("state-*.pt")) == []
-    )  # the row of step 11 would have saved one
+    # the row of step 11 would have saved one
+    assert list((tmp_path / "state").glob("state-*.pt")) == []
 
 
 def test_kill_between_the_last_save_and_publishing_only_publishes(

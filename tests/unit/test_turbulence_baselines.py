@@ -177,9 +177,8 @@ def test_scattering_and_ridge_find_the_index_and_its_spread_covers(continuous):
     assert np.ptp(found["spread"]) == 0
     seen = predicted(continuous, state, "valid")
     inside = np.abs(seen["prediction"] - continuous.valid.index) <= seen["spread"]
-    assert inside.mean() == pytest.approx(
-        0.6827, abs=1 / len(inside)
-    )  # by construction, on validation
+    # by construction, on validation
+    assert inside.mean() == pytest.approx(0.6827, abs=1 / len(inside))
     # on test: 144 views of 24 fields; five binomial deviations, were the views of one field
     # independent
     assert np.mean(np.abs(off) <= found["spread"]) == pytest.approx(
@@ -279,9 +278,10 @@ def test_state_survives_a_weights_only_checkpoint_and_predicts_the_same(
 
 def test_twelve_cells_can_be_read_as_cells_of_twelve_pixels_or_as_twelve_by_twelve():
     images = fields(np.full(2, 3.0), 0)
+    # 38 pixels
     batch = {
         "input": torch.from_numpy(np.pad(images, ((0, 0), (0, 14), (0, 14)), mode="wrap"))[:, None]
-    }  # 38 pixels
+    }
     hog = {"orientations": 8, "symmetries": False}
     of_pixels = baselines.compute({"module": "hog", "pixels": 12, **hog}, batch)
     of_number = baselines.compute({"module": "hog", "cells": 12, **hog}, batch)

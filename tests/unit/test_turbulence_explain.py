@@ -145,9 +145,8 @@ def test_bands_add_up_to_the_image(periodic):
 
 @pytest.mark.parametrize("periodic", [True, False])
 def test_a_wave_is_removed_by_the_band_that_it_lies_in_and_kept_by_the_others(periodic):
-    wave = np.cos(
-        np.pi * 6 * 2 * (np.arange(SIDE) + 0.5) / SIDE
-    )  # six cycles; even at its edges, so a mirrored one
+    # six cycles; even at its edges, so a mirrored one
+    wave = np.cos(np.pi * 6 * 2 * (np.arange(SIDE) + 0.5) / SIDE)
     image = np.broadcast_to(wave, (1, SIDE, SIDE))
     assert np.abs(fourier_bands.without_band(image, 4, 8, periodic)).max() < 1e-12
     assert np.allclose(fourier_bands.without_band(image, 8, np.inf, periodic), image)
@@ -272,9 +271,8 @@ def test_neighbours_of_the_same_simulation_do_not_count():
     # features that know the simulation and nothing else: all near images have one class, none of
     # another simulation
     features = random.normal(size=(40, 5))[simulation] + 1e-3 * random.normal(size=(240, 5))
-    assert (
-        abs(embedding.agreement(features, steep, simulation) - 0.5) < 0.15
-    )  # 40 simulations: sigma 0.08 of a share
+    # 40 simulations: sigma 0.08 of a share
+    assert abs(embedding.agreement(features, steep, simulation) - 0.5) < 0.15
     features[:, 0] += 30 * steep
     assert embedding.agreement(features, steep, simulation) > 0.9
 

@@ -43,9 +43,8 @@ def test_window_keeps_a_steep_spectrum_steep_in_a_part_of_a_map():
     k, windowed = image_statistics.power_spectrum(parts, periodic=False)
     _, bare = image_statistics.power_spectrum(parts, periodic=True)
     assert image_statistics.slope(k, windowed, 4, 24).mean() == pytest.approx(-4, abs=0.2)
-    assert (
-        image_statistics.slope(k, bare, 4, 24).mean() > -3.4
-    )  # the jump at the edge has a shallower spectrum
+    # the jump at the edge has a shallower spectrum
+    assert image_statistics.slope(k, bare, 4, 24).mean() > -3.4
 
 
 def test_gradient_of_a_ramp_is_in_one_direction():
@@ -59,12 +58,8 @@ def test_gradient_of_a_ramp_is_in_one_direction():
     assert np.delete(found, 2, axis=1).max() < 1e-5
 
 
-LAGS = [
-    (1, 4),
-    (2, 4),
-    (4, 3),
-    (8, 1),
-]  # of 16 pixels, each with the highest order whose points span 12 at most
+# of 16 pixels, each with the highest order whose points span 12 at most
+LAGS = [(1, 4), (2, 4), (4, 3), (8, 1)]
 
 
 def structure(
@@ -86,9 +81,8 @@ def test_difference_of_an_order_is_blind_to_polynomials_of_less():
     np.testing.assert_allclose(
         found["diagonals"][0], np.where(order == 1, 9 * lag**2, 0), atol=1e-9
     )
-    np.testing.assert_allclose(
-        found["axes"][0], np.where(order == 1, 9 * lag**2 / 2, 0), atol=1e-9
-    )  # not along x
+    # not along x
+    np.testing.assert_allclose(found["axes"][0], np.where(order == 1, 9 * lag**2 / 2, 0), atol=1e-9)
     above = order > 1
     np.testing.assert_allclose(
         found["diagonals"][1, above], np.where(order == 2, lag**4, 0)[above], atol=1e-9

@@ -110,9 +110,8 @@ def test_eight_views_are_the_symmetries_of_the_square_and_random_ones_are_among_
         np.ascontiguousarray(view[0, 0].numpy()).tobytes() for view in symmetries.views(x)
     } == expected
     torch.manual_seed(0)
-    drawn = random_view(
-        x.expand(200, 1, 3, 3)
-    ).numpy()  # 200 draws miss one of eight with probability 2e-11
+    # 200 draws miss one of eight with probability 2e-11
+    drawn = random_view(x.expand(200, 1, 3, 3)).numpy()
     assert {np.ascontiguousarray(view).tobytes() for view in drawn[:, 0]} == expected
 
 
@@ -132,9 +131,8 @@ def test_prediction_and_features_do_not_change_with_the_side_an_image_is_seen_fr
     assert found["prediction"].std() > 1e-3
     for moved in (fields["input"].flip(-1), fields["input"].mT):
         turned = fields | {"input": moved}
-        for key, value in module.predict(
-            task, turned
-        ).items():  # sums of eight terms in another order
+        # sums of eight terms in another order
+        for key, value in module.predict(task, turned).items():
             torch.testing.assert_close(value, found[key], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(
             module.features(task, turned), module.features(task, fields), rtol=1e-3, atol=1e-3
@@ -157,9 +155,8 @@ def balanced_accuracy(said, label):
 def test_balanced_probability_of_one_half_is_the_best_threshold_of_all():
     generator = torch.Generator().manual_seed(0)
     label = torch.rand(400, generator=generator) < 0.3
-    logit = (
-        torch.randn(8, 400, 1, generator=generator) * 0.1 + 1.5 * label[:, None] - 3.0
-    )  # mostly below one half
+    # mostly below one half
+    logit = torch.randn(8, 400, 1, generator=generator) * 0.1 + 1.5 * label[:, None] - 3.0
     logit += torch.randn(400, 1, generator=generator)
     answer = likelihoods.ClassLikelihood(META)
     assert balanced_accuracy(answer.predict(logit)["prediction"][:, 0] > 0.5, label) < 0.6
@@ -205,9 +202,8 @@ def test_calibrated_spread_covers_68_percent_of_the_errors_it_was_calibrated_on(
     answer.calibrate(outputs, {"index": index})
     assert abs(before - 0.6827) > 0.1
     assert coverage() == pytest.approx(0.6827, abs=2 / n)  # between two of n errors
-    assert answer.predict(outputs)["spread"].mean().item() == pytest.approx(
-        0.3, rel=0.08
-    )  # 3.5 sigma
+    # 3.5 sigma
+    assert answer.predict(outputs)["spread"].mean().item() == pytest.approx(0.3, rel=0.08)
 
 
 @pytest.mark.parametrize("learns", ["class", "index"])
@@ -224,9 +220,8 @@ def test_task_calibrates_on_all_batches_as_on_one(learns, fields):
 def test_spread_of_views_that_disagree_is_that_of_their_mixture():
     mean = torch.tensor([-1.0, 1.0] * 4)[:, None]
     low, high = likelihoods.LOG_SPREAD
-    raw = torch.logit(
-        torch.tensor((math.log(0.5) - low) / (high - low))
-    )  # each view states half a deviation
+    # each view states half a deviation
+    raw = torch.logit(torch.tensor((math.log(0.5) - low) / (high - low)))
     outputs = torch.stack([mean, raw.expand(8, 1)], -1)
     found = likelihoods.IndexLikelihood(META).predict(outputs)
     assert found["prediction"].item() == pytest.approx(META["index_mean"])
@@ -256,9 +251,8 @@ def test_likelihood_is_the_normal_one():
 def test_adversary_learns_the_family_while_the_encoder_learns_to_hide_it(fields):
     task = make("residual", adversarial=2.0, dropout=0.0).eval()
     step = 30
-    batch = fields | {
-        "input": fields["input"] + 3.0 * fields["family"][:, None, None, None]
-    }  # which is easy to see
+    # which is easy to see
+    batch = fields | {"input": fields["input"] + 3.0 * fields["family"][:, None, None, None]}
 
     def family_loss():
         said = task.adversary(task.encoder(batch["input"]))
@@ -273,9 +267,8 @@ def test_adversary_learns_the_family_while_the_encoder_learns_to_hide_it(fields)
         cosine = sum((a * b).sum() for a, b in zip(steps, plain, strict=True)) / math.sqrt(
             sum(a.square().sum() for a in steps) * sum(b.square().sum() for b in plain)
         )
-        assert (
-            sign * cosine > 0.5
-        )  # the loss sees each image from a random side, so that the two are not equal
+        # the loss sees each image from a random side, so that the two are not equal
+        assert sign * cosine > 0.5
 
 
 def test_adversary_without_a_second_family_is_refused():
@@ -367,9 +360,8 @@ def test_network_learns_the_slope_of_gaussian_fields_far_above_chance(name, fiel
     task = train(make(name), some(fields, slice(HELD_OUT, N)))
     held_out = some(fields, slice(HELD_OUT))
     said = MODELS[name][0].predict(task, held_out)["prediction"][:, 0] > 0.5
-    assert (
-        said == held_out["label"].bool()
-    ).float().mean() > 0.8  # chance reaches 26 of 32 in 1 of 4000
+    # chance reaches 26 of 32 in 1 of 4000
+    assert (said == held_out["label"].bool()).float().mean() > 0.8
 
 
 def test_network_learns_the_index_of_gaussian_fields(fields):

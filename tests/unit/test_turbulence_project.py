@@ -214,9 +214,8 @@ def test_shards_become_one_file_of_column_maps(tmp_path, monkeypatch):
         maps.centroid[0].values.ravel(), np.arange(3 * N * N) / 1e3, rtol=1e-6
     )
     assert maps.seed.values.tolist() == [0, 1, 2, 3] and maps.ok.values.tolist() == [1] * 4
-    assert maps.column.attrs["mean_column_g_cm2"] == pytest.approx(
-        0.0209, rel=2e-3
-    )  # 1e4 Msun / (10 pc)^2
+    # 1e4 Msun / (10 pc)^2
+    assert maps.column.attrs["mean_column_g_cm2"] == pytest.approx(0.0209, rel=2e-3)
     assert (maps.attrs["order"], maps.attrs["scheme"], maps.attrs["data_kind"]) == (
         2,
         "MUSCL-Hancock LLF",

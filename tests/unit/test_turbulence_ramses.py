@@ -71,9 +71,8 @@ def test_output_in_single_precision_or_split_by_bisection_is_read(tmp_path):
     tree = octree(3)
     single = ramses.read_leaves(write_output(tmp_path / "a", tree, real="f4", ordering="bisection"))
     double = ramses.read_leaves(write_output(tmp_path / "b", tree))
-    np.testing.assert_allclose(
-        single.values["density"], double.values["density"], rtol=1e-7
-    )  # float32
+    # float32
+    np.testing.assert_allclose(single.values["density"], double.values["density"], rtol=1e-7)
 
 
 def test_physical_units_box_time_and_mach_number(tmp_path):
@@ -81,9 +80,8 @@ def test_physical_units_box_time_and_mach_number(tmp_path):
     for cells in values:
         cells[0], cells[4] = 1.0, 0.04
         cells[1:4] = 0.0
-        cells[1] = np.where(
-            np.indices(cells[1].shape)[0] % 2, 0.3, -0.3
-        )  # rms 0.3 = 1.5 sound speeds at every level
+        # rms 0.3 = 1.5 sound speeds at every level
+        cells[1] = np.where(np.indices(cells[1].shape)[0] % 2, 0.3, -0.3)
     refined = [np.ones_like(cells) for cells in refined[:-1]] + [refined[-1]]
     simulation = next(
         read("ramses", write_output(tmp_path, (refined, values)), SETTINGS | {"box_pc": 10.0})
@@ -126,9 +124,8 @@ def _same_as_osyris(osyris, output):
     mine[:, :3], theirs[:, :3] = mine[:, :3] / box, theirs[:, :3] / box
     # sorted by whole cells of level 20, so that rounding does not change the order
     order = [np.lexsort(np.rint(table[:, :3] * 2**20).T) for table in (mine, theirs)]
-    np.testing.assert_allclose(
-        mine[order[0]], theirs[order[1]], rtol=1e-12
-    )  # units multiplied in another order
+    # units multiplied in another order
+    np.testing.assert_allclose(mine[order[0]], theirs[order[1]], rtol=1e-12)
     return mine
 
 
@@ -347,9 +344,8 @@ def test_column_maps_of_an_output_follow_the_contract(tmp_path, monkeypatch):
     for axis, name in enumerate("xyz"):
         expected = density.mean(axis=axis).T  # rows follow the later coordinate
         found = maps.sel(axis=name).isel(simulation=0)
-        np.testing.assert_allclose(
-            found.column, expected / density.mean() - 1, atol=1e-6
-        )  # float32
+        # float32
+        np.testing.assert_allclose(found.column, expected / density.mean() - 1, atol=1e-6)
         centroid = momentum[axis].mean(axis=axis).T / expected * speed
         np.testing.assert_allclose(found.centroid, centroid, rtol=1e-5, atol=1e-5 * speed)
     assert maps.column.dims == ("simulation", "axis", "y", "x") and maps.column.dtype == np.float32
@@ -440,9 +436,8 @@ def test_genuine_output_of_eight_processes_has_its_leaves_and_its_mass(halo):
     leaves = ramses.read_leaves(halo)
     density = leaves.values["density"]
     assert leaves.level.size == 262_144 and set(leaves.level) == {6}
-    assert np.sum(density / 64**3) == pytest.approx(
-        1.848558367800465, rel=1e-14
-    )  # the order of the sum
+    # the order of the sum
+    assert np.sum(density / 64**3) == pytest.approx(1.848558367800465, rel=1e-14)
     assert (density.min(), density.max()) == (0.018358654976917597, 217.15601805525432)
 
 

@@ -61,9 +61,8 @@ def test_hdf5_cube_with_velocity_box_and_time(tmp_path):
         0.5,
     ) and cube.mean_density == DENSITY.mean()
     rms = np.sqrt(sum(component.var() for component in VELOCITY))
-    assert cube.facts["mach"] == pytest.approx(
-        rms / 0.18817, rel=1e-4
-    )  # sqrt(k T / mu m_H) at 10 K, mu 2.33
+    # sqrt(k T / mu m_H) at 10 K, mu 2.33
+    assert cube.facts["mach"] == pytest.approx(rms / 0.18817, rel=1e-4)
     assert (cube.source, cube.data_kind) == ("cube", "user-simulation")
 
 
@@ -81,16 +80,14 @@ def test_fits_cube_whose_box_is_cdelt_times_naxis(tmp_path):
 )
 def test_density_in_other_units_is_converted(tmp_path, unit, scale):
     cube = read_one(write_hdf5(tmp_path / "a.h5", DENSITY / scale, unit))
-    np.testing.assert_allclose(
-        cube.gas.density, DENSITY, rtol=1e-4
-    )  # digits of the solar mass above
+    # digits of the solar mass above
+    np.testing.assert_allclose(cube.gas.density, DENSITY, rtol=1e-4)
 
 
 def test_number_density_counts_particles_of_the_mean_mass(tmp_path):
     cube = read_one(write_hdf5(tmp_path / "a.h5", DENSITY / (2.33 * 1.67353284e-24), "cm-3"))
-    np.testing.assert_allclose(
-        cube.gas.density, DENSITY, rtol=1e-4
-    )  # proton and electron; the mean atom has deuterium
+    # proton and electron; the mean atom has deuterium
+    np.testing.assert_allclose(cube.gas.density, DENSITY, rtol=1e-4)
 
 
 def test_axes_in_the_order_x_y_z_are_turned(tmp_path):

@@ -20,11 +20,8 @@ COLOURS = {
 }
 FOLDED = 9  # layers from which a chain of them is drawn in two columns
 # inches
-ROWS = {
-    2: 0.46,
-    3: 0.54,
-    4: 0.66,
-}  # lines of text in a box -> distance of rows, where there is room
+# lines of text in a box -> distance of rows, where there is room
+ROWS = {2: 0.46, 3: 0.54, 4: 0.66}
 TALLEST = 8.6  # all rows
 HEAD, MARGIN = 0.26, 0.04  # title, edge
 GUTTER, LANE = 0.24, 0.08  # between columns, of each line that passes boxes

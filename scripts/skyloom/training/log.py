@@ -76,19 +76,16 @@ class Log:
             return
         tqdm.write(text, file=sys.stderr)
         sys.stderr.flush()
-        with (
-            contextlib.suppress(OSError),
-            open(self.run.folder / "train.log", "a") as file,
-        ):  # a full disc: see close
+        # a full disc: see close
+        with contextlib.suppress(OSError), open(self.run.folder / "train.log", "a") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
 
     def close(self) -> None:
         if not self.quiet:
             if self.bar is not None:
                 self.bar.close()
-            with contextlib.suppress(
-                OSError
-            ):  # on a full disc, which the state's own message tells
+            # on a full disc, which the state's own message tells
+            with contextlib.suppress(OSError):
                 self.board.close()
 
     def _latest(self) -> str:

@@ -47,13 +47,10 @@ class Run:
         self.best, self.best_step, self.best_weights = math.inf, 0, None
         self.seconds, self.resumes, self.device = 0.0, 0, team.device.type
         self.since = self.saved = time.monotonic()
-        self.saved_step, self.saving = (
-            None,
-            0.0,
-        )  # at which step the file was written, and how long that took [s]
-        self.pending: list[
-            tuple[int, str, Tensor]
-        ] = []  # (step, name, [loss, stop flag]) not read back yet
+        # at which step the file was written, and how long that took [s]
+        self.saved_step, self.saving = None, 0.0
+        # (step, name, [loss, stop flag]) not read back yet
+        self.pending: list[tuple[int, str, Tensor]] = []
         self.told_to_stop = False
 
     def load(self) -> None:
@@ -79,9 +76,8 @@ class Run:
         """
         if self.team.rank:
             return
-        for name, value in self.parts[
-            "task"
-        ].named_parameters():  # a finite loss can have a gradient that is not
+        # a finite loss can have a gradient that is not
+        for name, value in self.parts["task"].named_parameters():
             if not value.isfinite().all():
                 raise Diverged(f"the weight '{name}' is not finite after step {self.step}")
         begin = time.monotonic()

@@ -33,9 +33,8 @@ class Team:
             torch.utils.deterministic.fill_uninitialized_memory = False
         else:
             self.device = torch.device("cpu")
-        self.check_every = (
-            10 if self.device.type == "cuda" else 1
-        )  # steps; reading a GPU's numbers makes the host wait
+        # steps; reading a GPU's numbers makes the host wait
+        self.check_every = 10 if self.device.type == "cuda" else 1
         if dist.is_torchelastic_launched():
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
             self.rank, self.world = dist.get_rank(), dist.get_world_size()

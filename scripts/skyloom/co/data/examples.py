@@ -102,18 +102,20 @@ def normalised(plane: Tensor, constants: dict[str, float]) -> Tensor:
 class Split:
     """The examples of one split; `split[index_array]` is a batch of float32 tensors.
 
-    | key | shape | what | |---|---|---| | `input` | (n, 2, y, x) | normalised dust and HI, 0 where
-    masked | | `target` | (n, 1, y, x) | normalised CO, 0 where masked | | `target_physical`,
-    `error` | (n, 1, y, x) | CO and its 1-sigma error [K km/s], 0 where masked | | `dust`, `hi` |
-    (n, 1, y, x) | [MJy/sr], [1e20 cm-2], 0 where masked | | `valid` | (n, 1, y, x) | 1 where all
-    four are known, else 0 | | `sampling_weight` | (n,) | 1 / probability of the tile, capped, over
-    its mean on the training split | | `glat` | (n,) | latitude of the tile's centre [deg] |
+    | key | shape | what |
+    |---|---|---|
+    | `input` | (n, 2, y, x) | normalised dust and HI, 0 where masked |
+    | `target` | (n, 1, y, x) | normalised CO, 0 where masked |
+    | `target_physical`, `error` | (n, 1, y, x) | CO and its error [K km/s], 0 where masked |
+    | `dust`, `hi` | (n, 1, y, x) | [MJy/sr], [1e20 cm-2], 0 where masked |
+    | `valid` | (n, 1, y, x) | 1 where all four are known, else 0 |
+    | `sampling_weight` | (n,) | 1 / probability of the tile, capped; mean 1 in training |
+    | `glat` | (n,) | latitude of the tile's centre [deg] |
     """
 
     patches: PatchSet
-    target: (
-        np.ndarray
-    )  # (example, y, x) [K km/s], of the whole set: the patch set's own or the denoised one
+    # (example, y, x) [K km/s], of the whole set: the patch set's own or the denoised one
+    target: np.ndarray
     error: np.ndarray  # likewise
     rows: np.ndarray
     weight_cap: float

@@ -204,9 +204,8 @@ def dust_co_correlation(
         return
     to_co_beam = np.radians(np.sqrt(15.0**2 - 5.0**2) / 60)
     dust = hp.smoothing(sky["dust"].astype(float) - CIB_MONOPOLE, fwhm=to_co_beam, iter=1)
-    maps = np.stack(
-        [dust, np.nan_to_num(sky["I10"])]
-    )  # a hole in faint sky hardly weighs in a bright tile
+    # a hole in faint sky hardly weighs in a bright tile
+    maps = np.stack([dust, np.nan_to_num(sky["I10"])])
     chosen = tiles[:: -(-len(tiles) // MAX_TILES)]
     patches = np.stack([sample(maps, _directions(tile, TILE_PIXELS))[0] for tile in chosen], axis=1)
     # The plain mean, as the published patches lost theirs; the window's own mean would raise

@@ -88,9 +88,8 @@ def ensemble_crps(members: np.ndarray, observed: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.full(observed.shape, np.nan)
     distance = np.abs(members - observed[:, None]).mean(1)
-    rank = (
-        2 * np.arange(1, count + 1) - count - 1
-    )  # sum of x_j - x_i over pairs of a sorted ensemble
+    # sum of x_j - x_i over pairs of a sorted ensemble
+    rank = 2 * np.arange(1, count + 1) - count - 1
     return distance - np.einsum("k,nk...->n...", rank, np.sort(members, axis=1)) / (
         count * (count - 1)
     )

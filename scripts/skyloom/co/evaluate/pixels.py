@@ -15,9 +15,8 @@ from skyloom.scores.records import record
 SIGMAS = 3  # CO counts as detected above this many sigma of the map's error
 MOMENTS = ("w", "p", "t", "pp", "tt", "pt", "chi2", "ad", "nn", "tp", "fp", "fn")
 SSIM_SIGMA = 1.5  # pixels, the window of Wang+ 2004
-SCORE_EDGES = np.sinh(
-    np.linspace(-np.arcsinh(1e4), np.arcsinh(1e4), 401)
-)  # predicted W / error, for the ROC curve
+# predicted W / error, for the ROC curve
+SCORE_EDGES = np.sinh(np.linspace(-np.arcsinh(1e4), np.arcsinh(1e4), 401))
 
 
 # --- sums per tile
@@ -127,9 +126,8 @@ def _image_quality(
             continue
         psnr[k] = 10 * np.log10(span**2 / mean_square)
         level = np.average(target[k][seen], weights=w[seen])
-        pair = [
-            np.where(seen, image[k], level) for image in (prediction, target)
-        ]  # masked sky is alike in both
+        # masked sky is alike in both
+        pair = [np.where(seen, image[k], level) for image in (prediction, target)]
         look = {"gaussian_weights": True, "sigma": SSIM_SIGMA, "use_sample_covariance": False}
         ssim[k] = np.average(
             structural_similarity(*pair, data_range=span, full=True, **look)[1], weights=w

@@ -38,9 +38,8 @@ def bands(
     centres = centres[centres + width / 2 <= np.pi / pixel * (1 + 1e-9)]
     kx, ky = 2 * np.pi * fft.rfftfreq(n, pixel), 2 * np.pi * fft.fftfreq(n, pixel)
     ell = np.hypot(ky[:, None], kx)
-    twice = np.where(
-        (kx == 0) | (np.arange(len(kx)) == n / 2), 1, 2
-    )  # rfft2 keeps one of each conjugate pair
+    # rfft2 keeps one of each conjugate pair
+    twice = np.where((kx == 0) | (np.arange(len(kx)) == n / 2), 1, 2)
     matrix = (np.abs(ell[..., None] - centres) < width / 2) * np.broadcast_to(twice, ell.shape)[
         ..., None
     ]

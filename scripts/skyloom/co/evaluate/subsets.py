@@ -1,12 +1,13 @@
 """Parts of the test sky that are scored on their own.
 
-| subset | tiles | |---|---| | `bright`, `faint` | a tile is bright where the share
-`bright_fraction` of its pixels exceeds the SNR threshold (8) | | `extrapolation` | |b| > 30 degrees
-or faint: what training on bright tiles hardly shows | | `block_<k>` | longitude block k of the
-split, counted from 0 at longitude 0: a fold of the test sky | | `snr_below_4`, `snr_4_8`, ...,
-`snr_above_32` | bins of the tile's SNR | | `b_below_5`, `b_5_10`, `b_10_30`, `b_above_30` | bins of
-|b| of the tile's centre [deg] | | the name of a complex | a held-out complex; its tiles are in no
-other subset |
+| subset | tiles |
+|---|---|
+| `bright`, `faint` | bright: at least `bright_fraction` of the pixels exceed the threshold (8) |
+| `extrapolation` | |b| > 30 degrees or faint: what training on bright tiles hardly shows |
+| `block_<k>` | longitude block k of the split, from 0 at longitude 0: a fold of the test sky |
+| `snr_below_4`, `snr_4_8`, ..., `snr_above_32` | bins of the tile's SNR |
+| `b_below_5`, `b_5_10`, `b_10_30`, `b_above_30` | bins of |b| of the tile's centre [deg] |
+| the name of a complex | a held-out complex; its tiles are in no other subset |
 
 The SNR of a tile is the SNR that the share `bright_fraction` of its pixels exceeds: a tile is
 bright where it is above the threshold, so that `snr_8_16` and higher are bright, up to pixels that
