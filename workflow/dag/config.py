@@ -24,6 +24,7 @@ from snakemake.exceptions import WorkflowError
 BASE = Path(__file__).resolve().parents[2]
 SCHEMAS = BASE / "workflow" / "schemas"
 NAME = "[a-z0-9_]+"  # of a set or a model
+PLAIN = re.compile(r"[-+]?\d+(\.\d*)?|true|false|null", re.I)
 FLOAT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
 
 
@@ -175,11 +176,21 @@ def check(value, schema: Mapping, key: str) -> None:
     for error in jsonschema.Draft202012Validator(schema).iter_errors(value):
         where = ".".join([key, *map(str, error.absolute_path)])
         about = f"{error.message} ({schema.get('description', 'see docs/config/')})"
-        if error.validator == "type" and (text := FLOAT.fullmatch(str(error.instance))):
-            mantissa, point, sign, exponent = text.groups(default="")
-            number = f"{mantissa}{point if len(point) > 1 else '.0'}e{sign or '+'}{exponent}"
-            about += f"; YAML reads {error.instance} as text: write {number}"
-        refuse(where, about)
+        refuse(where, about + hint(error))
+
+
+def hint(error: jsonschema.ValidationError) -> str:
+    """How to write a number that was read as text."""
+    value = error.instance
+    if error.validator != "type" or not isinstance(value, str):
+        return ""
+    if text := FLOAT.fullmatch(value):
+        mantissa, point, sign, exponent = text.groups(default="")
+        number = f"{mantissa}{point if len(point) > 1 else '.0'}e{sign or '+'}{exponent}"
+        return f"; YAML reads {value} as text: write {number}"
+    if PLAIN.fullmatch(value):
+        return "; values in braces after --config are text: write them into a file, --configfile"
+    return ""
 
 
 # --- the config of a run --------------------------------------------------------------------------

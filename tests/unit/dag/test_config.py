@@ -58,6 +58,12 @@ def completed(**config) -> dict:
             {"co": {"models": {"res_unet": {"learning_rate": "1e-3"}}}},
             "YAML reads 1e-3 as text: write 1.0e-3",
         ),
+        (
+            {"co": {"seeds": ["0"]}},  # --config 'co={seeds: [0]}'
+            "'0' is not of type 'integer' (Seeds of the trainings of each network. A baseline is "
+            "fitted with the first.); values in braces after --config are text: write them into a "
+            "file, --configfile",
+        ),
         ({"co": {"tiles": {"size_deg": "2.5E1"}}}, "YAML reads 2.5E1 as text: write 2.5e+1"),
         (
             {"raw": {"local": {"NHI_HPX.fit": "x"}}},
