@@ -1,8 +1,8 @@
 # make demo   install what is pinned, run the embedded default, write the report
-# make test   install, run the tests; with STUDY=co those of the house and of one study
+# make test   install, run the tests; with STUDY=co the shared ones and those of one study
 # make study  with NAME=radio copy the example study under a new name: docs/new-study.md
 # make gpu-smoke   install, check the CUDA path on a GPU (benchmarks/README.md)
-# make results  with RUN=results/workstation write docs/results and README's table from that run
+# make results  with RUN=results/three_seeds write docs/results and README's table from that run
 # Options: STUDY=co (one study), CORES=4, PYTHON=python3.12, VENV=.venv
 PYTHON ?= python3
 VENV ?= .venv

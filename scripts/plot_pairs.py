@@ -68,7 +68,7 @@ def forest(
             ax.set_axis_off()
         for ax, (item, rows) in zip(axes.flat, items, strict=False):
             _panel(ax, item, rows, place, names[0])
-        ticks = {**{heads[name]: f"{labels[name]}, less" for name in names}}
+        ticks = {**{heads[name]: f"{labels[name]} minus" for name in names}}
         ticks |= {y: labels[baseline] for (_, baseline), y in place.items()}
         for ax in axes[:, 0]:
             ax.set_yticks(list(ticks), list(ticks.values()))

@@ -14,7 +14,7 @@ from skyloom import cli, files
 from skyloom.pages.run import MADE_AGAIN, Run, read
 from skyloom.pages.table import DIRECTIONS, number
 from skyloom.provenance import duration, training_line
-from skyloom.scores.verdict import decimals, sentence
+from skyloom.scores.verdict import INTERVALS, decimals, sentence
 
 FAILED = re.compile(r"^Error in rule (\w+)", re.M)
 RULE_LOG = re.compile(r"^\s+log: (\S+)", re.M)
@@ -68,6 +68,7 @@ def study(run: Run, name: str) -> str:
         if len(verdict["sets"]) > 1:
             parts.append(f"### {run.studies[name]['sets'].get(part['set'], part['set'])}")
         parts.append(of_set(part, table[table["set"] == part["set"]], run.studies[name]["labels"]))
+    parts.append(INTERVALS)
     trainings = [training_line(t) for t in run.trainings if t["study"] == name]
     parts.append("\n".join(["Trainings:", "", *(f"- {line}" for line in trainings)]))
     return "\n\n".join(parts)

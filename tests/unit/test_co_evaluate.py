@@ -619,7 +619,8 @@ def test_comparison_of_models_is_written_with_its_verdict_beside_it(toy, tmp_pat
     compare_models.main()
     table = pd.read_csv(paths["comparison"])
     assert table.model.tolist()[:3] == ["toy_model", "<worse>", "linear"]
-    assert table.flag[1] == "rho_l below dust" and table.group.dropna().unique() == ["CO J=1-0"]
+    assert table.flag[1] == "rho_l is below that of the dust"
+    assert table.group.dropna().unique() == ["CO J=1-0"]
     assert pd.read_csv(paths["columns"]).column.tolist() == list(table)
     assert {"test", "valid"} == set(pd.read_csv(paths["metrics"])["split"])
     verdict = json.loads(paths["verdict"].read_text())

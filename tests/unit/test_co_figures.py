@@ -297,7 +297,8 @@ def test_calibration_says_where_a_model_is_too_sure(files):
     figure = score_figures.calibration(read_scores(files))
     (ax,) = figure.axes
     corners = {text.get_text(): text.get_position() for text in ax.texts}
-    assert corners["too careful"] == (0.03, 0.97) and corners["too sure"] == (0.97, 0.03)
+    assert corners["uncertainty too large"] == (0.03, 0.97)
+    assert corners["uncertainty too small"] == (0.97, 0.03)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert [label.split(":")[0] for label in labels] == ["CycleGAN", "flow matching"]
     assert "68 % interval" in figure.legends[0].get_title().get_text()

@@ -65,8 +65,8 @@ def test_bold_are_the_best_and_those_level_with_it_by_their_paired_difference(wr
 
 def test_flag_is_a_mark_with_its_sentence_below(write):
     html = page([write("net", "network", 0.5), write("fit", "baseline", 0.8)])
-    assert 'title="correlation below dust">a</sup>' in html
-    assert '<sup class="flag">a</sup> correlation below dust.' in html
+    assert 'title="correlation is below that of the dust">a</sup>' in html
+    assert '<sup class="flag">a</sup> correlation is below that of the dust.' in html
 
 
 def test_scores_by_subset_have_a_row_a_model_and_a_column_a_subset(write):

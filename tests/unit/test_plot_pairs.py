@@ -42,10 +42,10 @@ def figure(table):
 def test_each_pair_is_a_row_below_the_name_of_its_network(figure):
     axes = figure.axes[0]
     texts = [text.get_text() for text in axes.get_yticklabels()]
-    assert set(texts) == {"Res-UNet, less", "gan, less", "dust excess", "isotonic"}
+    assert set(texts) == {"Res-UNet minus", "gan minus", "dust excess", "isotonic"}
     heights = dict(zip(texts, axes.get_yticks(), strict=True))
     # the axis points down: the network that validation chose is on top
-    assert heights["Res-UNet, less"] < heights["isotonic"] < heights["gan, less"]
+    assert heights["Res-UNet minus"] < heights["isotonic"] < heights["gan minus"]
     assert axes.yaxis_inverted()
 
 

@@ -128,9 +128,14 @@ def test_network_below_the_dust_map_is_flagged_and_a_baseline_is_not(models):
     ]
     table, result = tables(paths)
     flags = table.set_index("model").flag.to_dict()
-    expected = {"cyclegan": "correlation below dust", "net": "", "constant": "", "dust": ""}
+    expected = {
+        "cyclegan": "correlation is below that of the dust",
+        "net": "",
+        "constant": "",
+        "dust": "",
+    }
     assert flags == expected
-    assert "Correlation below dust: cyclegan." in result["text"]
+    assert "cyclegan: correlation is below that of the dust." in result["text"]
     dust = table.set_index("model").loc["dust"]
     assert dust.kind == "reference" and dust.rho_l_beam_bright == pytest.approx(0.7)
 
@@ -142,7 +147,7 @@ def test_network_is_flagged_by_the_dust_map_on_its_own_test_tiles(models):
         models("constant", "baseline", 0.6, 5.0),
     ]
     flags = tables(paths)[0].set_index("model").flag
-    assert flags[["line21", "line10"]].tolist() == ["", "correlation below dust"]
+    assert flags[["line21", "line10"]].tolist() == ["", "correlation is below that of the dust"]
 
 
 def test_network_without_a_finite_score_is_flagged(models):
@@ -151,7 +156,7 @@ def test_network_without_a_finite_score_is_flagged(models):
         models("constant", "baseline", 0.6, 5.0),
     ]
     table, result = tables(paths)
-    assert table.flag[0] == "correlation below dust"
+    assert table.flag[0] == "correlation is below that of the dust"
     assert result["text"] == "No network has a validation score (rho_l_beam) to be chosen by."
 
 

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from .config import BASE, read_json, read_yaml
 
-PAPER = "on paper, A100"
+PAPER = "calculated for an A100"
 
 
 class Cost(NamedTuple):

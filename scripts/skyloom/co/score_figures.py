@@ -491,8 +491,8 @@ def calibration(scores: Scores) -> Figure:
         if stated:
             ax.axvline(NOMINAL, color="0.8", linewidth=0.6, zorder=0)
         corner = {"transform": ax.transAxes, "color": "0.35", "style": "italic"}
-        ax.text(0.03, 0.97, "too careful", va="top", **corner)
-        ax.text(0.97, 0.03, "too sure", ha="right", **corner)
+        ax.text(0.03, 0.97, "uncertainty too large", va="top", **corner)
+        ax.text(0.97, 0.03, "uncertainty too small", ha="right", **corner)
         if not stated:
             text = "no model of this set\nstates an uncertainty"
             ax.text(0.5, 0.5, text, ha="center", va="center", color="0.35")

@@ -6,6 +6,7 @@ Pages are written from the JSON alone, so that a test can compare them with it.
 import json
 import math
 from pathlib import Path
+from textwrap import fill
 
 from skyloom import files
 from skyloom.cli import BadInput
@@ -14,6 +15,7 @@ from skyloom.pages.table import DIRECTIONS, number
 from skyloom.pages.words import plain
 from skyloom.scores.verdict import INTERVALS, decimals, sentence
 
+COLUMNS = 100  # of a line of text; rows of tables are longer
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 KINDS = {"network": "", "baseline": " (baseline)", "reference": " (reference)", "bound": " (bound)"}
 KINDS |= {"published": " (published)"}
@@ -71,10 +73,10 @@ def page(results: dict) -> str:
 
 def verdict_lines(part: dict) -> list[str]:
     if not part["clauses"]:
-        return [part["text"]]
-    lines = [f"**{part['label']}** ({part['about']}):", ""]
-    lines += [f"- {sentence(clause)}" for clause in part["clauses"]]
-    return lines + [f"- {remark}" for remark in part["remarks"]]
+        return [fill(part["text"], COLUMNS)]
+    points = [*map(sentence, part["clauses"]), *part["remarks"]]
+    points = [fill(f"- {point}", COLUMNS, subsequent_indent="  ") for point in points]
+    return [fill(f"**{part['label']}** ({part['about']}):", COLUMNS), "", *points]
 
 
 def score_tables(part: dict, rows: list[dict], results: dict) -> list[str]:

@@ -215,7 +215,7 @@ def _set_rows(
 
 
 def _flags(row: dict, rival: pd.DataFrame, headline: list[dict], reference: str) -> str:
-    """`rho_l below dust`: the deciding scores in which the reference is better, or that are NaN.
+    """The deciding scores in which the reference is better, or that are NaN, in words.
 
     rival : the reference's scores on the test examples of this model.
     """
@@ -228,7 +228,7 @@ def _flags(row: dict, rival: pd.DataFrame, headline: list[dict], reference: str)
         # the comparison is false of a NaN, which is flagged
         if not LOSS[better](row[column(item)]) <= LOSS[better](values.value.mean()):
             word = "below" if better == "higher" else "worse than"
-            flags.append(f"{label(item)} {word} {reference}")
+            flags.append(f"{label(item)} is {word} that of the {reference}")
     return "; ".join(flags)
 
 

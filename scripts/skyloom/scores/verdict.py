@@ -13,7 +13,7 @@ from skyloom.scores.bootstrap import INTERVAL_95, pooled
 from skyloom.scores.comparison import column, label
 from skyloom.scores.records import LOSS
 
-INTERVALS = "Intervals: 68 % of scores, 95 % of paired differences."
+INTERVALS = "Intervals: 68 % of scores, 95 % of paired differences; level where the latter holds 0."
 DATA = {"simulated": "simulated", "user-simulation": "user-simulated", "survey": "real"}
 
 
@@ -118,7 +118,7 @@ def _remarks(
     for _, row in networks.iterrows():
         for flag in filter(None, row.flag.split("; ")):
             flags.setdefault(flag, []).append(labels[row.model])
-    remarks = [f"{flag[0].upper()}{flag[1:]}: {', '.join(who)}." for flag, who in flags.items()]
+    remarks = [f"{', '.join(who)}: {flag}." for flag, who in flags.items()]
     for _, row in networks.iterrows():
         for item in deciding:
             number = row.get(f"published_{item['name']}", math.nan)

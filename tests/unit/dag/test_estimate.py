@@ -40,7 +40,7 @@ def test_hours_are_those_on_paper_where_nothing_was_measured(toy):
     # 640,000 and 500,000 examples of 3 ms, two seeds
     hours = [0.003 * seen / 3600 for seen in (640_000, 500_000)]
     assert f"2 x {hours[0] / 4:.2f} h on 4 GPU" in lines["steps"]
-    assert lines["epochs"].endswith(f"{2 * hours[1]:.2f} GPU-hours (on paper, A100)")
+    assert lines["epochs"].endswith(f"{2 * hours[1]:.2f} GPU-hours (calculated for an A100)")
     assert lines["sum"].endswith(f"{2 * sum(hours):.2f} GPU-hours")
     assert "not known" in lines["unknown"] and "benchmarks/training_cost.py" in lines["new"]
 
@@ -57,7 +57,7 @@ def test_a_broken_account_of_another_run_is_named_and_left_out(toy, capsys):
     finish(toy, "short", flop_per_second=1e12, wall_seconds=60)
     path = next(Path("out/other").rglob("run.json"))
     path.write_text(path.read_text()[:20])
-    assert "(on paper, A100)" in "".join(estimate.networks(toy))
+    assert "(calculated for an A100)" in "".join(estimate.networks(toy))
     message = capsys.readouterr().err
     assert message.startswith(f"{path}: no JSON") and message.endswith("out of the estimate\n")
 
@@ -81,7 +81,7 @@ def test_measured_rate_of_a_module_replaces_the_one_on_paper(toy):
 )
 def test_training_that_tells_nothing_of_the_gpu_is_no_measurement(toy, account):
     finish(toy, "other", wall_seconds=600, **account)
-    assert "(on paper, A100)" in estimate.networks(toy)[1]
+    assert "(calculated for an A100)" in estimate.networks(toy)[1]
 
 
 def test_training_that_has_its_checkpoint_costs_nothing_more(toy, tmp_path):
@@ -101,7 +101,7 @@ def test_every_network_of_the_survey_is_counted(study, tmp_path, monkeypatch):
     for model, line in zip(
         survey.models(kind="network"), estimate.networks(survey)[1:-1], strict=True
     ):
-        assert line.split()[0] == model and line.endswith("(on paper, A100)")
+        assert line.split()[0] == model and line.endswith("(calculated for an A100)")
     assert {*costs["gflop"]} == {*costs["a100_ms"]} >= {*survey.models(kind="network")}
 
 

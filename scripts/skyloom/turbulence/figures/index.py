@@ -74,8 +74,8 @@ def _coverage(ax, scores: Scores) -> None:
         plotting.band(ax, level, values, look.line(), 0.15 if model in scores.shown else 0)
     ax.axvline(NOMINAL, color="0.8", linewidth=0.6, zorder=0)
     corner = {"transform": ax.transAxes, "color": "0.35", "style": "italic"}
-    ax.text(0.03, 0.97, "too careful", va="top", **corner)
-    ax.text(0.97, 0.03, "too sure", ha="right", **corner)
+    ax.text(0.03, 0.97, "uncertainty too large", va="top", **corner)
+    ax.text(0.97, 0.03, "uncertainty too small", ha="right", **corner)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     ax.set(xlabel="stated share of the interval", ylabel="share of images inside it")
     ax.set_title("calibration of the\nstated intervals", loc="left")
