@@ -608,11 +608,14 @@ def test_comparison_of_models_is_written_with_its_verdict_beside_it(toy, tmp_pat
         shutil.copy(folder / "scores.nc", place)
         files.append(str(place / "metrics.json"))
     settings = {"headline": headline, "reference": "dust", "chosen_by": "rmse_over_noise"}
-    settings |= {"by_subset": ["rmse_over_noise"], "blocks": "blocks of sky"}
+    settings |= {"labels": {}, "blocks": "blocks of sky"}
+    config = {"comparison": settings, "labels": {}, "abouts": {}, "sets": {}}
     outputs = {"metrics": "csv", "comparison": "csv", "columns": "csv", "verdict": "json"}
-    outputs |= {"html": "html", "subsets": "html"}
+    outputs |= {"html": "html"}
     paths = {name: tmp_path / f"{name}.{end}" for name, end in outputs.items()}
-    argv = ["compare_models", "--study=toy", "--config", json.dumps(settings), "--metrics", *files]
+    argv = ["compare_models", "--study=toy", "--config", json.dumps(config), "--metrics", *files]
+    report = REPOSITORY / "workflow/report"
+    argv += ["--words", str(report / "columns.yaml"), str(report / "co/columns.yaml")]
     argv += ["--published", str(REPOSITORY / "config/co/published.yaml")]
     argv += [f"--output-{name}={path}" for name, path in paths.items()]
     monkeypatch.setattr("sys.argv", argv)
