@@ -21,8 +21,8 @@ from skyloom.cli import BadInput
 
 HEARTBEAT_SECONDS = 20
 # a holder on another host is given up after this, since its pid cannot be asked for; below the ten
-STALE_SECONDS = 300
 # minutes after which NCCL gives up the processes that wait for the first one
+STALE_SECONDS = 300
 
 
 @dataclass(frozen=True)
