@@ -29,14 +29,14 @@ rule train_model:
     params:
         config=lambda w: as_json(**study(w).science(w.model)),
         start=lambda w, input: option("--start", input.start),
+        state=state_folder,
     message:
         "{wildcards.study}: training {wildcards.model}, seed {wildcards.seed}"
     shell:
         "python3 {input.code[0]:q} --study {wildcards.study} --model {wildcards.model}"
         " --seed {wildcards.seed}"
         " --config {params.config:q} --data {input.data:q} {params.start} --code {input.code:q}"
-        f" --state {shlex.quote(RUN)}"
-        "/state/{wildcards.study}/{wildcards.model}/seed{wildcards.seed}"
+        " --state {params.state:q}"
         " --checkpoint {output.checkpoint:q} --history {output.history:q} --run-json {output.run:q}"
         " --gpus {resources.gpu_slots} --runtime {resources.runtime}"
         " --threads {threads} --readers {resources.readers} > {log:q} 2>&1"
