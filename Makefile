@@ -6,7 +6,8 @@
 # Options: STUDY=co (one study), CORES=4, PYTHON=python3.12, VENV=.venv
 PYTHON ?= python3
 VENV ?= .venv
-CORES ?= $(shell nproc)
+# nproc would take OMP_NUM_THREADS, which many a login node sets, for the number of cores
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc)
 STUDY ?=
 BIN := $(VENV)/bin
 DEMO := results/demo
@@ -20,7 +21,7 @@ export PYTHONUTF8 = 1
 
 .PHONY: help demo results test study test-faults gpu-smoke lint docs envs clean
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^PYTHON/q; s/^# //p' Makefile
 
 # the report is one file that opens by itself; an error in a caption is one of the report
 demo: $(VENV)/.installed
