@@ -22,6 +22,8 @@ from snakemake.io import is_flagged
 from skyloom.cli import BadInput, atomic
 from skyloom.lock import DRIVER, free, locked
 
+from .config import read_json
+
 UNFINISHED = "unfinished.json"  # files that a run set out to make again, until it has ended well
 
 
@@ -110,7 +112,7 @@ def made_again(workflow) -> set[str]:
 def missing(folder: str) -> set[str]:
     """Files that an earlier run set out to make again and that do not lie there."""
     path = Path(folder, UNFINISHED)
-    files = json.loads(path.read_text()) if path.exists() else []
+    files = read_json(path) if path.exists() else []
     return {file for file in files if not os.path.exists(file)}
 
 
