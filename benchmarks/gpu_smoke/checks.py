@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
+import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,22 +150,33 @@ def waits(engine: Steps) -> dict[str, float]:
 
 def kernels(s: Setting, engine: Steps) -> dict:
     """Number of kernels of a step, the share of its time in which one runs, and the longest."""
+
+    def three_steps():
+        for step in (1, 2, 3):
+            engine.one(step)
+
+    row = busy(s, three_steps)
+    row["kernels"] //= 3
+    row["ms by kernel"] = {name: round(ms / 3, 2) for name, ms in row["ms by kernel"].items()}
+    return row
+
+
+def busy(s: Setting, run) -> dict:
+    """Number of kernels, the share of the time in which one runs, and the longest."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         s.synchronise()
         begin = time.perf_counter()
-        for step in (1, 2, 3):
-            engine.one(step)
+        run()
         s.synchronise()
         wall = time.perf_counter() - begin
     ran = [event for event in profiler.events() if event.device_type.name == "CUDA"]
     longest: collections.Counter = collections.Counter()
     for event in ran:
-        longest[event.name[:60]] += event.device_time / 3e3
-    busy = sum(event.device_time for event in ran) / 1e6 / wall
-    top = {name: round(ms, 2) for name, ms in longest.most_common(6)}
-    return {"kernels": len(ran) // 3, "busy": busy, "ms by kernel": top}
+        longest[event.name[:60]] += event.device_time / 1e3
+    share = sum(event.device_time for event in ran) / 1e6 / wall
+    return {"kernels": len(ran), "busy": share, "ms by kernel": dict(longest.most_common(8))}
 
 
 def resumes(s: Setting) -> Found:
@@ -191,6 +203,32 @@ def resumes(s: Setting) -> Found:
             broken.append(name)
     if broken:
         raise Failed(f"another history after a resume: {', '.join(broken)}")
+
+
+def compiles(s: Setting) -> Found:
+    """Compiled trainings: the same history when repeated, and how far from one that is not?"""
+    broken = []
+    for name, network in s.first_of_each_module().items() if s.compiles else ():
+        if network.module not in ("res_unet", "cnn"):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.perf_counter()
+            fits = [
+                s.fit(name, f"{folder}/{k}", 12, 32, batch=8, compile=yes)
+                for k, yes in enumerate((True, True, False))
+            ]
+        first, again, eager = (fitted.last_row for fitted in fits)
+        key = next(key for key in first if key.startswith("valid_"))
+        yield name, {
+            "repeated: same history": first == again,
+            f"{key}, compiled": first[key],
+            f"{key}, not compiled": eager[key],
+            "s": time.perf_counter() - begin,
+        }
+        if first != again:
+            broken.append(name)
+    if broken:
+        raise Failed(f"another history of a compiled training: {', '.join(broken)}")
 
 
 def agrees(s: Setting) -> Found:
@@ -285,12 +323,21 @@ def solver(s: Setting) -> Found:
     for kind in (torch.float32, torch.float64):
         yield f"{kind}, M cells/s", rate(solver_torch.step, kind)
     if "scipy" not in s.stand_in.missing:
-        begin = time.perf_counter()
-        made = list(clouds(config, simulations(config), s.device.type))
-        yield "s a simulation", (time.perf_counter() - begin) / count
+        made = []
+
+        def simulate():
+            made[:] = clouds(config, simulations(config), s.device.type)
+
+        yield "s a simulation", s.seconds(simulate, 1) / count
+        yield "steps", [cloud.steps for _, cloud in made]
         yield "failures", [cloud.failure for _, cloud in made if cloud.failure]
+        if s.on_gpu:
+            yield "busy", busy(s, simulate)
     if s.compiles:
-        yield "compiled float32, M cells/s", rate(torch.compile(solver_torch.step), torch.float32)
+        begin = time.perf_counter()
+        compiled = torch.compile(solver_torch.step)
+        yield "compiled float32, M cells/s", rate(compiled, torch.float32)
+        yield "s of compiling", time.perf_counter() - begin
 
 
 def survey_family(s: Setting) -> dict:
@@ -306,7 +353,7 @@ def variants(s: Setting) -> Found:
     from skyloom.training import engine
 
     for name, network in s.first_of_each_module().items():
-        if network.module not in ("res_unet", "pix2pix", "residual"):
+        if network.module not in ("res_unet", "cnn", "pix2pix", "residual"):
             continue
 
         def measure(prepare=lambda task: None, name=name):
@@ -315,6 +362,7 @@ def variants(s: Setting) -> Found:
         row = {"as the engine has it": measure()}
         contiguous = measure(lambda task: task.to(memory_format=torch.contiguous_format))
         row["contiguous instead of channels-last"] = contiguous
+        row["group norms in bf16"] = measure(norms_in_half)
         deterministic(False)
         row["not deterministic"] = measure()
         torch.backends.cudnn.benchmark = True
@@ -326,6 +374,19 @@ def variants(s: Setting) -> Found:
             begin = time.perf_counter()
             row = {"compiled": measure(engine._compile)}
             yield f"{name}, compiled", row | {"s": time.perf_counter() - begin}
+
+
+def norms_in_half(task: torch.nn.Module) -> None:
+    """Group norms of a task without autocast: in and out in the type of their input."""
+    for module in task.modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            module.forward = types.MethodType(_norm_in_half, module)
+
+
+def _norm_in_half(norm: torch.nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
+    weights = norm.weight.to(x.dtype), norm.bias.to(x.dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.nn.functional.group_norm(x, norm.num_groups, *weights, norm.eps)
 
 
 def predicts(s: Setting) -> Found:
@@ -359,4 +420,5 @@ CHECKS = {
     "solver": (solver, 60),
     "variants": (variants, 120),
     "predicts": (predicts, 40),
+    "compiles": (compiles, 100),
 }

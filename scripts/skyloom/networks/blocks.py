@@ -1,14 +1,15 @@
-"""Residual blocks of convolutions, and convolutions that mirror an image at its edges.
+"""Residual blocks of convolutions, convolutions that mirror an image at its edges, upsampling.
 
 Norms are group norms, and the identity path passes them by. Amplitudes, which are predicted or
 tell the classes apart, reach the output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import interpolate
 
 GROUPS = 8
 
@@ -104,6 +105,39 @@ def _images(
     yield padded.narrow(axis, width, n), inner
     last = padded.narrow(axis, width + n, width)
     yield _flipped(last, axis), inner.narrow(axis, n - 1 - width, width)
+
+
+class Upsample(nn.Module):
+    """Images (n, c, y, x) -> (n, c, factor y, factor x), bilinear."""
+
+    def __init__(self, factor: int):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return resized(x, [self.factor * n for n in x.shape[-2:]])
+
+
+def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Images (n, c, y, x) -> (n, c, *size), bilinear; pixels beyond an edge are those of the edge.
+
+    On CUDA by a matrix an axis: torch's own gradient adds in an order that changes from run to run,
+    or, where that is refused, takes most of a step.
+    """
+    if list(x.shape[-2:]) == list(size):
+        return x
+    if x.device.type == "cpu":
+        return interpolate(x, size=tuple(size), mode="bilinear")
+    with torch.autocast(x.device.type, enabled=False):
+        rows, columns = (_linear(n, m, x) for n, m in zip(x.shape[-2:], size, strict=True))
+        return rows @ x @ columns.T
+
+
+def _linear(n: int, m: int, like: Tensor) -> Tensor:
+    """Weights (m, n) of `n` pixels in `m`, linear between the centres of pixels."""
+    places = (torch.arange(m, device=like.device, dtype=torch.float64) + 0.5) * (n / m) - 0.5
+    distance = places.clamp(0, n - 1)[:, None] - torch.arange(n, device=like.device)
+    return (1 - distance.abs()).clamp(min=0).to(like.dtype)
 
 
 def _flipped(x: Tensor, axis: int) -> Tensor:

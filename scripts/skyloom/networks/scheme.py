@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from skyloom.networks.blocks import ResidualBlock
+from skyloom.networks.blocks import ResidualBlock, Upsample
 
 WORDS = {
     nn.Conv2d: "convolution",
@@ -18,6 +18,7 @@ WORDS = {
     nn.Linear: "dense",
     nn.Flatten: "flattened",
     nn.Upsample: "upsampling",
+    Upsample: "upsampling",
     ResidualBlock: "residual block",
     "mean": "mean over the image",
     "cat": "joined",

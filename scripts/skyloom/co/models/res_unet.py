@@ -28,10 +28,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_unshuffle, softplus
+from torch.nn.functional import pixel_unshuffle, softplus
 
 from skyloom.co.data.examples import INPUTS, to_normalised
 from skyloom.networks import symmetries
+from skyloom.networks.blocks import resized
 from skyloom.networks.likelihoods import bounded, gaussian_nll
 from skyloom.networks.unet import ResUNet, require_multiple
 from skyloom.training import Task, adamw, one_cycle
@@ -133,7 +134,7 @@ class ResUNetTask(Task):
         contrasts = self.contrasts(x)  # (n, 10, y, x)
         coarse = pixel_unshuffle(contrasts, self.coarse)  # (n, 10 coarse**2, y / coarse, ...)
         maps = self.net(coarse).float()  # (n, 4 or 2, y / coarse, x / coarse)
-        maps = interpolate(maps, size=x.shape[-2:], mode="bilinear") + self.linear(contrasts)
+        maps = resized(maps, x.shape[-2:]) + self.linear(contrasts)
         *coefficients, spread = maps.split(1, 1)
         dust, hi = in_scales(x[:, :1].float(), self.dust), in_scales(x[:, 1:].float(), self.hi)
         relation = self.above_threshold if self.excess is None else self.added_to_excess

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from skyloom.cli import BadInput
 from skyloom.networks import symmetries
-from skyloom.networks.blocks import ResidualBlock, conv, norm
+from skyloom.networks.blocks import ResidualBlock, Upsample, conv, norm
 from skyloom.training import Task, adamw, one_cycle
 from skyloom.turbulence.models.residual import EDGE, ResidualEncoder
 from skyloom.turbulence.models.task import features, random_view
@@ -111,7 +111,7 @@ def decoder(width: int, depth: int, latent: int) -> nn.Sequential:
     ]
     for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
         layers += [
-            nn.Upsample(scale_factor=2, mode="bilinear"),
+            Upsample(2),
             ResidualBlock(n_in, n_out, padding_mode=EDGE),
         ]
     return nn.Sequential(*layers, norm(width), nn.SiLU(), conv(width, 1, padding_mode=EDGE))
