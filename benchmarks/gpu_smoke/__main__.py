@@ -28,7 +28,7 @@ import time
 import traceback
 from pathlib import Path
 
-from checks import CHECKS, Failed, worker
+from checks import CHECKS, Failed, compiled_step, worker
 from setting import Setting, survey_networks
 
 BEGIN = time.monotonic()
@@ -45,6 +45,9 @@ def main() -> None:
         args.write_networks.write_text(json.dumps(described, indent=1) + "\n")
     elif args.worker:
         worker(Setting(args.device, args.small, args.networks), args.worker)
+    elif args.compiled:
+        setting = Setting(args.device, args.small, args.networks)
+        print(json.dumps(compiled_step(setting, args.compiled)))
     elif args.child is not None:
         child(args)
     else:
@@ -65,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--networks", type=Path, help="written by --write-networks")
     parser.add_argument("--write-networks", type=Path)
     parser.add_argument("--child", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--compiled", help=argparse.SUPPRESS)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -2,8 +2,10 @@
 
 import collections
 import contextlib
+import fcntl
 import hashlib
 import importlib
+import json
 import math
 import os
 import subprocess
@@ -214,17 +216,20 @@ def compiles(s: Setting) -> Found:
         with tempfile.TemporaryDirectory() as folder:
             begin = time.perf_counter()
             fits = [
-                s.fit(name, f"{folder}/{k}", 12, 32, batch=8, compile=yes)
-                for k, yes in enumerate((True, True, False))
+                s.fit(name, f"{folder}/{k}", 12, 32, batch=8, compile=mode)
+                for k, mode in enumerate((MODES[0], MODES[0], None))
             ]
         first, again, eager = (fitted.last_row for fitted in fits)
         key = next(key for key in first if key.startswith("valid_"))
-        yield name, {
-            "repeated: same history": first == again,
-            f"{key}, compiled": first[key],
-            f"{key}, not compiled": eager[key],
-            "s": time.perf_counter() - begin,
-        }
+        yield (
+            name,
+            {
+                "repeated: same history": first == again,
+                f"{key}, compiled": first[key],
+                f"{key}, not compiled": eager[key],
+                "s": time.perf_counter() - begin,
+            },
+        )
         if first != again:
             broken.append(name)
     if broken:
@@ -322,6 +327,10 @@ def solver(s: Setting) -> Found:
 
     for kind in (torch.float32, torch.float64):
         yield f"{kind}, M cells/s", rate(solver_torch.step, kind)
+    if s.compiles:
+        begin = time.perf_counter()
+        yield "compiled float32, M cells/s", rate(solver_torch.compiled(), torch.float32)
+        yield "s of compiling", time.perf_counter() - begin
     if "scipy" not in s.stand_in.missing:
         made = []
 
@@ -333,11 +342,6 @@ def solver(s: Setting) -> Found:
         yield "failures", [cloud.failure for _, cloud in made if cloud.failure]
         if s.on_gpu:
             yield "busy", busy(s, simulate)
-    if s.compiles:
-        begin = time.perf_counter()
-        compiled = torch.compile(solver_torch.step)
-        yield "compiled float32, M cells/s", rate(compiled, torch.float32)
-        yield "s of compiling", time.perf_counter() - begin
 
 
 def survey_family(s: Setting) -> dict:
@@ -345,19 +349,22 @@ def survey_family(s: Setting) -> dict:
     config = {"simulations": 4, "seed": 0, "index": [11 / 3, 4.0], "mach": 1.41, "time_myr": 0.5}
     config |= {"box_pc": 10.0, "mass_msun": 1e4, "mu": 2.33, "temperature_k": 10.0}
     config |= {"initial_kmax": None, "order": 2, "courant": 0.5, "backend": "torch"}
-    return config | {"precision": "float32", "batch": 4, "grid": 16 if s.small else 256}
+    return config | {
+        "precision": "float32",
+        "compile": s.compiles,
+        "batch": 4,
+        "grid": 16 if s.small else 256,
+    }
 
 
 def variants(s: Setting) -> Found:
-    """A step under other settings of torch [ms]: layout, determinism, cuDNN's search, compiled."""
-    from skyloom.training import engine
-
+    """A step under other settings of torch [ms]: layout, norms, determinism, cuDNN's search."""
     for name, network in s.first_of_each_module().items():
         if network.module not in ("res_unet", "cnn", "pix2pix", "residual"):
             continue
 
         def measure(prepare=lambda task: None, name=name):
-            return Steps(s, name, prepare).milliseconds(0.0 if s.small else 1.0)
+            return Steps(s, name, prepare=prepare).milliseconds(0.0 if s.small else 1.0)
 
         row = {"as the engine has it": measure()}
         contiguous = measure(lambda task: task.to(memory_format=torch.contiguous_format))
@@ -370,10 +377,66 @@ def variants(s: Setting) -> Found:
         torch.backends.cudnn.benchmark = False
         deterministic(s.on_gpu)
         yield name, row
-        if s.compiles:
+
+
+MODES = "reduce-overhead", "default"
+COMPILE_SECONDS = 60  # after which no other mode is begun
+
+
+def compiled(s: Setting) -> Found:
+    """A step of each network [ms], compiled in the modes of the entries' key.
+
+    Networks are compiled in processes of their own at one time, and measured one after another.
+    """
+    if not s.compiles:
+        return
+    words = [sys.executable, str(HERE), "--device", s.device.type, *s.words, "--compiled"]
+    few = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "2"}
+    running = {
+        name: subprocess.Popen(
+            [*words, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=few
+        )
+        for name in s.networks
+    }
+    failed = []
+    for name, process in running.items():
+        out, errors = process.communicate()
+        row = out.strip().splitlines()[-1:] if process.returncode == 0 else []
+        yield name, json.loads(row[0]) if row else {"FAILED": errors[-300:]}
+        failed += [] if row else [name]
+    if failed:
+        raise Failed(f"no compiled step of {', '.join(failed)}")
+
+
+def compiled_step(s: Setting, name: str) -> dict:
+    """What one process of `compiled` finds; it measures when no other compiles or measures."""
+
+    row, made = {}, {}
+    with open(Path(tempfile.gettempdir()) / "skyloom-gpu-smoke.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        start = time.perf_counter()
+        for mode in MODES:
             begin = time.perf_counter()
-            row = {"compiled": measure(engine._compile)}
-            yield f"{name}, compiled", row | {"s": time.perf_counter() - begin}
+            if begin - start > COMPILE_SECONDS:
+                break
+            try:
+                made[mode] = Steps(s, name, mode)
+                last = made[mode].task.plan.steps - 1
+                for step in (1, last):
+                    made[mode].milliseconds(0.0, step)
+            except Exception as error:  # the other mode still has a chance
+                del made[mode]
+                row[mode] = {"FAILED": f"{type(error).__name__}: {error}"[:300]}
+            else:
+                row[mode] = {"s of compiling": time.perf_counter() - begin}
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for mode, steps in made.items():
+            last = steps.task.plan.steps - 1
+            row[mode] |= {"ms": sum(steps.milliseconds(0.4, step) for step in (1, last)) / 2}
+            row[mode] |= {"kernels": kernels(s, steps)["kernels"]}
+            row[mode] |= {"busy": kernels(s, steps)["busy"]}
+    return row
 
 
 def norms_in_half(task: torch.nn.Module) -> None:
@@ -418,7 +481,8 @@ CHECKS = {
     "agrees": (agrees, 60),
     "processes": (processes, 60),
     "solver": (solver, 60),
-    "variants": (variants, 120),
+    "compiled": (compiled, 150),
+    "variants": (variants, 60),
     "predicts": (predicts, 40),
     "compiles": (compiles, 100),
 }

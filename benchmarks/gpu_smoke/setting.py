@@ -227,7 +227,7 @@ class Fitted:
 class Steps:
     """The engine's own step of a network, on one batch that stays on the device."""
 
-    def __init__(self, setting: Setting, name: str, prepare=lambda task: None):
+    def __init__(self, setting: Setting, name: str, mode: str | None = None, prepare=None):
         from skyloom.training import Plan, engine
         from skyloom.training.feed import Feed
         from skyloom.training.team import Team
@@ -238,9 +238,13 @@ class Steps:
         examples = network.examples(self.batch_size)
         torch.manual_seed(0)
         self.task = engine._moved(setting.task(network, examples), setting.device).train()
-        self.task.plan = Plan.from_entry(network.entry, 0).resolved(20000, 1)
+        entry = network.entry | {"compile": mode}
+        self.task.plan = Plan.from_entry(entry, 0).resolved(20000, 1)
         self.average = copy.deepcopy(self.task)
-        prepare(self.task)
+        if mode:
+            engine._compile(self.task, mode)
+        if prepare:
+            prepare(self.task)
         self.optimisers = self.task.optimisers()
         team = Team()
         team.rank, team.world, team.device = 0, 1, setting.device

@@ -62,14 +62,17 @@ def test_compiled_networks_learn_the_same_under_the_same_names(tmp_path, monkeyp
     monkeypatch.setattr(
         nn.Module,
         "compile",
-        lambda module: (compiled.append(type(module)), ordinary(module, backend="eager")),
+        lambda module, mode: (
+            compiled.append((type(module), mode)),
+            ordinary(module, backend="eager"),
+        ),
     )
     for name in ("compiled", "plain"):
         (tmp_path / name).mkdir()
     train(Adversarial, tmp_path / "plain")
     assert not compiled
-    train(Adversarial, tmp_path / "compiled", replace(PLAN, compile=True))
-    assert compiled == [nn.Conv2d, nn.Sequential]
+    train(Adversarial, tmp_path / "compiled", replace(PLAN, compile="default"))
+    assert compiled == [(nn.Conv2d, "default"), (nn.Sequential, "default")]
     files = [tmp_path / name for name in ("compiled", "plain")]
     one, other = (torch.load(folder / "best.ckpt", weights_only=True) for folder in files)
     torch.testing.assert_close(one, other)

@@ -300,6 +300,7 @@ def test_early_source_writes_the_analytic_density_as_a_shard(tmp_path):
         "courant": 0.5,
     }
     config |= {"initial_kmax": None, "backend": "early", "precision": "float64", "batch": 1}
+    config |= {"compile": False}
     assert write_snapshots(config, simulations(config), tmp_path / "0.nc") == {}
     maps = column_maps(read("simulated", tmp_path / "0.nc", {}), None)
     assert (

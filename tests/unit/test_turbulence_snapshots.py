@@ -32,6 +32,7 @@ CONFIG = {
     "initial_kmax": None,
     "backend": "numba",
     "precision": "float64",
+    "compile": False,
     "batch": 1,
 }
 RUNAWAY = {"mach": [1.41, 1.41, 1e6]}  # every third simulation fails

@@ -10,7 +10,7 @@ OWN = ("simulated", "early")  # sources that this repository makes itself
 # Keys of a family that each script reads.
 CLOUDS = ("simulations", "seed", "index", "mach", "time_myr", "box_pc", "mass_msun", "mu")
 CLOUDS += ("temperature_k", "grid", "initial_kmax", "order", "courant", "backend", "precision")
-CLOUDS += ("batch",)
+CLOUDS += ("compile", "batch")
 MAPS = ("box_pc", "mass_msun", "pixels", "refine")
 READ = (*MAPS, "source", "outputs", "mu", "temperature_k", "isothermal", "density", "velocity")
 READ += ("column", "axes", "assume", "distance_pc", "beam_arcsec", "rebin")

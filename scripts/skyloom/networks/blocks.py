@@ -108,14 +108,26 @@ def _images(
 
 
 class Upsample(nn.Module):
-    """Images (n, c, y, x) -> (n, c, factor y, factor x), bilinear."""
+    """Images (n, c, y, x) -> (n, c, 2 y, 2 x); mode : `nearest` or `bilinear`."""
 
-    def __init__(self, factor: int):
+    def __init__(self, mode: str):
         super().__init__()
-        self.factor = factor
+        self.mode = mode
 
     def forward(self, x: Tensor) -> Tensor:
-        return resized(x, [self.factor * n for n in x.shape[-2:]])
+        if self.mode == "nearest":
+            return doubled(x)
+        return resized(x, [2 * n for n in x.shape[-2:]])
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Images (n, c, y, x) -> (n, c, 2 y, 2 x), each pixel four times."""
+    if not torch.compiler.is_compiling():
+        return interpolate(x, scale_factor=2.0, mode="nearest")
+    # the compiled gradient of `interpolate` adds by index: two thirds of the GPU time of a step
+    n, c, rows, columns = x.shape
+    x = x.view(n, c, rows, 1, columns, 1).expand(-1, -1, -1, 2, -1, 2)
+    return x.reshape(n, c, 2 * rows, 2 * columns)
 
 
 def resized(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -17,7 +17,6 @@ WORDS = {
     nn.AvgPool2d: "average pooling",
     nn.Linear: "dense",
     nn.Flatten: "flattened",
-    nn.Upsample: "upsampling",
     Upsample: "upsampling",
     ResidualBlock: "residual block",
     "mean": "mean over the image",

@@ -6,10 +6,9 @@ visible as excess power at the smallest scales (Odena+ 2016).
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from skyloom.cli import BadInput
-from skyloom.networks.blocks import ResidualBlock, conv, norm
+from skyloom.networks.blocks import ResidualBlock, conv, doubled, norm
 
 WIDEST = 4  # channels of the widest level, in units of `width`
 
@@ -56,7 +55,7 @@ class ResUNet(nn.Module):
             x = shrink(x)  # half the pixels
         x = self.bottom(x)  # (n, width * min(2**depth, 4), y / 2**depth, x / 2**depth)
         for grow, block in zip(self.grow, self.up, strict=True):
-            x = grow(interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = grow(doubled(x))
             x = block(torch.cat([x, skips.pop()], 1))
         return self.head(x)  # (n, n_out, y, x)
 

@@ -78,7 +78,7 @@ def fit(
         task.plan = plan
         average = copy.deepcopy(task)
         if plan.compile:
-            _compile(task)
+            _compile(task, plan.compile)
         optimisers = task.optimisers()
         schedules = task.schedules(optimisers)
         account = Account(plan, team)
@@ -159,13 +159,13 @@ def _moved(task: Task, device: torch.device) -> Task:
     )
 
 
-def _compile(module: nn.Module) -> None:
+def _compile(module: nn.Module, mode: str) -> None:
     """Compile each network of a task, in place: names of weights stay as they are."""
     for child in module.children():
         if isinstance(child, Task | nn.ModuleList | nn.ModuleDict):
-            _compile(child)
+            _compile(child, mode)
         else:
-            child.compile()
+            child.compile(mode=mode)
 
 
 @contextlib.contextmanager
@@ -183,6 +183,8 @@ def _step(
     task: Task, optimisers: dict, schedules: dict, batch: Batch, run: Run, stop: Stop
 ) -> None:
     """One turn of each loss that the task yields, with its optimiser's step."""
+    if run.plan.compile:
+        torch.compiler.cudagraph_mark_step_begin()  # what earlier steps gave may be overwritten
     losses = task.losses(batch, run.step)
     while True:
         with run.team.autocast():

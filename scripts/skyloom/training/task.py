@@ -43,7 +43,7 @@ class Plan:
     valid_every: int | None = None  # steps from one row of the history to the next; None: one epoch
     save_minutes: float = 10  # a kill loses at most this much
     readers: int = 0  # worker processes that draw or read batches ahead
-    compile: bool = False  # whether torch.compile fuses the networks' operations
+    compile: str | None = None  # mode of torch.compile; None: not compiled
     seed: int = 0
 
     @classmethod

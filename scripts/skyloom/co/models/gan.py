@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from skyloom.cli import BadInput
-from skyloom.networks.blocks import ResidualBlock, conv, norm
+from skyloom.networks.blocks import ResidualBlock, Upsample, conv, norm
 from skyloom.networks.devices import to_device
 from skyloom.networks.unet import require_multiple
 from skyloom.training import Plan
@@ -44,6 +44,11 @@ def check(entry: dict, meta: dict, model: str) -> None:
     require_choice(entry, "gan_loss", GAN_LOSSES, model)
     require_choice(entry, "upsample", UPSAMPLINGS, model)
     require_choice(entry, "norm", NORMS, model)
+    if entry.get("compile") and entry["r1"] > 0:
+        raise BadInput(
+            f"{model}: compile is {entry['compile']!r} and r1 is {entry['r1']:g}; torch cannot"
+            " compile the gradient of a gradient: set one of them to null or 0"
+        )
     if entry["generator"] == "unet":
         least = 2 ** entry["generator_depth"]
         require_multiple(meta["pixels"], least, model, "generator_depth")
@@ -153,7 +158,7 @@ def double(n_in: int, n_out: int, upsample: str) -> nn.Sequential:
     if upsample == "transpose":
         grow = [nn.ConvTranspose2d(n_in, n_out, 3, 2, 1, output_padding=1)]
     else:
-        grow = [nn.Upsample(scale_factor=2.0, mode="nearest"), conv(n_in, n_out)]
+        grow = [Upsample("nearest"), conv(n_in, n_out)]
     return nn.Sequential(*grow, norm(n_out), nn.ReLU())
 
 

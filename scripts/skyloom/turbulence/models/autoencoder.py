@@ -111,7 +111,7 @@ def decoder(width: int, depth: int, latent: int) -> nn.Sequential:
     ]
     for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
         layers += [
-            Upsample(2),
+            Upsample("bilinear"),
             ResidualBlock(n_in, n_out, padding_mode=EDGE),
         ]
     return nn.Sequential(*layers, norm(width), nn.SiLU(), conv(width, 1, padding_mode=EDGE))

@@ -73,6 +73,7 @@ def clouds(
                     config["courant"],
                     config["backend"],
                     device,
+                    config["compile"],
                 )
         for k, row in enumerate(batch):
             rms = row["mach"] * sound

@@ -1,8 +1,8 @@
 """Cost of the simulations of a set before they run, for dry runs and the resources of a job.
 
 The rates of a core are those of benchmarks/turbulence_solver.py on a shared 2.5 GHz Xeon. The rates
-of a GPU are those of an A100 on paper, since no GPU was available: an eager torch step moves 3.7 kB
-a cell in single precision, at 1.3 TB/s.
+of a GPU are those of an H200 (benchmarks/gpu_smoke) times the ratio of the bandwidths of an A100
+and an H200, 1.3 and 4.2 TB/s: a step moves numbers and computes little.
 """
 
 import math
@@ -12,7 +12,7 @@ from skyloom.turbulence.physics import MYR_PER_TIME, sound_speed_kms
 
 CORE_UPDATES = 22e6  # [cells/s] second-order steps of a core
 FIELD_SECONDS = 2.5e-7  # [s/cell] initial velocity, of a core
-GPU_UPDATES = 3.5e8  # [cells/s] on paper
+GPU_UPDATES = {False: 3.0e8, True: 2.4e9}  # [cells/s] in single precision, not compiled or compiled
 GPU_FIELD_SECONDS = 1e-9  # [s/cell] estimate
 # largest sum over axes of |v| over the rms of |v|, of 2 million Gaussian cells
 PEAK_SPEED = 4.2
@@ -56,7 +56,7 @@ def cost(config: dict, simulations: list[dict]) -> Cost:
         len(simulations),
         updates,
         updates / CORE_UPDATES + fields * FIELD_SECONDS,
-        (updates / GPU_UPDATES + fields * GPU_FIELD_SECONDS) / 3600,
+        (updates / GPU_UPDATES[config["compile"]] + fields * GPU_FIELD_SECONDS) / 3600,
         cells * BYTES_IN_MEMORY * config["batch"] / 2**30,
         fields * BYTES_ON_DISK / 2**30,
     )

@@ -43,6 +43,7 @@ def evolve(
     courant: float = 0.5,
     backend: str = "numba",
     device: str | None = None,
+    compile: bool = False,
 ) -> Evolution:
     """Isothermal gas on a periodic grid after `time`.
 
@@ -57,12 +58,14 @@ def evolve(
     courant : dt is this times `cell` over the largest sum over axes of |v| + c, as in RAMSES
     backend : numba (CPU, with numba's threads) or torch (`device`, by default a GPU where there is
         one)
+    compile : whether torch.compile fuses the steps of the backend torch
 
     Raises
     ------
     BadInput : an unknown backend or order, or a Courant number at which the scheme is unstable
     """
     solver = _solver(backend, order, courant)
+    step = solver.compiled() if compile else solver.step
     time = np.broadcast_to(np.asarray(time, float), len(states))
     clock, steps, failures = np.zeros(len(states)), np.zeros(len(states), int), {}
     fields = solver.load(states, device)
@@ -84,7 +87,7 @@ def evolve(
         # the tolerance avoids a tiny last step due to round-off
         last = longest >= (time - clock) * (1 - 1e-12)
         dt = np.where(running, np.where(last, time - clock, longest), 0.0)
-        fields = solver.step(fields, dt / cell, sound_speed, order)
+        fields = step(fields, dt / cell, sound_speed, order)
         clock = np.where(running & last, time, clock + dt)
         steps += running
 

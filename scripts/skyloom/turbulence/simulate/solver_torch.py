@@ -3,6 +3,8 @@
 The formulas are the same, and all simulations of a batch are advanced at once.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +75,12 @@ def step(fields: Fields, ratio: np.ndarray, sound_speed: float, order: int) -> F
         for i, face_flux in zip(components, flux(left, right, fastest, sound2), strict=True):
             new[i] = new[i] - ratio * (face_flux - face_flux.roll(1, axis))
     return Fields(tuple(new))
+
+
+@cache
+def compiled() -> Callable[..., Fields]:
+    """`step`, its operations fused into few kernels; the last digits are other ones."""
+    return torch.compile(step)
 
 
 def unload(fields: Fields) -> torch.Tensor:
