@@ -2,7 +2,7 @@
 
     costs=$(python benchmarks/training_cost.py co) && echo "$costs" > config/co/costs.yaml
 
-A redirection alone would empty the file before it is read: times on paper are copied from it.
+A redirection alone would empty the file before it is read: times are copied from it.
 Counts every network of the study's survey.yaml on random examples of that size: forwards,
 backwards, discriminators, penalties; not FFTs, which the counter does not know. On the CPU with a
 batch of two; nothing is trained.
@@ -30,8 +30,8 @@ CONFIG = Path(__file__).resolve().parents[1] / "config"
 HEADER = """\
 # Cost of one training example in one step (forward, backward, discriminators) of the networks of
 # survey.yaml: the dry run's estimate of GPU-hours. Printed by benchmarks/training_cost.py.
-# a100_ms: GPU time on an A100 [ms], from operations and bytes on paper, not measured; finished
-#   trainings on a GPU replace it
+# a100_ms: GPU time on an A100 [ms]: that on an H200 (benchmarks/README.md, step times busy) times
+#   3.2, the ratio of their bandwidths; finished trainings on a GPU replace it
 # gflop: operations [1e9]; a test counts them again
 """
 

@@ -311,6 +311,13 @@ def test_tiles_that_the_unet_cannot_halve_so_often_are_refused(name):
         make(name, generator_depth=9)
 
 
+def test_compiled_penalty_is_refused():
+    """torch has no compiled gradient of a gradient."""
+    with pytest.raises(BadInput, match="cyclegan: compile is 'default' and r1 is 3"):
+        make("cyclegan", r1=3.0, compile="default")
+    make("cyclegan", compile="default")
+
+
 def test_copied_identity_vanishes_for_generators_that_copy():
     dust_hi, co, mask = torch.randn(2, 2, 8, 8), torch.randn(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
     assert cyclegan.copy_error(lambda x: x[:, :1], dust_hi, co, mask) == 0

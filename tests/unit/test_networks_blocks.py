@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from pretended_gpu import pretended_gpu, reason, register
 from torch import nn
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
 from skyloom.cli import BadInput
-from skyloom.networks.blocks import ReflectedConv2d, Reflection, ResidualBlock, conv, norm
+from skyloom.networks.blocks import (
+    ReflectedConv2d,
+    Reflection,
+    ResidualBlock,
+    conv,
+    doubled,
+    norm,
+    resized,
+)
 from skyloom.networks.unet import ResUNet, require_multiple
 
 LAYOUTS = torch.contiguous_format, torch.channels_last
@@ -47,6 +56,38 @@ def test_reflection_and_its_gradient_equal_those_of_torch_to_the_last_bit(shape,
 def test_gradient_of_the_reflection_is_that_of_finite_differences():
     x = images((1, 2, 4, 5)).detach().double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: Reflection.apply(x, 2), x)
+
+
+# --- upsampling
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_compiled_doubling_and_its_gradient_are_those_of_torch(layout):
+    ours, theirs = images((2, 3, 5, 4), layout), images((2, 3, 5, 4), layout)
+    out = torch.compile(doubled, backend="eager")(ours)
+    expected = interpolate(theirs, scale_factor=2.0, mode="nearest")
+    assert torch.equal(out, expected)
+    gradient = images(out.shape, layout).detach()
+    out.backward(gradient)
+    expected.backward(gradient)
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.skipif(reason() is not None, reason=str(reason()))
+@pytest.mark.parametrize("size", [(16, 16), (12, 20), (4, 8), (8, 8)])
+def test_resizing_on_a_gpu_is_that_of_torch_on_the_cpu(size):
+    register()
+    ours, theirs = images((2, 3, 8, 8)), images((2, 3, 8, 8))
+    expected = interpolate(theirs, size=size, mode="bilinear")
+    gradient = images(expected.shape).detach()
+    expected.backward(gradient)
+    with pretended_gpu():
+        there = ours.detach().to("cuda").requires_grad_()
+        with torch.autocast("cuda", torch.bfloat16):
+            out = resized(there, size)
+        out.backward(gradient.to("cuda"))
+    torch.testing.assert_close(out.detach().cpu(), expected.detach())
+    torch.testing.assert_close(there.grad.cpu(), theirs.grad)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 1), (7, 1)])

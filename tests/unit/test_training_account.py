@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from toy_training import PLAN, Adversarial, Plain, Supervised, train
 
+from skyloom.cli import BadInput
 from skyloom.training import account
 from skyloom.training.account import Account
 
@@ -76,4 +77,11 @@ def test_compiled_networks_learn_the_same_under_the_same_names(tmp_path, monkeyp
     files = [tmp_path / name for name in ("compiled", "plain")]
     one, other = (torch.load(folder / "best.ckpt", weights_only=True) for folder in files)
     torch.testing.assert_close(one, other)
-    assert summary(tmp_path / "compiled")["flop_an_example"] is None
+    assert len({summary(folder)["flop_an_example"] for folder in files}) == 1
+
+
+def test_compilation_without_a_compiler_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(BadInput, match="compile: default needs a C compiler; found none of cc"):
+        train(Plain, tmp_path, replace(PLAN, compile="default"))

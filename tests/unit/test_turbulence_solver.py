@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import partial
 
 import numba
 import numpy as np
@@ -12,6 +13,7 @@ from conftest import REPOSITORY
 from scipy.optimize import brentq
 
 from skyloom.cli import BadInput
+from skyloom.turbulence.simulate import solver_torch
 from skyloom.turbulence.simulate.early import early_columns, early_contrast
 from skyloom.turbulence.simulate.solver import evolve, initial_states
 from skyloom.turbulence.simulate.velocity import velocity_field
@@ -104,6 +106,20 @@ def test_backends_agree_and_simulations_keep_their_own_clock(order):
     for backend, batch in (("numba", ours), ("torch", theirs)):
         alone = evolve(states[1:], times[1], 10 / 32, SOUND, order, backend=backend)
         np.testing.assert_array_equal(alone.states[0], batch.states[1])
+
+
+def test_compiled_steps_are_those_of_the_solver(monkeypatch):
+    """With torch's own eager backend, which runs what was traced as it stands."""
+    solver_torch.compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    states = initial_states(cloud())
+    plain, compiled = (
+        evolve(states, [0.5, 0.8], 10 / 32, SOUND, backend="torch", compile=yes)
+        for yes in (False, True)
+    )
+    solver_torch.compiled.cache_clear()
+    np.testing.assert_array_equal(plain.steps, compiled.steps)
+    np.testing.assert_allclose(plain.states, compiled.states, rtol=0, atol=1e-13)
 
 
 @BOTH

@@ -1,8 +1,8 @@
 """GPU-hours that a run of survey size announces, before anything is submitted.
 
 Operations of a step are counted by benchmarks/training_cost.py, and their rate is that of finished
-trainings on a GPU. Where there are none, the time on an A100 is an estimate from operations and
-bytes (config/<study>/costs.yaml). No scientific library is imported here.
+trainings on a GPU. Where there are none, the time on an A100 is calculated from steps on an H200
+(config/<study>/costs.yaml). No scientific library is imported here.
 """
 
 import sys
@@ -75,7 +75,7 @@ def measured_rates(study) -> dict[str, tuple[float, str]]:
         except WorkflowError as broken:
             print(f"{broken}: left out of the estimate", file=sys.stderr)
             continue
-        # a baseline and a compiled training count no operations
+        # a baseline counts no operations
         if run["device"] != "cpu" and run.get("flop_per_second"):
             module = run["entry"]["module"]
             longest[module] = max(longest.get(module, run), run, key=lambda r: r["wall_seconds"])

@@ -25,6 +25,12 @@ class Simulations(Study):
         super().check()
         sets = self["sets"]
         refuse_names("turbulence.families", self["families"])
+        for name, family in self["families"].items():
+            of_torch = [family["precision"] == "float32", family["compile"]]
+            for key, yes in zip(("precision", "compile"), of_torch, strict=True):
+                if yes and family["backend"] != "torch":
+                    why = f"{family[key]} is of the backend torch, this family has numba"
+                    refuse(f"turbulence.families.{name}.{key}", why)
         for name in sets:
             self.check_set(name)
         for model in self.models():

@@ -1,9 +1,10 @@
 """What a training costs: operations of its steps, and how busy the GPU is."""
 
-import contextlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -48,18 +49,19 @@ class Account:
     def load_state_dict(self, state: dict) -> None:
         self.flop, self.busy = state["flop"], state["busy"]
 
-    @contextlib.contextmanager
+    @contextmanager
     def counted(self, step: int) -> Iterator[None]:
         """Count the operations of the second and of the last but one step.
 
         Two, since a task may train one network after another; not the first, in which penalties of
-        every so many steps fall due. Of a compiled step nothing can be counted.
+        every so many steps fall due. These two are not compiled: fused operations have no formula.
         """
         last = self.plan.steps - 1
-        if self.plan.compile or step not in (min(1, last), max(0, last - 1)):
+        if step not in (min(1, last), max(0, last - 1)):
             yield
             return
-        with Counter() as counter:
+        eager = torch.compiler.set_stance("force_eager") if self.plan.compile else nullcontext()
+        with eager, Counter() as counter:
             yield
         self.flop.append(counter.flop)
 

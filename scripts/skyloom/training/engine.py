@@ -9,6 +9,8 @@ signal goes on from its saved state and gives the history of an uninterrupted on
 import contextlib
 import copy
 import math
+import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -78,6 +80,7 @@ def fit(
         task.plan = plan
         average = copy.deepcopy(task)
         if plan.compile:
+            _require_compiler(plan.compile)
             _compile(task, plan.compile)
         optimisers = task.optimisers()
         schedules = task.schedules(optimisers)
@@ -157,6 +160,16 @@ def _moved(task: Task, device: torch.device) -> Task:
             device, memory_format=torch.channels_last if values.ndim == 4 else torch.preserve_format
         )
     )
+
+
+def _require_compiler(mode: str) -> None:
+    """Refuse a compilation before the first step fails with torch's own error."""
+    names = [os.environ.get("CC", "cc"), "gcc", "clang"]
+    if not any(map(shutil.which, names)):
+        raise BadInput(
+            f"compile: {mode} needs a C compiler; found none of {', '.join(names)} on this node."
+            " Load one, or set compile: null"
+        )
 
 
 def _compile(module: nn.Module, mode: str) -> None:

@@ -77,7 +77,7 @@ def test_measured_rate_of_a_module_replaces_the_one_on_paper(toy):
         {"flop_per_second": None},
         {"entry": {"module": "other"}, "flop_per_second": 16e12},
     ],
-    ids=["on a CPU", "compiled", "of another module"],
+    ids=["on a CPU", "a baseline", "of another module"],
 )
 def test_training_that_tells_nothing_of_the_gpu_is_no_measurement(toy, account):
     finish(toy, "other", wall_seconds=600, **account)
