@@ -1,6 +1,6 @@
 """What the CUDA path does on a real GPU: one command, about six minutes, a table.
 
-    python benchmarks/gpu_smoke [--device cuda] [--seconds 340] [--out FOLDER] [--only CHECK ...]
+    python benchmarks/gpu_smoke [--device cuda] [--seconds 360] [--out FOLDER] [--only CHECK ...]
     python benchmarks/gpu_smoke --device cpu --small    # the same code, to try the script itself
 
 Nothing is installed or downloaded: packages that are missing are replaced by stand-ins, and data
@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--small", action="store_true", help="narrow networks, little data")
-    parser.add_argument("--seconds", type=float, default=340, help="of all checks together")
+    parser.add_argument("--seconds", type=float, default=360, help="of all checks together")
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", ".")))
     parser.add_argument("--only", nargs="*", choices=list(CHECKS), default=list(CHECKS))
     parser.add_argument("--networks", type=Path, help="written by --write-networks")
