@@ -13,11 +13,16 @@ def main() -> None:
         "--config", type=cli.json_argument, required=True, help="sections tiles, split and set"
     )
     parser.add_argument("--maps", type=Path, required=True, help="maps.nc of co_prepare_maps")
+    parser.add_argument(
+        "--signal", type=Path, required=True, help="maps.nc, or a denoised map, for the SNR"
+    )
     parser.add_argument("--output", type=Path, required=True, help="table of tiles, CSV")
     args = parser.parse_args()
 
-    maps, line = PatchSet(args.maps), args.config["set"]["line"]
-    planes = {"signal": maps.array(f"co{line}"), "error": maps.array(f"co{line}_error")}
+    maps, signal = PatchSet(args.maps), PatchSet(args.signal)
+    line = args.config["set"]["line"]
+    planes = {"signal": signal.array(f"co{line}"), "error": signal.array(f"co{line}_error")}
+    planes |= {name: maps.array(name) for name in ("dust", "hi")}
     table = select_tiles(planes, args.config["tiles"], args.config["split"], args.config["set"])
     with cli.atomic(args.output) as path:
         table.to_csv(path, index=False, float_format="%.6g")

@@ -55,5 +55,5 @@ def test_patches_are_cut_from_the_denoised_map_where_the_set_says_so(planned, na
 
 
 def test_tiles_are_chosen_on_the_map_that_the_set_names(planned):
-    assert f"--maps {R}/maps.nc" in planned["co_select_tiles", "sphere"]
-    assert f"--maps {R}/denoised/co10_nlm_sphere.nc" in planned["co_select_tiles", "cut_after"]
+    assert f"--signal {R}/maps.nc" in planned["co_select_tiles", "sphere"]
+    assert f"--signal {R}/denoised/co10_nlm_sphere.nc" in planned["co_select_tiles", "cut_after"]

@@ -173,10 +173,12 @@ def test_selection_takes_bright_tiles_and_weights_a_sample_of_the_faint(selectio
         assert estimate == pytest.approx(faint_sky, abs=5 * faint_sky / np.sqrt(n))
 
 
-def test_mask_that_removes_a_complex_is_refused_by_name():
+@pytest.mark.parametrize("name", ["signal", "error", "dust"])
+def test_mask_of_any_map_that_removes_a_complex_is_refused_by_name(name):
     maps = sky_with_bright_plane()
+    maps["dust"] = np.ones_like(maps["signal"])
     lon, lat = hp.pix2ang(64, np.arange(len(maps["signal"])), lonlat=True)
-    maps["signal"][(lon > 190) & (lon < 230) & (lat > -40) & (lat < 0)] = np.nan
+    maps[name][(lon > 190) & (lon < 230) & (lat > -40) & (lat < 0)] = np.nan
     with pytest.raises(BadInput, match="complexes.orion: no tile with valid sky"):
         select_tiles(maps, TILES, SPLIT, {"selection": "published", "shift_deg": 0.75})
 

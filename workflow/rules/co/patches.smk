@@ -5,7 +5,8 @@ rule co_select_tiles:
     """Choose the tiles of a set, and the split of each by its place on the sky."""
     input:
         code=code("co_select_tiles.py"),
-        maps=lambda w: co.snr_map(w.set),
+        maps=co.path("maps.nc"),
+        signal=lambda w: co.snr_map(w.set),
     output:
         co.path("sets/{set}/tiles.csv"),
     log:
@@ -25,7 +26,7 @@ rule co_select_tiles:
         "co: selecting the tiles of set {wildcards.set}"
     shell:
         "python3 {input.code[0]:q} --config {params.config:q} --maps {input.maps:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --signal {input.signal:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule co_cut_patches:

@@ -36,7 +36,8 @@ def select_tiles(
 
     Parameters
     ----------
-    maps : `signal` and `error` [K km/s] of the set's CO line, (n_pix,) RING, NaN where masked
+    maps : `signal` and `error` [K km/s] of the set's CO line, and the maps that a model sees,
+        (n_pix,) RING, NaN where masked; a pixel is valid where all of them are
     tiles, split : sections of the config; `tiles.seed` seeds the sample
     selection : section of the set in the config
 
@@ -55,6 +56,8 @@ def select_tiles(
     table = label_tiles(tiles["nside"], split)
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = (maps["signal"] / maps["error"]).astype(np.float32)
+    for values in maps.values():
+        snr[~np.isfinite(values)] = np.nan
     bright, valid = probe(snr, table, tiles)
     require_valid_sky(table, valid, tiles["valid_fraction"], split)
     table["bright_fraction"] = bright
@@ -208,8 +211,8 @@ def require_valid_sky(table: pd.DataFrame, valid: np.ndarray, least: float, spli
     for name, fold in folds.items():
         if not (valid[fold] >= least).any():
             raise BadInput(
-                f"config: co.{name}: no tile with valid sky is left: the mask of the CO map "
-                f"leaves none of its {fold.sum()} tiles {least:.0%} of their sky; expected at "
+                f"config: co.{name}: no tile with valid sky is left: the masks of the maps "
+                f"leave none of its {fold.sum()} tiles {least:.0%} of their sky; expected at "
                 "least one"
                 if fold.any()
                 else f"config: co.{name}: no tile with valid sky: the region is narrower than its "
