@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import healpy as hp
+import numpy as np
 import pytest
 import torch
 import xarray as xr
@@ -140,17 +142,37 @@ def test_checkpoint_from_another_config_is_refused_by_key(finished, tmp_path):
     assert "best.ckpt: entry.width is 4, expected 8 from the config" in done.stderr
 
 
-def test_study_runs_from_user_files_in_resources(tmp_path, finished):
-    """Files in the format of the products replace the simulated ones without other changes."""
+def test_files_of_a_user_end_in_report_second_map_and_product(tmp_path, finished):
+    """In the format of the products, beside a map of the dust's beam and a second map of CO."""
     folder = copy_repository(tmp_path / "skyloom")
     raw = folder / "resources/raw/co"
     raw.mkdir(parents=True)
     for file in (finished / RUN / "co/raw").glob("*.fits"):
         shutil.copy2(file, raw)
-    (folder / "mine.yaml").write_text("co: {train: {source: survey}, run_models: [constant]}\n")
-    target = f"{RUN}/co/test/constant/seed0/metrics.json"
-    done = snakemake(folder, target, *WORDS, "--configfile", "mine.yaml")
+    with xr.open_dataset(finished / RUN / "co/maps.nc") as maps:
+        co = maps["co10"].values
+    _, glat = hp.pix2ang(hp.npix2nside(co.size), np.arange(co.size), lonlat=True)
+    options = {"coord": "G", "dtype": np.float32}
+    beam = np.where(abs(glat) > 60, 21.8, 5.0)
+    hp.write_map(raw / "beam.fits", beam, column_names=["FWHM"], column_units="arcmin", **options)
+    co[abs(glat) > 30] = hp.UNSEEN
+    options |= {"column_names": ["W"], "column_units": "K km/s", "partial": True}
+    hp.write_map(raw / "second.fits", co, **options)
+    second = {"path": "resources/raw/co/second.fits", "kind": "dame", "line": "10", "column": "W"}
+    settings = {"train": {"source": "survey"}, "run_models": ["res_unet", "constant"]}
+    settings |= {"maps": {"dust_beam_map": "resources/raw/co/beam.fits"}, "second_map": second}
+    (folder / "mine.yaml").write_text(json.dumps({"co": settings}))
+    words = [*WORDS, "--configfile", "mine.yaml"]
+    done = snakemake(folder, *words)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "co_simulate_sky" not in done.stdout and "download_raw" not in done.stdout
     # the data kind is read from the files, not from the config
-    assert json.loads((folder / target).read_text())["data"] == "simulated"
+    metrics = json.loads((folder / RUN / "co/test/constant/seed0/metrics.json").read_text())
+    assert metrics["data"] == "simulated"
+    tiles = [row for row in csv.DictReader((folder / RUN / "co/sets/co10/tiles.csv").open())]
+    assert tiles and all(abs(float(row["glat"])) < 65 for row in tiles)
+    product = hp.read_map(folder / RUN / "co/products/spot.fits", field=("I10",))
+    assert np.isfinite(product[product != hp.UNSEEN]).sum() > 100
+    done = snakemake(folder, *words, "--report", f"{RUN}/report.html")
+    report = (folder / RUN / "report.html").read_text()
+    assert "(ERROR/" not in done.stdout and "A second CO map" in report

@@ -28,6 +28,7 @@ from skyloom.pages.words import Words
 
 MODELS = ("model", "network", "baseline", "of")
 SETS = ("set", "trained_on", "tested_on")
+SCORES = ("score", "name")
 ENDS = ("lo", "hi", "seed_scatter")
 
 
@@ -100,7 +101,7 @@ def _words(value: str, name: str, names: Names, words: Words) -> str | Name:
         return names.set(value)
     if name == "subset":
         return words.subset(value)
-    return words.column(value).label if name == "score" else value
+    return words.column(value).label if name in SCORES else value
 
 
 _FIELDS = {"lo": "lo", "hi": "hi", "seed_scatter": "scatter"}
