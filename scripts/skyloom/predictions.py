@@ -32,7 +32,8 @@ def as_dataset(predicted: dict[str, np.ndarray], patches: xr.Dataset) -> xr.Data
 
     predicted : arrays of the target's shape, (example, ...); `samples` (example, sample, ...). The
         target is a map or a number. Where it has CF flags, its classes, an array may have an axis
-        for them: (example, class, ...), of unit 1, with the coordinate `class`.
+        for them: (example, class, ...), of unit 1, with the coordinate `class`. One number an
+        example, (example,), is of unit 1 too.
     Raises BadInput for another shape.
     """
     target = patches["target"]
@@ -58,6 +59,8 @@ def _variable(name: str, values: np.ndarray, target: xr.DataArray, classes: list
         return (example, "sample", *inner), values, units
     if values.shape == (len(target), len(classes), *target.shape[1:]):
         return (example, "class", *inner), values, {"units": "1"}
+    if values.shape == (len(target),) != target.shape:
+        return (example,), values, {"units": "1"}
     if values.size != target.size:  # networks keep a channel axis of one
         expected = f"expected {target.shape} {target.dims}"
         expected += f", or an axis of {len(classes)} classes behind the first" if classes else ""

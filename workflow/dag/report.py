@@ -178,7 +178,7 @@ def end_run(workflow, config: dict, studies: dict, status: str, started: float, 
         for script in ("write_summary.py", "write_index.py"):
             run_script(script, "--results", folder)
     except Exception as error:  # of a page, after the results
-        print(f"The pages of the run could not be written: {error!r}", file=sys.stderr)
+        print(f"The pages of the run could not be written: {error}", file=sys.stderr)
 
 
 def of_study(workflow, study) -> dict:
