@@ -1,0 +1,77 @@
+"""Simulated fields as a patch set.
+
+Each field is a sky realisation of its own, which is its split's and its block's source.
+"""
+
+import numpy as np
+import xarray as xr
+
+from skyloom.patchset import SPLITS
+from skyloom.radio.data import noise
+from skyloom.radio.simulate import field
+from skyloom.radio.simulate.field import CLASSES, DIFFUSE
+
+UJY = 1e-6
+
+
+def shard(settings: dict, number: int, of: int) -> xr.Dataset:
+    """Every `of`-th field of a set, from the `number`-th on.
+
+    settings : those of `field.draw`; `train`, `valid` and `test`, numbers of fields; `seed`;
+        `confusers`, of training and validation: the test fields have them always
+    """
+    rows = [(split, k) for split in SPLITS for k in range(settings[split])][number::of]
+    drawn = [
+        field.draw(settings, generator(settings, *row), has_galaxies(settings, row[0]))
+        for row in rows
+    ]
+    image = np.stack([f.image * f.noise_ujy * UJY for f in drawn]).astype(np.float32)
+    levels = [noise.levels(i, f.beam).grid.mean((1, 2)) for i, f in zip(image, drawn, strict=True)]
+    dims = "example", "y", "x"
+    flags = {
+        "flag_values": np.arange(len(CLASSES), dtype=np.uint8),
+        "flag_meanings": " ".join(CLASSES),
+    }
+    numbers = [list(SPLITS).index(split) * 10**7 + k for split, k in rows]
+    return xr.Dataset(
+        {
+            "image": (dims, image, {"units": "Jy/beam"}),
+            "diffuse": (
+                dims,
+                np.stack([f.diffuse for f in drawn]),
+                {"units": "1", "long_name": "diffuse brightness without noise, over the noise"},
+            ),
+            "target": (
+                dims,
+                np.stack([f.label for f in drawn]),
+                flags | {"units": "1", "invalid": 255},
+            ),
+        },
+        {
+            "split": ("example", np.array([SPLITS[s] for s, _ in rows], np.int8), _splits()),
+            "realisation": ("example", np.array(numbers)),
+            "background": ("example", np.array([b for b, _ in levels]), {"units": "Jy/beam"}),
+            "noise": ("example", np.array([s for _, s in levels]), {"units": "Jy/beam"}),
+            "beam_pixels": ("example", np.array([f.beam for f in drawn])),
+            "beam_arcsec": ("example", np.array([f.beam_arcsec for f in drawn])),
+            "diffuse_share": ("example", np.array([(f.label == DIFFUSE).mean() for f in drawn])),
+        },
+        {"data_kind": "simulated", "mask_sigma": settings["mask_sigma"]},
+    )
+
+
+def generator(settings: dict, split: str, number: int) -> np.random.Generator:
+    """Random numbers of one field. Sets of one seed share their test fields."""
+    key = (SPLITS[split], number)
+    return np.random.default_rng(np.random.SeedSequence(settings["seed"], spawn_key=key))
+
+
+def has_galaxies(settings: dict, split: str) -> bool:
+    return settings["confusers"] or split == "test"
+
+
+def _splits() -> dict:
+    return {
+        "flag_values": np.array(list(SPLITS.values()), np.int8),
+        "flag_meanings": " ".join(SPLITS),
+    }
