@@ -1,0 +1,95 @@
+"""Diffuse emission without a network: islands of a smoothed image, and of its coarse wavelets.
+
+Both choose their parameters on validation, as networks choose their threshold.
+"""
+
+import itertools
+
+import numpy as np
+import torch
+from scipy.ndimage import convolve1d, gaussian_filter, label
+from torch import Tensor
+
+from skyloom.examples import Batch, Examples
+from skyloom.radio.data.noise import clipped, signal_to_noise
+from skyloom.radio.simulate.field import CLASSES, DIFFUSE, NONE
+from skyloom.radio.simulate.instrument import FWHM, beam_area
+
+SPLINE = np.array([1, 4, 6, 4, 1]) / 16  # of the a-trous transform (Starck & Murtagh 2006)
+BELOW = 0.49  # probability of pixels in islands that are too small
+
+
+def fit(entry: dict, examples: Examples, seed: int) -> dict:
+    """The parameters of the grid with the largest overlap (IoU) on validation."""
+    batch = examples.valid[np.arange(min(len(examples.valid), entry["images"]))]
+    images, beams = planes(batch), batch["beam"].numpy()
+    label_, observed = batch["label"][:, 0].numpy(), batch["input"][:, 1].numpy() > 0
+    true, kept = label_ == DIFFUSE, observed & (label_ != examples.meta["invalid"])
+    best, overlap = None, -1.0
+    for scale in entry["scales"]:
+        maps = [
+            significance(entry["module"], i, b, scale) for i, b in zip(images, beams, strict=True)
+        ]
+        for level, island in itertools.product(entry["levels"], entry["islands"]):
+            found = np.stack(
+                [islands(m, b, level, island) for m, b in zip(maps, beams, strict=True)]
+            )
+            both, either = ((found & true)[kept]).sum(), ((found | true)[kept]).sum()
+            if both / max(either, 1) > overlap:
+                best, overlap = (scale, level, island), both / max(either, 1)
+    names = ("scale", "level", "island")
+    chosen = {name: float(value) for name, value in zip(names, best, strict=True)}
+    return {"module": entry["module"]} | chosen
+
+
+def predict(state: dict, batch: Batch, meta: dict) -> dict[str, Tensor]:
+    """`prediction` (n, class, y, x), a score that is 0.5 at the level, and `threshold` (n,)."""
+    images, beams = planes(batch), batch["beam"].numpy()
+    out = np.zeros((len(images), len(CLASSES), *images.shape[1:]), np.float32)
+    for k, (image, beam) in enumerate(zip(images, beams, strict=True)):
+        found = significance(state["module"], image, beam, state["scale"]).clip(0)
+        score = found / (found + state["level"])
+        kept = islands(found, beam, state["level"], state["island"])
+        out[k, DIFFUSE] = np.where(kept, score, np.minimum(score, BELOW))
+    out[:, NONE] = 1 - out[:, DIFFUSE]
+    return {"prediction": torch.from_numpy(out), "threshold": torch.full((len(images),), 0.5)}
+
+
+def planes(batch: Batch) -> np.ndarray:
+    """Images in units of their noise (n, y, x)."""
+    return signal_to_noise(batch["input"][:, 0]).numpy()
+
+
+def significance(module: str, image: np.ndarray, beam: float, scale: float) -> np.ndarray:
+    """The image (y, x) at a coarse scale [beam], in units of its noise there."""
+    coarse = (smoothed if module == "threshold" else wavelets)(image, beam * scale)
+    middle, deviation = clipped(coarse)
+    return (coarse - middle) / max(deviation, 1e-6) if np.isfinite(middle) else 0 * coarse
+
+
+def smoothed(image: np.ndarray, fwhm: float) -> np.ndarray:
+    """The image with a Gaussian of `fwhm` [pixel], as the low-resolution image from which
+    ddf-pipeline makes its mask of extended sources.
+    """
+    return gaussian_filter(image, fwhm / FWHM)
+
+
+def wavelets(image: np.ndarray, size: float) -> np.ndarray:
+    """The image less its a-trous scales below `size` [pixel]."""
+    coarse, step = image, 1
+    while step < size:
+        kernel = np.zeros(4 * step + 1)
+        kernel[::step] = SPLINE
+        for axis in (0, 1):
+            coarse = convolve1d(coarse, kernel, axis, mode="reflect")
+        step *= 2
+    return coarse
+
+
+def islands(values: np.ndarray, beam: float, level: float, least: float) -> np.ndarray:
+    """Pixels above `level` in islands of at least `least` beam areas, (y, x) bool."""
+    numbers, _ = label(values > level, np.ones((3, 3)))
+    sizes = np.bincount(numbers.ravel())
+    large = sizes >= least * beam_area(beam, beam)
+    large[0] = False
+    return large[numbers]

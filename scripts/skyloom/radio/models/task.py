@@ -1,0 +1,131 @@
+"""What the networks share: losses of a segmentation, augmentation, choice of a threshold."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from skyloom.examples import Batch
+from skyloom.networks import symmetries
+from skyloom.networks.devices import to_device
+from skyloom.radio.data.noise import SOFTENING, signal_to_noise
+from skyloom.radio.simulate.field import DIFFUSE, GALAXY
+from skyloom.training import Task, adamw, one_cycle
+
+BINS = 200  # of the probability, for the choice of the threshold
+HIGHEST = 0.95  # threshold
+SMOOTHING = 100.0  # pixels that the overlap of a batch begins with
+
+
+class Segmentation(Task):
+    """A network of class logits: cross entropy over the observed pixels, and the overlap of diffuse
+    emission (Dice).
+
+    entry : `class_weights`, of the classes in the cross entropy; `dice`, weight of the overlap;
+        `noise_jitter`, least and most factor on the noise of a training image; `weight_decay`;
+        `confused`, the most of the galaxies' pixels that the threshold may call diffuse
+    """
+
+    def __init__(self, entry: dict, meta: dict, net: nn.Module):
+        super().__init__()
+        self.entry, self.invalid, self.net = entry, meta["invalid"], net
+        weights = torch.tensor([float(w) for w in entry["class_weights"]])
+        self.register_buffer("class_weights", weights, persistent=False)
+        # probability from which on a pixel is called diffuse; chosen on validation
+        self.register_buffer("threshold", torch.tensor(0.5))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(n, 2, y, x) -> logits (n, class, y, x)."""
+        return self.net(image).float()
+
+    def probability(self, image: Tensor) -> Tensor:
+        """(n, 2, y, x) -> probability of each class (n, class, y, x)."""
+        return self(image).softmax(1)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
+        return {"net": adamw(self.parameters(), rate, weight_decay=decay)}
+
+    def schedules(self, optimisers: dict) -> dict:
+        return {"net": one_cycle(optimisers["net"], self.plan.steps)}
+
+    def losses(self, batch: Batch, step: int):
+        batch = augmented(batch, self.entry["noise_jitter"])
+        logits, label = self(batch["input"]), batch["label"]
+        observed = (label != self.invalid).float()
+        true = (label * observed).long()[:, 0]
+        pixels = cross_entropy(logits, true, self.class_weights, reduction="none")
+        entropy = (pixels * observed[:, 0]).sum() / observed.sum().clamp(min=1)
+        loss = entropy + self.entry["dice"] * missed_overlap(logits, true, observed[:, 0])
+        yield "net", loss
+
+    def score(self, batch: Batch) -> dict[str, Tensor]:
+        """The missed overlap of each image, and its cross entropy without weights."""
+        logits, label = self(batch["input"]), batch["label"]
+        observed = (label != self.invalid).float()[:, 0]
+        true = (label[:, 0] * observed).long()
+        entropy = cross_entropy(logits, true, reduction="none") * observed
+        found = logits.softmax(1)[:, DIFFUSE] * observed
+        hits = found * (true == DIFFUSE)
+        both, sums = hits.sum((1, 2)), (found + (true == DIFFUSE) * observed).sum((1, 2))
+        dice = 1 - (2 * both + SMOOTHING) / (sums + SMOOTHING)
+        return {"dice": dice, "log_loss": entropy.sum((1, 2)) / observed.sum((1, 2)).clamp(min=1)}
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Choose the threshold of the largest overlap (IoU) on validation, among those at which
+        few pixels of galaxies are called diffuse.
+        """
+        counts = torch.zeros(3, BINS, dtype=torch.float64)
+        for batch in batches:
+            found = self.probability(batch["input"])[:, DIFFUSE].cpu()
+            label = batch["label"][:, 0].cpu()
+            for k, pixels in enumerate((label != DIFFUSE, label == DIFFUSE, label == GALAXY)):
+                values = found[pixels & (label != self.invalid)]
+                counts[k] += torch.histc(values.float(), BINS, 0, 1).double()
+        self.threshold.fill_(best_threshold(counts, self.entry["confused"]))
+
+
+def best_threshold(counts: Tensor, confused: float) -> float:
+    """Probability with the largest IoU at which at most `confused` of the galaxies are diffuse.
+
+    counts : (3, bin), pixels of other classes, diffuse ones and galaxies by their probability of
+        diffuse emission. Where no threshold up to `HIGHEST` is so good, it is that one.
+    """
+    above = counts.flip(1).cumsum(1).flip(1)  # called diffuse from the lower edge of a bin on
+    overlap = above[1] / (counts[1].sum() + above[0]).clamp(min=1)
+    share = above[2] / counts[2].sum().clamp(min=1)
+    edges = torch.arange(counts.shape[1]) / counts.shape[1]
+    allowed = (share <= confused) & (edges > 0) & (edges <= HIGHEST)
+    if not allowed.any():
+        return HIGHEST
+    return float(edges[torch.where(allowed, overlap, -1).argmax()])
+
+
+def missed_overlap(logits: Tensor, true: Tensor, observed: Tensor) -> Tensor:
+    """One less the Dice overlap of diffuse emission over a batch."""
+    found, wanted = logits.softmax(1)[:, DIFFUSE] * observed, (true == DIFFUSE) * observed
+    both, sums = (found * wanted).sum(), found.sum() + wanted.sum()
+    return 1 - (2 * both + SMOOTHING) / (sums + SMOOTHING)
+
+
+def augmented(batch: Batch, jitter: tuple[float, float]) -> Batch:
+    """The batch under random symmetries of the square, each image with another noise level."""
+    batch = symmetries.apply(batch, symmetries.draw(len(batch["input"])))
+    low, high = jitter
+    factor = low + (high - low) * torch.rand(len(batch["input"]), 1, 1, 1)
+    image, observed = batch["input"][:, :1], batch["input"][:, 1:]
+    scaled = signal_to_noise(image) / (SOFTENING * to_device(factor, image.device))
+    return batch | {"input": torch.cat([scaled.asinh(), observed], 1)}
+
+
+@torch.no_grad()
+def predict(task: Segmentation, batch: Batch) -> Batch:
+    """`prediction` (n, class, y, x), the probabilities, and `threshold` (n,) of diffuse ones."""
+    found = task.probability(batch["input"])
+    return {"prediction": found, "threshold": task.threshold.expand(len(found))}
+
+
+def scheme(task: Segmentation, meta: dict) -> tuple[nn.Module, tuple[int, ...]]:
+    """The layers of the network, and the shape of their input."""
+    return task.net, (2, meta["pixels"], meta["pixels"])
