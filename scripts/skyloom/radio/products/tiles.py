@@ -1,0 +1,142 @@
+"""The classes of a whole mosaic, tile by tile.
+
+A network whose classes depend on a bounded surrounding is applied to tiles of a core and a halo:
+the result is that of the whole mosaic, whatever the tiles. Other networks get tiles of their
+training's size, which overlap by a half and are blended.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skyloom import cli
+from skyloom.radio.data.noise import Levels, network_input
+from skyloom.radio.simulate.field import CLASSES, DIFFUSE
+
+CORE = 320  # pixels of a tile without its halo, a multiple of every network's coarsest pixel
+BATCH_PIXELS = 2**20  # of a batch on a GPU or a CPU
+# of a forward pass of one pixel with a U-Net of base 32, for the plan
+FLOP_PER_PIXEL = 24.07e9 / 256**2
+CORE_RATE, A100_RATE = 9e10, 5e13  # [FLOP/s] of a core in fp32 and of an A100 in bf16, estimates
+BYTES_PER_PIXEL = 4 + 4 + 1 + 1  # of the products in memory: probability, its weight, class, mask
+
+
+class Tile(NamedTuple):
+    """Part of a mosaic: the first pixel and side of what a network sees, and of what is kept."""
+
+    y: int
+    x: int
+    side: int
+    margin: int
+
+
+class Plan(NamedTuple):
+    """Tiles of a mosaic; halo : of a tile [pixel], None where tiles are blended."""
+
+    shape: tuple[int, int]
+    side: int
+    halo: int | None
+
+    def tiles(self) -> Iterator[Tile]:
+        step = self.side // 2 if self.halo is None else self.side - 2 * self.halo
+        begin = -step if self.halo is None else -self.halo
+        for y in range(begin, self.shape[0] - (self.halo or 0), step):
+            for x in range(begin, self.shape[1] - (self.halo or 0), step):
+                yield Tile(y, x, self.side, self.halo or 0)
+
+    @property
+    def number(self) -> int:
+        return sum(1 for _ in self.tiles())
+
+    def describe(self, flop_per_pixel: float = FLOP_PER_PIXEL) -> str:
+        """What the mosaic costs, before anything is computed."""
+        flop = self.number * self.side**2 * flop_per_pixel
+        memory = BYTES_PER_PIXEL * math.prod(self.shape) / 2**30
+        how = "blended" if self.halo is None else f"with a halo of {self.halo} pixels"
+        return (
+            f"{self.shape[0]} x {self.shape[1]} pixels in {self.number} tiles of {self.side},"
+            f" {how}: {memory:.2f} GiB of products in memory, {flop / 1e12:.3g} TFLOP,"
+            f" some {flop / CORE_RATE / 60:.3g} core-minutes or {flop / A100_RATE:.2g} s of an A100"
+        )
+
+
+def plan(shape: tuple[int, int], trained_pixels: int, halo: int | None, core: int = CORE) -> Plan:
+    return Plan(shape, trained_pixels if halo is None else core + 2 * halo, halo)
+
+
+@torch.no_grad()
+def classify(
+    image: np.ndarray,
+    levels: Levels,
+    plan: Plan,
+    apply: Callable[[Tensor], Tensor],
+    quiet: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of diffuse emission (y, x) float32, NaN where unobserved, and the most probable
+    other class (y, x) uint8.
+
+    apply : input (n, 2, y, x) -> probabilities (n, class, y, x)
+    """
+    total = np.zeros((len(CLASSES), *plan.shape), np.float32) if plan.halo is None else None
+    weight = np.zeros(plan.shape, np.float32) if plan.halo is None else None
+    diffuse, other = np.full(plan.shape, np.nan, np.float32), np.zeros(plan.shape, np.uint8)
+    window = _window(plan.side) if plan.halo is None else None
+    batches = _batches(plan)
+    for batch in batches if quiet else cli.progress(batches, "tiles"):
+        views = np.stack([_view(image, levels, tile) for tile in batch])
+        found = apply(torch.from_numpy(views)).float().cpu().numpy()
+        for tile, observed, classes in zip(batch, views[:, 1] > 0, found, strict=True):
+            if plan.halo is None:
+                target, part = _overlap(tile, plan.shape, 0)
+                total[:, *target] += (classes * window)[:, *part]
+                weight[target] += window[part]
+            else:
+                target, part = _overlap(tile, plan.shape, tile.margin)
+                diffuse[target] = np.where(observed, classes[DIFFUSE], np.nan)[part]
+                other[target] = _others(classes)[part]
+    if plan.halo is None:
+        total /= weight.clip(1e-12)
+        observed = np.isfinite(image)
+        diffuse[observed] = total[DIFFUSE][observed]
+        other = _others(total)
+    return diffuse, other
+
+
+def _others(classes: np.ndarray) -> np.ndarray:
+    classes = classes.copy()
+    classes[DIFFUSE] = -1
+    return classes.argmax(0).astype(np.uint8)
+
+
+def _batches(plan: Plan) -> list[list[Tile]]:
+    size, tiles = max(1, BATCH_PIXELS // plan.side**2), list(plan.tiles())
+    return [tiles[k : k + size] for k in range(0, len(tiles), size)]
+
+
+def _view(image: np.ndarray, levels: Levels, tile: Tile) -> np.ndarray:
+    """What a network sees of a tile (2, y, x); beyond the mosaic nothing is observed."""
+    values = np.full((tile.side, tile.side), np.nan, np.float32)
+    target, part = _overlap(tile, image.shape, 0)
+    values[part] = image[target]
+    rows, columns = (slice(at, at + tile.side) for at in (tile.y, tile.x))
+    return network_input(values, *levels.on(rows, columns))
+
+
+def _overlap(tile: Tile, shape: tuple[int, int], margin: int) -> tuple[tuple, tuple]:
+    """Slices of the mosaic and of the tile that a tile without its margin covers."""
+    target, part = [], []
+    for first, n in zip((tile.y, tile.x), shape, strict=True):
+        low, high = max(0, first + margin), min(n, first + tile.side - margin)
+        target.append(slice(low, high))
+        part.append(slice(low - first, high - first))
+    return tuple(target), tuple(part)
+
+
+def _window(side: int) -> np.ndarray:
+    """Cosine weights (y, x) of a blended tile, of sum 1 over tiles at half a side."""
+    one = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+    return (one[:, None] * one).astype(np.float32)

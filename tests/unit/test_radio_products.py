@@ -1,0 +1,247 @@
+"""Tiles that give the whole mosaic, sources with their flux, verdicts; scores by hand."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from astropy.io import fits
+from astropy.table import Table
+from test_radio_read import image, write
+
+from skyloom.radio import baselines
+from skyloom.radio.data import noise
+from skyloom.radio.evaluate import called, image_sums, records
+from skyloom.radio.models import transunet, unet
+from skyloom.radio.models.task import best_threshold
+from skyloom.radio.products import catalogue, tiles
+from skyloom.radio.read import read_image
+from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
+
+META = {"pixels": 64, "classes": list(CLASSES), "invalid": INVALID, "mask_sigma": 1.0}
+ENTRY = {"width": 4, "depth": 3, "layers": 1, "heads": 2, "class_weights": [1, 1, 1, 1]}
+ENTRY |= {"dice": 1.0, "confused": 0.1, "noise_jitter": [1, 1], "weight_decay": 0.0}
+
+
+def trained(module):
+    """A network with random weights and statistics, whose output varies."""
+    torch.manual_seed(0)
+    task = module.make_task(ENTRY, META)
+    task.train()
+    for _ in range(3):
+        task(torch.randn(4, 2, 64, 64))
+    with torch.no_grad():
+        task.net.head.weight *= 30
+    return task.eval()
+
+
+def sky(shape=(150, 210)) -> np.ndarray:
+    values = np.random.default_rng(1).normal(0, 1, shape).astype(np.float32)
+    values[40:60, 50:90] += 10
+    values[:20, :30] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("core", [32, 64, 320])
+def test_tiles_give_the_classes_of_the_whole_mosaic(core):
+    task, values = trained(unet), sky()
+    levels = noise.levels(values, 4.0)
+    halo = unet.halo_pixels(ENTRY)
+    plan = tiles.plan(values.shape, 64, halo, core)
+    found, other = tiles.classify(values, levels, plan, task.probability)
+    whole = tiles.plan(values.shape, 64, halo, 512)
+    expected, classes = tiles.classify(values, levels, whole, task.probability)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+    assert np.nanstd(expected) > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    near = np.abs(np.nan_to_num(found) - 0.5) < 1e-5
+    assert (other[~near] == classes[~near]).mean() > 0.999
+
+
+def test_smaller_halo_would_change_them():
+    """The halo is not larger than it must be by more than the coarsest pixels."""
+    task, values = trained(unet), sky()
+    levels = noise.levels(values, 4.0)
+    plans = [tiles.plan(values.shape, 64, halo, 64) for halo in (8, unet.halo_pixels(ENTRY))]
+    found = [tiles.classify(values, levels, plan, task.probability)[0] for plan in plans]
+    assert np.nanmax(np.abs(found[0] - found[1])) > 1e-4
+
+
+def test_batch_size_changes_nothing(monkeypatch):
+    task, values = trained(unet), sky()
+    levels = noise.levels(values, 4.0)
+    plan = tiles.plan(values.shape, 64, unet.halo_pixels(ENTRY), 64)
+    found = []
+    for pixels in (1, 2**22):
+        monkeypatch.setattr(tiles, "BATCH_PIXELS", pixels)
+        found.append(tiles.classify(values, levels, plan, task.probability)[0])
+    np.testing.assert_allclose(*found, atol=1e-5)
+
+
+def test_blended_tiles_cover_the_mosaic_with_weights_of_one():
+    plan = tiles.plan((150, 210), 64, None)
+    weight = np.zeros(plan.shape)
+    for tile in plan.tiles():
+        target, part = tiles._overlap(tile, plan.shape, 0)
+        weight[target] += tiles._window(plan.side)[part]
+    np.testing.assert_allclose(weight, 1, atol=1e-5)
+    task, values = trained(transunet), sky()
+    found, _ = tiles.classify(values, noise.levels(values, 4.0), plan, task.probability)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+
+
+def test_plan_counts_the_tiles_of_a_survey_mosaic():
+    """15,402 pixels at a core of 320: 49 x 49 tiles."""
+    plan = tiles.plan((15402, 15402), 128, 96)
+    assert plan.number == 49**2 and "2401 tiles of 512" in plan.describe()
+
+
+def test_noise_and_background_are_those_of_the_image():
+    rng = np.random.default_rng(0)
+    values = 5 + 2 * rng.standard_normal((400, 300)).astype(np.float32)
+    values[:, 150:] += 3  # another background to the right
+    values[100:110, 100:110] = 1e3
+    found = noise.levels(values, 2.0)
+    background, deviation = found.on(slice(0, 400), slice(0, 300))
+    assert np.median(background[:, :60]) == pytest.approx(5, abs=0.1)
+    assert np.median(background[:, -60:]) == pytest.approx(8, abs=0.1)
+    assert np.median(deviation) == pytest.approx(2, rel=0.05)
+    part = found.on(slice(50, 90), slice(20, 70))
+    np.testing.assert_allclose(part[0], background[50:90, 20:70], rtol=1e-6)
+    assert noise.levels(np.full((50, 50), np.nan), 4.0) is None
+
+
+# --- sources and clusters
+
+
+@pytest.fixture
+def source(tmp_path):
+    """An image with one source of 1 mJy/beam over 20 x 30 pixels, and perfect probabilities."""
+    data = image((200, 200))
+    data[100:120, 60:90] += 1e-3
+    path = write(tmp_path / "a.fits", data, CRPIX1=100.5, CRPIX2=100.5)
+    found = read_image(path)
+    probability = np.zeros(data.shape, np.float32)
+    probability[100:120, 60:90] = 0.9
+    return found, noise.levels(found.data, found.beam_pixels), probability
+
+
+def test_source_has_its_flux_place_and_area(source):
+    found, levels, probability = source
+    other = np.zeros(probability.shape, np.uint8)
+    (row,) = catalogue.sources(found, levels, probability, other, 0.5)
+    expected = 1e-3 * 600 / found.beam_area
+    assert row["flux"] == pytest.approx(1e3 * expected, rel=0.02)
+    assert row["flux_error"] == pytest.approx(1e3 * 1e-4 * np.sqrt(600 / found.beam_area), rel=0.1)
+    assert (row["y"], row["x"]) == pytest.approx((109.5, 74.5), abs=0.5)
+    assert row["area"] == pytest.approx(600 * 1.5**2 / 3600)
+    assert row["confusers"] == 0 and row["probability"] == pytest.approx(0.9)
+    text = catalogue.regions(catalogue.sources(found, levels, probability, other, 0.5))
+    assert text.splitlines()[2] == "fk5" and text.count("circle(") == 1
+
+
+def test_small_islands_are_no_sources(source):
+    found, levels, probability = source
+    other = np.zeros(probability.shape, np.uint8)
+    probability[:] = 0
+    probability[10:13, 10:13] = 0.9
+    assert len(catalogue.sources(found, levels, probability, other, 0.5)) == 0
+
+
+def test_cluster_has_emission_in_its_aperture_or_the_reason_why_not(source):
+    found, levels, probability = source
+    places = found.wcs.pixel_to_world([75, 150, 75], [110, 40, 500])
+    table = Table({"name": ["on", "off", "far"], "ra": places.ra.deg, "dec": places.dec.deg})
+    other = np.zeros(probability.shape, np.uint8)
+    rows = catalogue.verdicts(table, found, levels, probability, other, 0.5, 0.5)
+    assert list(rows["verdict"]) == ["emission", "none", "outside"]
+    assert "less than 2 beams" in rows["reason"][1]
+
+
+# --- scores
+
+
+def test_scores_of_a_field_by_hand():
+    """Four of eight diffuse pixels are found, and two of a galaxy's are called diffuse."""
+    target = np.zeros((1, 8, 8), np.uint8)
+    target[0, 0] = DIFFUSE
+    target[0, 2, :4] = 2
+    target[0, 7] = INVALID
+    probability = np.zeros((1, 4, 8, 8), np.float32)
+    probability[:, 0] = 1
+    for place in (np.s_[0, :, 0, :4], np.s_[0, :, 2, :2], np.s_[0, :, 7, :]):
+        probability[place] = np.array([0.2, 0.8, 0, 0])[:, None]
+    patches = xr.Dataset(
+        {
+            "target": (("example", "y", "x"), target, {"flag_meanings": " ".join(CLASSES)}),
+            "diffuse": (("example", "y", "x"), 5.0 * (target == DIFFUSE)),
+        },
+        {"beam_pixels": ("example", [1.2]), "realisation": ("example", [0])},
+    )
+    patches["target"].attrs["flag_values"] = np.arange(4)
+    predicted = xr.Dataset(
+        {
+            "prediction": (("example", "class", "y", "x"), probability),
+            "threshold": ("example", [0.5]),
+        }
+    )
+    sums = {name: v[None].sum(1) for name, v in image_sums(patches, predicted).items()}
+    found = {(r["name"], r["subset"]): r["value"] for r in records(sums, np.zeros(1))}
+    assert found["iou", "all"] == pytest.approx(4 / 10)
+    assert found["recall", "all"] == pytest.approx(4 / 8)
+    assert found["recall", "snr_3_30"] == pytest.approx(4 / 8)
+    assert found["precision", "all"] == pytest.approx(4 / 6)
+    assert found["called_diffuse", "galaxy"] == pytest.approx(2 / 4)
+    assert found["completeness", "all"] == 1 and found["purity", "all"] == pytest.approx(1 / 2)
+    assert found["auc", "all"] == pytest.approx((4 * (46 + 1) + 4 * 23) / (8 * 48))
+
+
+def test_class_is_diffuse_above_the_threshold_and_else_the_best_other_one():
+    probability = np.array([[0.1, 0.4, 0.5, 0.0], [0.5, 0.45, 0.05, 0.0]])[:, :, None, None]
+    assert called(probability, np.array([0.3, 0.46])).ravel().tolist() == [DIFFUSE, 0]
+
+
+def test_threshold_has_the_largest_overlap():
+    """And few galaxies above it, where there is such a one."""
+    counts = torch.zeros(3, 10)
+    counts[0, :5], counts[1, 6:] = 100, 10
+    assert best_threshold(counts, 0.1) == pytest.approx(0.5)
+    counts[2, 7] = 10
+    counts[0, 7] = 10
+    assert best_threshold(counts, 0.1) == pytest.approx(0.8)
+    counts[2, 9] = 10
+    assert best_threshold(counts, 0.1) == pytest.approx(0.95)
+    assert best_threshold(counts, 1.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("module", ["threshold", "wavelets"])
+def test_baseline_finds_a_wide_source_and_no_noise(module):
+    values = np.random.default_rng(0).normal(0, 1, (1, 1, 96, 96)).astype(np.float32)
+    values[0, 0, 30:60, 30:60] += 3
+    seen = np.arcsinh(values / noise.SOFTENING)
+    batch = {"input": torch.from_numpy(np.concatenate([seen, np.ones_like(seen)], 1))}
+    batch["beam"] = torch.tensor([4.0])
+    state = {"module": module, "scale": 2.0, "level": 4.0, "island": 3.0}
+    found = baselines.predict(state, batch, {})["prediction"][0, DIFFUSE].numpy() > 0.5
+    assert found[33:57, 33:57].mean() > 0.95
+    assert found[:20].mean() == 0 and found[-25:].mean() == 0
+
+
+def test_probability_file_has_the_grid_of_the_image(source, tmp_path):
+    from argparse import Namespace
+
+    from skyloom.radio.products import write as files
+
+    found, levels, probability = source
+    probability[:5] = np.nan
+    other = np.zeros(probability.shape, np.uint8)
+    table = catalogue.sources(found, levels, probability, other, 0.5)
+    names = ("output", "output_mask", "output_sources", "output_table", "output_regions")
+    args = Namespace(**{name: tmp_path / name for name in names})
+    files.products(args, found, {"model": "unet", "digest": "abc"}, probability, 0.5, table)
+    with fits.open(args.output) as file:
+        np.testing.assert_allclose(file[1].data, probability, atol=1e-3)
+        assert file[1].header["THRESH"] == 0.5
+    mask = fits.getdata(args.output_mask)
+    assert mask.sum() == 600 and mask.shape == found.data.shape
+    assert fits.getheader(args.output_mask)["CRVAL1"] == 150
+    assert len(Table.read(args.output_sources, format="fits")) == 1
