@@ -87,6 +87,8 @@ def expected_gpus(job: Job) -> int:
         return plan("turbulence", "survey")["families"][w["family"]]["gpus"]
     if job.rule == "co_predict_sky":
         return plan("co", "survey")["products"][w["product"]]["gpus"]
+    if job.rule == "radio_search_image":
+        return plan("radio", "survey")["search"]["gpus"]
     if job.rule == "co_test_steganography":
         w = w | {"study": "co"}
     if job.rule in ("train_model", "evaluate_model", "evaluate_transfer", "co_test_steganography"):

@@ -1,0 +1,64 @@
+"""A whole run of test size of the radio study: outputs, products, and a user's own image."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from conftest import run_words, snakemake
+
+RUN = "results/test/radio"
+WORDS = run_words("radio")
+
+
+@pytest.fixture(scope="module")
+def finished(finished_run):
+    return finished_run("radio")
+
+
+def test_every_model_has_its_scores_and_threshold(finished):
+    names = ("unet", "transunet", "autoencoder", "threshold", "wavelets")
+    for name in names:
+        metrics = json.loads((finished / RUN / f"test/{name}/seed0/metrics.json").read_text())
+        found = {(row["name"], row["subset"]): row["value"] for row in metrics["metrics"]}
+        assert 0 <= found["iou", "all"] <= 1 and 0 <= found["called_diffuse", "galaxy"] <= 1
+        assert 0 <= found["auc", "all"] <= 1
+    verdict = json.loads((finished / RUN / "verdict.json").read_text())
+    assert "3 networks" in verdict["text"] or "networks; one seed" in verdict["text"]
+
+
+@pytest.mark.parametrize("model", ["unet", "transunet"])
+def test_products_of_the_mosaic_lie_on_its_grid(finished, model):
+    folder = finished / RUN / f"products/mosaic_{model}"
+    image = fits.getdata(finished / RUN / "raw/mosaic.fits")
+    with fits.open(folder / "probability.fits") as file:
+        probability = file[1].data
+        assert file[1].header["SKYKIND"] == "simulated" and file[1].header["CTYPE1"] == "RA---SIN"
+    np.testing.assert_array_equal(np.isnan(probability), np.isnan(image))
+    mask = fits.getdata(folder / "mask.fits")
+    assert mask.shape == image.shape and set(np.unique(mask)) <= {0, 1}
+    sources = Table.read(folder / "sources.fits")
+    assert {"ra", "dec", "flux", "flux_error", "confusers"} <= set(sources.colnames)
+    clusters = Table.read(folder / "clusters.csv")
+    assert len(clusters) == 6
+    assert set(clusters["verdict"]) <= {"emission", "none", "unobserved", "outside"}
+
+
+def test_bad_image_in_a_list_fails_alone_and_the_others_finish(finished, tmp_path):
+    folder = tmp_path / "skyloom"
+    shutil.copytree(finished, folder, symlinks=True)
+    header = fits.getheader(folder / RUN / "raw/mosaic.fits")
+    data = fits.getdata(folder / RUN / "raw/mosaic.fits")
+    fits.PrimaryHDU(data[None, None], header).writeto(folder / "good.fits")
+    (folder / "page.fits").write_text("<html>outside of the survey</html>")
+    images = {"good": {"path": "good.fits"}, "page": {"path": "page.fits"}}
+    settings = {"images": images, "search": {"images": ["page", "good"], "models": ["unet"]}}
+    (folder / "mine.yaml").write_text(json.dumps({"radio": settings}))
+    done = snakemake(folder, *WORDS, "--configfile", "mine.yaml")
+    assert done.returncode != 0
+    assert "page.fits: is a web page; expected FITS" in done.stdout
+    ours = (folder / RUN / "products" / name / "mask.fits" for name in ("good_unet", "mosaic_unet"))
+    one, other = (fits.getdata(path) for path in ours)
+    np.testing.assert_array_equal(one, other)

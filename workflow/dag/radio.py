@@ -1,0 +1,65 @@
+"""The radio study: the images that its networks search, and the sources of the mosaic."""
+
+from .config import refuse, refuse_unknown
+from .study import Study, Table
+
+MOSAIC = "mosaic"  # the simulated image of `search.images`
+
+
+class Plan(Study):
+    def check(self) -> None:
+        super().check()
+        models, images = self["models"], [MOSAIC, *self["images"]]
+        refuse_unknown("radio.search.images", "image", self["search"]["images"], images)
+        refuse_unknown("radio.search.models", "model", self["search"]["models"], models)
+        refuse_unknown("radio.mosaic.set", "set", [self.mosaic_set], self["sets"])
+        if MOSAIC in self["images"]:
+            refuse("radio.images", f"'{MOSAIC}' is the name of the simulated image")
+        for name, entry in self["sets"].items():
+            for key in ("beam_pixels", "peak", "noise_ujy"):
+                low, high = entry[key]
+                if not low <= high:
+                    refuse(f"radio.sets.{name}.{key}", f"{low:g} is above {high:g}")
+
+    def image_pixels(self, model: str) -> int:
+        return self["sets"][self.entry(model)["set"]]["pixels"]
+
+    def training_examples(self, model: str) -> int:
+        return self["sets"][self.entry(model)["set"]]["train"]
+
+    @property
+    def mosaic_set(self) -> str:
+        return self["mosaic"]["set"] or self.entry(self.models()[0])["set"]
+
+    @property
+    def searched(self) -> list[tuple[str, str]]:
+        """(image, model) of each search: networks that run."""
+        models = [m for m in self["search"]["models"] if m in self.models(kind="network")]
+        return [(image, model) for image in self["search"]["images"] for model in models]
+
+    def product(self, image: str, model: str, file: str) -> str:
+        return self.path(f"products/{image}_{model}/{file}")
+
+    def image(self, name: str) -> dict:
+        """What the config states of an image, and its clusters."""
+        if name != MOSAIC:
+            return {k: v for k, v in self["images"][name].items() if v is not None}
+        found = {"path": self.path("raw/mosaic.fits"), "clusters": self.path("raw/clusters.ecsv")}
+        return found | {"columns": {}, "radius_arcmin": 5}
+
+    def image_files(self, name: str) -> list[str]:
+        """The files of an image: itself, its noise and its clusters."""
+        stated = self.image(name)
+        return [stated[key] for key in ("path", "noise", "clusters") if key in stated]
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        tables = super().tables
+        for image, model in self.searched:
+            label = f"{image.replace('_', ' ')}, {self.labels([model])[model]}"
+            table = Table("sources", "2 Maps and images", "5 Sources found", label)
+            tables[f"products/{image}_{model}/sources"] = table
+            if "clusters" in self.image(image):
+                table = Table("clusters", "2 Maps and images", "6 Verdicts on clusters", label)
+                tables[f"products/{image}_{model}/clusters"] = table
+        return tables

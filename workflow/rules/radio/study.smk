@@ -1,0 +1,225 @@
+# Where diffuse emission is in radio images.
+radio = studies["radio"]
+
+
+localrules:
+    radio,
+
+
+rule radio:
+    """Everything of the study: tables, figures, the products of each image."""
+    input:
+        radio.results,
+        radio.figures("panels", radio.sets),
+        radio.figures("scores", radio.sets),
+        [
+            path
+            for image, model in radio.searched
+            for path in (
+                radio.product(image, model, "sources.fits"),
+                radio.path(f"figures/image_{image}_{model}.png"),
+            )
+        ],
+
+
+rule radio_draw_patches:
+    """Draw one shard of a set's simulated fields."""
+    input:
+        code=code("radio_draw_patches.py"),
+    output:
+        temp(radio.path("sets/{set}/shards/{shard}.nc")),
+    log:
+        radio.log("radio_draw_patches", "{set}_{shard}"),
+    benchmark:
+        radio.benchmark("radio_draw_patches", "{set}_{shard}")
+    conda:
+        ENV
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(**radio["sets"][w.set]),
+        shards=radio["shards"],
+    message:
+        "radio: drawing the fields of set {wildcards.set}, shard {wildcards.shard}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --shard {wildcards.shard}"
+        " --shards {params.shards} --output {output:q} > {log:q} 2>&1"
+
+
+rule radio_merge_patches:
+    """Join a set's shards."""
+    input:
+        code=code("radio_merge_patches.py"),
+        shards=[radio.path(f"sets/{{set}}/shards/{shard}.nc") for shard in range(radio["shards"])],
+    output:
+        ensure(radio.patches("{set}"), non_empty=True),
+    log:
+        radio.log("radio_merge_patches", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(4000),
+    message:
+        "radio: merging the fields of set {wildcards.set}"
+    shell:
+        "python3 {input.code[0]:q} --shards {input.shards:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule radio_simulate_mosaic:
+    """Draw a mosaic, its truth and a table of clusters, as a survey would give them."""
+    input:
+        code=code("radio_simulate_mosaic.py"),
+    output:
+        mosaic=ensure(radio.path("raw/mosaic.fits"), non_empty=True),
+        truth=radio.path("raw/mosaic_truth.fits"),
+        clusters=radio.path("raw/clusters.ecsv"),
+    log:
+        radio.log("radio_simulate_mosaic"),
+    benchmark:
+        radio.benchmark("radio_simulate_mosaic")
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(8000),
+    params:
+        config=as_json(mosaic=radio["mosaic"], set=radio["sets"][radio.mosaic_set]),
+    message:
+        "radio: simulating the mosaic"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --output {output.mosaic:q}"
+        " --output-truth {output.truth:q} --output-clusters {output.clusters:q} > {log:q} 2>&1"
+
+
+rule radio_search_image:
+    """The products: probability, mask, sources, regions and verdicts on clusters of an image."""
+    input:
+        code=lambda w: radio.code("radio_search_image.py", w.model),
+        image=lambda w: ancient(radio.image_files(w.image)),
+        checkpoint=lambda w: radio.checkpoints([w.model], first=True),
+    output:
+        probability=ensure(radio.product("{image}", "{model}", "probability.fits"), non_empty=True),
+        mask=radio.product("{image}", "{model}", "mask.fits"),
+        sources=radio.product("{image}", "{model}", "sources.fits"),
+        table=radio.product("{image}", "{model}", "sources.csv"),
+        regions=radio.product("{image}", "{model}", "sources.reg"),
+        clusters=radio.product("{image}", "{model}", "clusters.csv"),
+    log:
+        radio.log("radio_search_image", "{image}_{model}"),
+    benchmark:
+        radio.benchmark("radio_search_image", "{image}_{model}")
+    conda:
+        ENV
+    threads: radio["search"]["threads"]
+    resources:
+        **site.on_gpus(lambda w: radio["search"]["gpus"]),
+        runtime=growing(radio["search"]["runtime"]),
+        mem_mb=growing(radio["search"]["mem_mb"]),
+    params:
+        config=lambda w: as_json(image=radio.image(w.image), entry=radio.science(w.model)),
+    message:
+        "radio: searching {wildcards.image} with {wildcards.model}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --checkpoint {input.checkpoint:q}"
+        " --threads {threads} --gpus {resources.gpu_slots} --output {output.probability:q}"
+        " --output-mask {output.mask:q} --output-sources {output.sources:q}"
+        " --output-table {output.table:q} --output-regions {output.regions:q}"
+        " --output-clusters {output.clusters:q} > {log:q} 2>&1"
+
+
+rule radio_plot_image:
+    """An image with the contours of what was found, and with the truth where it is known."""
+    input:
+        code=code("radio_plot_image.py"),
+        image=lambda w: ancient(radio.image_files(w.image)),
+        truth=lambda w: radio.path("raw/mosaic_truth.fits") if w.image == "mosaic" else [],
+        probability=radio.product("{image}", "{model}", "probability.fits"),
+        sources=radio.product("{image}", "{model}", "sources.fits"),
+    output:
+        png=report(
+            radio.path("figures/image_{image}_{model}.png"),
+            category=radio.title,
+            subcategory="2 Maps and images",
+            labels=radio.titled("2 Diffuse emission of an image"),
+            caption="../../report/radio/image.rst",
+        ),
+        pdf=radio.path("figures/image_{image}_{model}.pdf"),
+    log:
+        radio.log("radio_plot_image", "{image}_{model}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(image=radio.image(w.image)),
+        truth=lambda w, input: option("--truth", input.truth),
+    message:
+        "radio: plotting {wildcards.image}, searched with {wildcards.model}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} {params.truth}"
+        " --probability {input.probability:q} --sources {input.sources:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
+
+
+rule radio_plot_panels:
+    """Test fields in units of their noise: truth, and what each model calls diffuse."""
+    input:
+        code=code("radio_plot_panels.py"),
+        patches=radio.patches("{set}"),
+        predictions=lambda w: radio.tests("predictions.nc", radio.models(w.set), first=True),
+    output:
+        png=report(
+            radio.path("figures/panels_{set}.png"),
+            category=radio.title,
+            subcategory="2 Maps and images",
+            labels=radio.titled("1 Predicted and true diffuse emission"),
+            caption="../../report/radio/panels.rst",
+        ),
+        pdf=radio.path("figures/panels_{set}.pdf"),
+    log:
+        radio.log("radio_plot_panels", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(models=radio.looks(radio.models(w.set))),
+    message:
+        "radio: plotting fields of set {wildcards.set}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
+        " --predictions {input.predictions:q} --output {output.png:q} > {log:q} 2>&1"
+
+
+rule radio_plot_scores:
+    """Curves of the models of a set: ROC, precision, completeness, classes taken for another."""
+    input:
+        code=code("radio_plot_scores.py"),
+        curves=lambda w: radio.tests("curves.nc", radio.models(w.set), first=True),
+    output:
+        png=report(
+            radio.path("figures/scores_{set}.png"),
+            category=radio.title,
+            subcategory="3 Scores",
+            labels=radio.titled("1 ROC, precision, completeness, confusion"),
+            caption="../../report/radio/scores.rst",
+        ),
+        pdf=radio.path("figures/scores_{set}.pdf"),
+    log:
+        radio.log("radio_plot_scores", "{set}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(models=radio.looks(radio.models(w.set))),
+    message:
+        "radio: plotting the scores of set {wildcards.set}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --curves {input.curves:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
