@@ -45,6 +45,13 @@ def main() -> None:
     given = read_noise(stated["noise"], image) if "noise" in stated else None
     expected = {"study": "radio"} | {k: args.config[k] for k in ("entry",) if k in args.config}
     trained = checkpoint.load(args.checkpoint, expected)
+    low, high = trained["meta"]["beam_pixels"]
+    if not low <= image.beam_pixels <= high:
+        print(
+            f"{image.path}: the beam has {image.beam_pixels:.1f} pixels; the network learned from"
+            f" {low:.1f} to {high:.1f}. smooth_arcsec gives a wider beam",
+            file=sys.stderr,
+        )
     module = importlib.import_module(f"skyloom.radio.models.{trained['module']}")
     halo = module.halo_pixels(trained["entry"]) if hasattr(module, "halo_pixels") else None
     plan = tiles.plan(image.data.shape, trained["meta"]["pixels"], halo, args.core)

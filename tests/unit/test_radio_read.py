@@ -142,6 +142,9 @@ def test_table_of_clusters_without_coordinates_is_refused(tmp_path):
         catalogue.clusters(path, {})
     columns = {"name": "NAME", "ra": "RAJ2000", "dec": "DEJ2000"}
     assert catalogue.clusters(path, columns)["ra"][0] == 10
+    Table({"ra": [10.0, np.nan], "dec": [20.0, 1.0]}).write(tmp_path / "nan.fits")
+    with pytest.raises(BadInput, match=r"column ra has 1 value\(s\) that are none, .* row 2"):
+        catalogue.clusters(tmp_path / "nan.fits", {})
 
 
 @WITH_REAL

@@ -49,4 +49,6 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     parts = {name: Images(patches, rows) for name, rows in split_rows(patches).items()}
     described = {"classes": list(CLASSES), "pixels": int(patches.array("image").shape[-1])}
     described |= {"invalid": INVALID, "mask_sigma": float(patches.attrs["mask_sigma"])}
+    beams = patches.coords["beam_pixels"]
+    described["beam_pixels"] = [float(beams.min()), float(beams.max())]
     return Examples(parts["train"], parts["valid"], parts["test"], meta or described)

@@ -20,4 +20,5 @@ def examples(entry: dict, pixels: int, n: int, seed: int = 0) -> Examples:
         return Held({"input": image, "label": label, "diffuse": diffuse, "beam": beam})
 
     meta = {"classes": list(CLASSES), "pixels": pixels, "invalid": INVALID, "mask_sigma": 1.0}
+    meta |= {"beam_pixels": [3.0, 6.0]}
     return Examples(*(held() for _ in range(3)), meta)

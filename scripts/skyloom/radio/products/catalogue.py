@@ -142,6 +142,16 @@ def clusters(path: str, columns: dict[str, str]) -> Table:
                 f" {', '.join(table.colnames)}. State radio.clusters.columns"
             )
     found = Table({name: table[c] for name, c in wanted.items() if c in table.colnames})
+    for name in found.colnames:
+        if name == "name":
+            continue
+        values = np.ma.filled(np.ma.asarray(found[name], float), np.nan)
+        bad = ~np.isfinite(values) | ((values <= 0) & (name == "radius"))
+        if bad.any():
+            raise BadInput(
+                f"{path}: column {wanted[name]} has {bad.sum()} value(s) that are none, the first"
+                f" in row {int(np.flatnonzero(bad)[0]) + 1}; expected numbers"
+            )
     if "name" not in found.colnames:
         found["name"] = [f"cluster {k + 1}" for k in range(len(found))]
     return found
