@@ -16,7 +16,8 @@ class Plan(Study):
         if MOSAIC in self["images"]:
             refuse("radio.images", f"'{MOSAIC}' is the name of the simulated image")
         for name, entry in self["sets"].items():
-            for key in ("beam_pixels", "peak", "noise_ujy"):
+            refuse_unknown(f"radio.sets.{name}.maps", "map", entry["maps"], self["maps"])
+            for key in ("beam_pixels", "peak", "noise_ujy", "redshift"):
                 low, high = entry[key]
                 if not low <= high:
                     refuse(f"radio.sets.{name}.{key}", f"{low:g} is above {high:g}")
@@ -26,6 +27,14 @@ class Plan(Study):
 
     def training_examples(self, model: str) -> int:
         return self["sets"][self.entry(model)["set"]]["train"]
+
+    def fields(self, name: str) -> dict:
+        """What the fields of a set are drawn by, its maps in full."""
+        entry = self["sets"][name]
+        return entry | {"maps": [self["maps"][m] for m in entry["maps"]]}
+
+    def map_files(self, name: str) -> list[str]:
+        return [stated["path"] for stated in self.fields(name)["maps"]]
 
     @property
     def mosaic_set(self) -> str:

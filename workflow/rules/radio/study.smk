@@ -26,6 +26,7 @@ rule radio_draw_patches:
     """Draw one shard of a set's simulated fields."""
     input:
         code=code("radio_draw_patches.py"),
+        maps=lambda w: ancient(radio.map_files(w.set)),
     output:
         temp(radio.path("sets/{set}/shards/{shard}.nc")),
     log:
@@ -38,7 +39,7 @@ rule radio_draw_patches:
         runtime=growing(60),
         mem_mb=growing(4000),
     params:
-        config=lambda w: as_json(**radio["sets"][w.set]),
+        config=lambda w: as_json(**radio.fields(w.set)),
         shards=radio["shards"],
     message:
         "radio: drawing the fields of set {wildcards.set}, shard {wildcards.shard}"
@@ -71,6 +72,7 @@ rule radio_simulate_mosaic:
     """Draw a mosaic, its truth and a table of clusters, as a survey would give them."""
     input:
         code=code("radio_simulate_mosaic.py"),
+        maps=ancient(radio.map_files(radio.mosaic_set)),
     output:
         mosaic=ensure(radio.path("raw/mosaic.fits"), non_empty=True),
         truth=radio.path("raw/mosaic_truth.fits"),
@@ -85,7 +87,7 @@ rule radio_simulate_mosaic:
         runtime=growing(30),
         mem_mb=growing(8000),
     params:
-        config=as_json(mosaic=radio["mosaic"], set=radio["sets"][radio.mosaic_set]),
+        config=as_json(mosaic=radio["mosaic"], set=radio.fields(radio.mosaic_set)),
     message:
         "radio: simulating the mosaic"
     shell:

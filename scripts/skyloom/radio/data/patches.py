@@ -56,7 +56,10 @@ def shard(settings: dict, number: int, of: int) -> xr.Dataset:
             "beam_arcsec": ("example", np.array([f.beam_arcsec for f in drawn])),
             "diffuse_share": ("example", np.array([(f.label == DIFFUSE).mean() for f in drawn])),
         },
-        {"data_kind": "simulated", "mask_sigma": settings["mask_sigma"]},
+        {
+            "data_kind": "user-simulation" if settings["maps"] else "simulated",
+            "mask_sigma": settings["mask_sigma"],
+        },
     )
 
 

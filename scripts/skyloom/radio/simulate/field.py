@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft
 
-from skyloom.radio.simulate import components, counts, instrument
+from skyloom.radio.simulate import components, counts, instrument, maps
 from skyloom.radio.simulate.components import Box
 from skyloom.radio.simulate.instrument import Response
 
@@ -65,7 +65,9 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
         pixels; `peak`, least and most peak of diffuse emission [noise]; `noise_ujy`, least and
         most noise; `mask_sigma`, brightness from which on a pixel is diffuse or of a galaxy
         [noise/beam]; `borders`, share of fields with unobserved pixels; `bank`, seed of the
-        instruments
+        instruments; `maps`, radio power of simulations, each with `path`, `unit`, `pixel_kpc` and
+        `distance_mpc`; `map_share`, share of the diffuse sources that are of maps where there are
+        such; `redshift`, least and most, and `spectral_index` of these
     confusers : whether there are extended radio galaxies
     """
     side = settings["pixels"] + 2 * MARGIN
@@ -75,7 +77,8 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
     pixel = beam_arcsec / seen.beam  # ["]
     noise_ujy = np.exp(rng.uniform(*np.log(settings["noise_ujy"])))
     area = (settings["pixels"] / 128) ** 2
-    diffuse, places = _diffuse(settings, rng.poisson(settings["diffuse"] * area), seen, pixel, rng)
+    number = rng.poisson(settings["diffuse"] * area)
+    diffuse, places = _diffuse(settings, number, seen, pixel, noise_ujy, rng)
     galaxies = np.zeros_like(diffuse)
     for _ in range(rng.poisson(settings["galaxies"] * area) if confusers else 0):
         near = places[rng.integers(len(places))] if places and rng.random() < 0.3 else None
@@ -137,7 +140,12 @@ def _add(sky: np.ndarray, box: Box | None, factor: float) -> None:
 
 
 def _diffuse(
-    settings: dict, number: int, seen: Response, pixel: float, rng: np.random.Generator
+    settings: dict,
+    number: int,
+    seen: Response,
+    pixel: float,
+    noise_ujy: float,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, list]:
     """Sky [noise/pixel] of `number` diffuse sources, and their places."""
     pixels = settings["pixels"]
@@ -145,11 +153,26 @@ def _diffuse(
     sky, places, names = np.zeros((side, side), np.float32), [], list(KINDS)
     for name in rng.choice(names, number, p=np.array([*KINDS.values()]) / sum(KINDS.values())):
         y, x = rng.uniform(MARGIN, MARGIN + pixels, 2)
+        if settings["maps"] and rng.random() < settings["map_share"]:
+            _add(sky, _mapped(settings, y, x, pixel, side, rng), 1e6 / noise_ujy)
+            places.append((float(y), float(x), "map"))
+            continue
         peak = np.exp(rng.uniform(*np.log(settings["peak"]))) / seen.area
         for box in _shapes(name, y, x, pixel, seen.beam, pixels, rng):
             _add(sky, box, peak * rng.uniform(0.6, 1.0))
         places.append((float(y), float(x), str(name)))
     return sky, places
+
+
+def _mapped(
+    settings: dict, y: float, x: float, pixel: float, side: int, rng: np.random.Generator
+) -> Box | None:
+    """One of the maps at a redshift of the set, as flux [Jy] of pixels."""
+    stated = settings["maps"][rng.integers(len(settings["maps"]))]
+    found = maps.read_map(*(stated[k] for k in ("path", "unit", "pixel_kpc", "distance_mpc")))
+    # a few redshifts, whose distances are kept
+    z = float(np.round(rng.uniform(*settings["redshift"]), 3))
+    return maps.placed(found, z, settings["spectral_index"], y, x, pixel, side, rng)
 
 
 def _shapes(
