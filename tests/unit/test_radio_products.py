@@ -134,6 +134,10 @@ def test_source_has_its_flux_place_and_area(source):
     assert row["flux_error"] == pytest.approx(1e3 * 1e-4 * np.sqrt(600 / found.beam_area), rel=0.1)
     assert (row["y"], row["x"]) == pytest.approx((109.5, 74.5), abs=0.5)
     assert row["area"] == pytest.approx(600 * 1.5**2 / 3600)
+    other[95:100, 60:90] = 2  # a galaxy next to it, in a ring of eight pixels
+    other[100:120, 60:90] = 2  # what the source would be else
+    (near,) = catalogue.sources(found, levels, probability, other, 0.5)
+    assert near["confusers"] == pytest.approx(150 / (36 * 46 - 600), rel=0.01)
     assert row["confusers"] == 0 and row["probability"] == pytest.approx(0.9)
     text = catalogue.regions(catalogue.sources(found, levels, probability, other, 0.5))
     assert text.splitlines()[2] == "fk5" and text.count("circle(") == 1

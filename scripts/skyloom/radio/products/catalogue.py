@@ -31,7 +31,7 @@ def sources(
 
     Columns: name, ra, dec [deg] of the centre of flux, y, x [pixel], area [arcmin2], beams, flux
     and flux_error [mJy], size (largest extent) [arcsec], probability (peak), signal_to_noise,
-    confusers (share of galaxies and artefacts within it and the ring around it).
+    confusers (share of galaxies and artefacts in the ring of `RING_BEAMS` around it).
     """
     numbers, count = label(diffuse > threshold, np.ones((3, 3)))
     rows = []
@@ -42,7 +42,10 @@ def sources(
         beams = inside.sum() / image.beam_area
         if beams < LEAST_BEAMS:
             continue
-        rows.append(_source(image, levels, diffuse, other, wide, inside))
+        ring = _grown(inside, int(round(RING_BEAMS * image.beam_pixels)))
+        ring &= ~(diffuse[wide] > threshold) & np.isfinite(diffuse[wide])
+        row = _source(image, levels, diffuse, wide, inside)
+        rows.append(row | {"confusers": _confusers(other[wide][ring])})
     rows.sort(key=lambda row: -row["flux"])
     names = ["ra", "dec", "y", "x", "area", "beams", "flux", "flux_error", "size", "probability"]
     names += ["signal_to_noise", "confusers"]
@@ -57,7 +60,6 @@ def _source(
     image: Image,
     levels: Levels,
     diffuse: np.ndarray,
-    other: np.ndarray,
     box: tuple[slice, slice],
     inside: np.ndarray,
 ) -> dict[str, float]:
@@ -67,8 +69,6 @@ def _source(
     y0, x0 = (np.average(values, weights=weights) for values in (y, x))
     place = image.wcs.pixel_to_world(x0 + box[1].start, y0 + box[0].start).icrs
     reach = np.hypot(y - y.mean(), x - x.mean()).max()
-    near = _grown(inside, int(round(RING_BEAMS * image.beam_pixels)))
-    confusers = np.isin(other[box][near], (GALAXY, ARTEFACT)).mean()
     return {
         "ra": place.ra.deg,
         "dec": place.dec.deg,
@@ -81,8 +81,12 @@ def _source(
         "size": 2 * reach * image.pixel,
         "probability": float(diffuse[box][inside].max()),
         "signal_to_noise": signal,
-        "confusers": float(confusers),
     }
+
+
+def _confusers(classes: np.ndarray) -> float:
+    """Share of galaxies and artefacts among the classes of pixels that are not called diffuse."""
+    return float(np.isin(classes, (GALAXY, ARTEFACT)).mean()) if classes.size else 0.0
 
 
 def _flux(
@@ -211,11 +215,6 @@ def _verdict(
     called = seen & (diffuse[box] > threshold)
     beams = called.sum() / image.beam_area
     signal = _flux(image, levels, box, called)[2] if called.any() else 0.0
-    confusers = (
-        float(np.isin(other[box][seen & ~called], (GALAXY, ARTEFACT)).mean())
-        if ((seen & ~called).any())
-        else 0.0
-    )
     emission = beams >= LEAST_BEAMS and signal >= LEAST_SIGNAL
     reason = f"{beams:.1f} beams above the threshold, S/N {signal:.1f}"
     if not emission:
@@ -225,7 +224,7 @@ def _verdict(
         "probability": float(np.nanmax(np.where(seen, diffuse[box], np.nan))),
         "beams": float(beams),
         "signal_to_noise": signal,
-        "confusers": confusers,
+        "confusers": _confusers(other[box][seen & ~called]),
         "verdict": "emission" if emission else "none",
         "reason": reason,
     }
