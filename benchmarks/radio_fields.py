@@ -12,7 +12,7 @@ import torch
 from scipy import fft
 
 from skyloom.radio.data import patches
-from skyloom.radio.models.unet import UNet
+from skyloom.radio.models.unet import UNet, halo_pixels
 from skyloom.radio.products import tiles
 from skyloom.radio.simulate.field import CLASSES
 
@@ -50,7 +50,9 @@ def main() -> None:
             net(images)
 
     print(f"U-Net of 32 channels, 256 x 256: {rate(infer, 6):.2f} a core-second (aim 3.3)")
-    print(tiles.plan((15402, 15402), 256, 96).describe())
+    print(
+        tiles.plan((15402, 15402), 256, halo_pixels({"depth": 4})).describe(tiles.operations(net))
+    )
 
 
 if __name__ == "__main__":

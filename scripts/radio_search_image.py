@@ -55,20 +55,21 @@ def main() -> None:
     module = importlib.import_module(f"skyloom.radio.models.{trained['module']}")
     halo = module.halo_pixels(trained["entry"]) if hasattr(module, "halo_pixels") else None
     plan = tiles.plan(image.data.shape, trained["meta"]["pixels"], halo, args.core)
-    print(f"{image.path}: {plan.describe()}", flush=True)
-    if args.plan:
-        return
-
     claim(args.gpus)
-    torch.set_num_threads(args.threads)
-    levels = noise.levels(image.data, image.beam_pixels)
-    if given is not None:
-        levels = noise.with_noise(levels, given)
     _, task = checkpoint.network(trained)
     device = next(task.parameters()).device
 
     def apply(batch: torch.Tensor) -> torch.Tensor:
         return task.probability(to_device(batch, device))
+
+    print(f"{image.path}: {plan.describe(tiles.operations(apply))}", flush=True)
+    if args.plan:
+        return
+
+    torch.set_num_threads(args.threads)
+    levels = noise.levels(image.data, image.beam_pixels)
+    if given is not None:
+        levels = noise.with_noise(levels, given)
 
     diffuse, other = tiles.classify(image.data, levels, plan, apply, quiet=False)
     threshold = float(task.threshold)

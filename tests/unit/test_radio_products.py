@@ -92,7 +92,9 @@ def test_blended_tiles_cover_the_mosaic_with_weights_of_one():
 def test_plan_counts_the_tiles_of_a_survey_mosaic():
     """15,402 pixels at a core of 320: 49 x 49 tiles."""
     plan = tiles.plan((15402, 15402), 128, 96)
-    assert plan.number == 49**2 and "2401 tiles of 512" in plan.describe()
+    assert plan.number == 49**2 and "2401 tiles of 512" in plan.describe(1.0)
+    net = unet.UNet(2, 4, 32, 4).eval()
+    assert tiles.operations(net) * 256**2 == pytest.approx(24.07e9, rel=0.01)
 
 
 def test_noise_and_background_are_those_of_the_image():

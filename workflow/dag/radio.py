@@ -15,6 +15,9 @@ class Plan(Study):
         refuse_unknown("radio.mosaic.set", "set", [self.mosaic_set], self["sets"])
         if MOSAIC in self["images"]:
             refuse("radio.images", f"'{MOSAIC}' is the name of the simulated image")
+        if self["search"]["images"] != [MOSAIC] and not self.searched:
+            named = ", ".join(self["search"]["models"])
+            refuse("radio.search.models", f"no network of {named} is in run_models")
         for name, entry in self["sets"].items():
             refuse_unknown(f"radio.sets.{name}.maps", "map", entry["maps"], self["maps"])
             for key in ("beam_pixels", "peak", "noise_ujy", "redshift"):

@@ -16,11 +16,11 @@ from torch import Tensor
 from skyloom import cli
 from skyloom.radio.data.noise import Levels, network_input
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE
+from skyloom.training.account import Counter
 
 CORE = 320  # pixels of a tile without its halo, a multiple of every network's coarsest pixel
 BATCH_PIXELS = 2**20  # of a batch on a GPU or a CPU
-# of a forward pass of one pixel with a U-Net of base 32, for the plan
-FLOP_PER_PIXEL = 24.07e9 / 256**2
+COUNTED = 128  # pixels along a side of the image whose operations are counted
 CORE_RATE, A100_RATE = 9e10, 5e13  # [FLOP/s] of a core in fp32 and of an A100 in bf16, estimates
 BYTES_PER_PIXEL = 4 + 4 + 1 + 1  # of the products in memory: probability, its weight, class, mask
 
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     def number(self) -> int:
         return sum(1 for _ in self.tiles())
 
-    def describe(self, flop_per_pixel: float = FLOP_PER_PIXEL) -> str:
+    def describe(self, flop_per_pixel: float) -> str:
         """What the mosaic costs, before anything is computed."""
         flop = self.number * self.side**2 * flop_per_pixel
         memory = BYTES_PER_PIXEL * math.prod(self.shape) / 2**30
@@ -62,6 +62,14 @@ class Plan(NamedTuple):
             f" {how}: {memory:.2f} GiB of products in memory, {flop / 1e12:.3g} TFLOP,"
             f" some {flop / CORE_RATE / 60:.3g} core-minutes or {flop / A100_RATE:.2g} s of an A100"
         )
+
+
+@torch.no_grad()
+def operations(apply: Callable[[Tensor], Tensor]) -> float:
+    """Floating-point operations of a network for one pixel."""
+    with Counter() as counter:
+        apply(torch.zeros(1, 2, COUNTED, COUNTED))
+    return counter.flop / COUNTED**2
 
 
 def plan(shape: tuple[int, int], trained_pixels: int, halo: int | None, core: int = CORE) -> Plan:
