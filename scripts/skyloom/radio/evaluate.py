@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import label as islands_of
 
-from skyloom.patchset import flag_names
 from skyloom.radio.simulate.field import ARTEFACT, CLASSES, DIFFUSE, GALAXY, INVALID, NONE
 from skyloom.radio.simulate.instrument import beam_area
 from skyloom.scores.binned import curve
@@ -38,7 +37,8 @@ def evaluate(
     """
     sums, blocks = image_sums(patches, predictions), patches["realisation"].values
     drawn = bootstrap(sums, blocks, settings)
-    scores = {"iou": ratio(sums["both"], sums["either"]), "called": sums["share"]}
+    scores = {"iou": ratio(sums["both"], sums["either"])}
+    scores |= {"called_diffuse": ratio(sums["found"], sums["observed"])}
     examples = xr.Dataset({name: ("example", values) for name, values in scores.items()})
     return Evaluation(records(drawn, blocks), curves(drawn, blocks), examples)
 
@@ -144,7 +144,6 @@ def called(probability: np.ndarray, threshold: np.ndarray) -> np.ndarray:
 
 def image_sums(patches: xr.Dataset, predictions: xr.Dataset) -> dict[str, np.ndarray]:
     """Sums over the pixels and objects of each image, (image, ...) float64."""
-    assert list(flag_names(patches["target"]).values()) == list(CLASSES)
     probability, label = predictions["prediction"].values, patches["target"].values
     predicted = called(probability, predictions["threshold"].values)
     observed = label != INVALID
@@ -156,7 +155,7 @@ def image_sums(patches: xr.Dataset, predictions: xr.Dataset) -> dict[str, np.nda
         "either": (found | true).sum(pixels),
         "found": found.sum(pixels),
         "true": true.sum(pixels),
-        "share": ratio(found.sum(pixels), observed.sum(pixels)),
+        "observed": observed.sum(pixels),
     }
     number = len(CLASSES)
     place = np.arange(n)[:, None, None] * number**2 + label.astype(int) * number + predicted
