@@ -19,7 +19,8 @@ class Plan(Study):
             named = ", ".join(self["search"]["models"])
             refuse("radio.search.models", f"no network of {named} is in run_models")
         for name, entry in self["sets"].items():
-            refuse_unknown(f"radio.sets.{name}.maps", "map", entry["maps"], self["maps"])
+            known = [*self["maps"], *self["outputs"]]
+            refuse_unknown(f"radio.sets.{name}.maps", "map", entry["maps"], known)
             for key in ("beam_pixels", "peak", "noise_ujy", "redshift"):
                 low, high = entry[key]
                 if not low <= high:
@@ -34,7 +35,19 @@ class Plan(Study):
     def fields(self, name: str) -> dict:
         """What the fields of a set are drawn by, its maps in full."""
         entry = self["sets"][name]
-        return entry | {"maps": [self["maps"][m] for m in entry["maps"]]}
+        return entry | {"maps": [self.map(name) for name in entry["maps"]]}
+
+    def map(self, name: str) -> dict:
+        """What is stated of a map; one of an output states itself."""
+        if name in self["maps"]:
+            return self["maps"][name]
+        nothing = dict.fromkeys(("unit", "pixel_kpc", "distance_mpc"))
+        return {"path": self.path(f"raw/power_{name}.fits")} | nothing
+
+    def output_files(self, name: str) -> list[str]:
+        """The files of a simulation output."""
+        stated = self["outputs"][name]
+        return [*stated["files"].values(), stated["conversion"], stated["psi_table"]]
 
     def map_files(self, name: str) -> list[str]:
         return [stated["path"] for stated in self.fields(name)["maps"]]

@@ -22,6 +22,32 @@ rule radio:
         ],
 
 
+rule radio_project_power:
+    """Project the radio power of the shocks of a simulation output of one's own."""
+    input:
+        code=code("radio_project_power.py"),
+        files=lambda w: ancient(radio.output_files(w.output)),
+    output:
+        ensure(radio.path("raw/power_{output}.fits"), non_empty=True),
+    log:
+        radio.log("radio_project_power", "{output}"),
+    benchmark:
+        radio.benchmark("radio_project_power", "{output}")
+    wildcard_constraints:
+        output="|".join(map(re.escape, radio["outputs"])) or "none",
+    conda:
+        ENV
+    resources:
+        runtime=growing(240),
+        mem_mb=growing(16000),
+    params:
+        config=lambda w: as_json(**radio["outputs"][w.output]),
+    message:
+        "radio: projecting the shocks of {wildcards.output}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule radio_draw_patches:
     """Draw one shard of a set's simulated fields."""
     input:

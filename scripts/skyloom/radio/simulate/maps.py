@@ -36,11 +36,12 @@ def read_map(path: str, unit: str | None, pixel_kpc: float | None, distance_mpc:
     """A map of a FITS file, or of a square of raw little-endian float32.
 
     unit : of a pixel, erg/s/Hz or W/Hz, or Jy at the luminosity distance `distance_mpc`. What the
-        file states (BUNIT) goes before. Raises BadInput for what is neither in the file nor stated,
-        values that are not finite or negative, and a map without emission.
+        file states (BUNIT, PIXKPC) goes before.
+    Raises BadInput for what is neither in the file nor stated, values that are not finite or
+    negative, and a map without emission.
     """
-    values, found = _values(Path(path))
-    unit = found or unit
+    values, found, pixel = _values(Path(path))
+    unit, pixel_kpc = found or unit, pixel or pixel_kpc
     if unit is None:
         raise BadInput(f"{path}: no BUNIT; state its unit: erg/s/Hz, W/Hz or Jy")
     if pixel_kpc is None:
@@ -64,25 +65,25 @@ def read_map(path: str, unit: str | None, pixel_kpc: float | None, distance_mpc:
     return PowerMap(np.where(power > LEAST_SHARE * power.max(), power, 0), float(pixel_kpc))
 
 
-def _values(path: Path) -> tuple[np.ndarray, str | None]:
-    """The map (y, x) and its unit, where the file has one."""
+def _values(path: Path) -> tuple[np.ndarray, str | None, float | None]:
+    """The map (y, x), its unit and its pixel [kpc], where the file has them."""
     if not path.is_file():
         raise BadInput(f"{path}: no such file")
     with path.open("rb") as file:
         start = file.read(6)
     if start == b"SIMPLE" or start[:2] == b"\x1f\x8b":
         with fits.open(path) as file:
-            data, unit = np.squeeze(file[0].data), file[0].header.get("BUNIT")
+            data, header = np.squeeze(file[0].data), file[0].header
         if data.ndim != 2:
             raise BadInput(f"{path}: has axes of {data.shape}; expected a map of two")
-        return data, unit
+        return data, header.get("BUNIT"), header.get("PIXKPC")
     raw = np.fromfile(path, "<f4")
     side = int(round(np.sqrt(raw.size)))
     if side < 8 or side**2 * 4 != path.stat().st_size:
         raise BadInput(
             f"{path}: {path.stat().st_size} bytes; expected FITS, or a square of float32 values"
         )
-    return raw.reshape(side, side), None
+    return raw.reshape(side, side), None, None
 
 
 @cache
