@@ -22,7 +22,9 @@ from skyloom.radio.read import read_image, read_noise, smoothed
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='"image", "entry"')
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='"image", "entry", "views"'
+    )
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--gpus", type=int, default=0)
@@ -59,8 +61,10 @@ def main() -> None:
     _, task = checkpoint.network(trained)
     device = next(task.parameters()).device
 
+    views = tiles.of_views(task.probability, args.config.get("views", 1))
+
     def apply(batch: torch.Tensor) -> torch.Tensor:
-        return task.probability(to_device(batch, device))
+        return views(to_device(batch, device))
 
     print(f"{image.path}: {plan.describe(tiles.operations(apply))}", flush=True)
     if args.plan:
@@ -71,10 +75,10 @@ def main() -> None:
     if given is not None:
         levels = noise.with_noise(levels, given)
 
-    diffuse, other = tiles.classify(image.data, levels, plan, apply, quiet=False)
+    diffuse, other, spread = tiles.classify(image.data, levels, plan, apply, quiet=False)
     threshold = float(task.threshold)
     found = catalogue.sources(image, levels, diffuse, other, threshold)
-    write.products(args, image, trained, diffuse, threshold, found)
+    write.products(args, image, trained, diffuse, spread, threshold, found)
     verdicts = (
         catalogue.verdicts(
             clusters, image, levels, diffuse, other, threshold, stated.get("radius_arcmin", 5.0)

@@ -47,9 +47,9 @@ def test_tiles_give_the_classes_of_the_whole_mosaic(core):
     levels = noise.levels(values, 4.0)
     halo = unet.halo_pixels(ENTRY)
     plan = tiles.plan(values.shape, 64, halo, core)
-    found, other = tiles.classify(values, levels, plan, task.probability)
+    found, other, _ = tiles.classify(values, levels, plan, task.probability)
     whole = tiles.plan(values.shape, 64, halo, 512)
-    expected, classes = tiles.classify(values, levels, whole, task.probability)
+    expected, classes, _ = tiles.classify(values, levels, whole, task.probability)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
     assert np.nanstd(expected) > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -85,8 +85,28 @@ def test_blended_tiles_cover_the_mosaic_with_weights_of_one():
         weight[target] += tiles._window(plan.side)[part]
     np.testing.assert_allclose(weight, 1, atol=1e-5)
     task, values = trained(transunet), sky()
-    found, _ = tiles.classify(values, noise.levels(values, 4.0), plan, task.probability)
+    found, *_ = tiles.classify(values, noise.levels(values, 4.0), plan, task.probability)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+
+
+@pytest.mark.parametrize("module", [unet, transunet])
+def test_views_of_a_tile_are_averaged_where_they_lie(module):
+    """The mean over all symmetries turns with the image, and the spread is that of the views."""
+    task, image_ = trained(module), torch.randn(1, 2, 64, 64)
+    with torch.no_grad():
+        apply = tiles.of_views(task.probability, 8)
+        found, turned = apply(image_), apply(image_.mT.flip(-1))
+        single = tiles.of_views(task.probability, 1)(image_)
+    torch.testing.assert_close(turned, found.mT.flip(-1), atol=1e-5, rtol=1e-4)
+    assert found.shape[1] == len(CLASSES) + 1 and single.shape[1] == len(CLASSES)
+    torch.testing.assert_close(found[:, : len(CLASSES)].sum(1), torch.ones(1, 64, 64))
+    values = sky()
+    halo = unet.halo_pixels(ENTRY) if module is unet else None
+    plan = tiles.plan(values.shape, 64, halo, 64)
+    with torch.no_grad():
+        classes = tiles.classify(values, noise.levels(values, 4.0), plan, apply)
+    assert classes.spread.shape == values.shape and np.nanmax(classes.spread) > 0
+    np.testing.assert_array_equal(np.isnan(classes.spread), np.isnan(values))
 
 
 def test_plan_counts_the_tiles_of_a_survey_mosaic():
@@ -243,10 +263,12 @@ def test_probability_file_has_the_grid_of_the_image(source, tmp_path):
     table = catalogue.sources(found, levels, probability, other, 0.5)
     names = ("output", "output_mask", "output_sources", "output_table", "output_regions")
     args = Namespace(**{name: tmp_path / name for name in names})
-    files.products(args, found, {"model": "unet", "digest": "abc"}, probability, 0.5, table)
+    trained = {"model": "unet", "digest": "abc"}
+    files.products(args, found, trained, probability, 0.1 * probability, 0.5, table)
     with fits.open(args.output) as file:
         np.testing.assert_allclose(file[1].data, probability, atol=1e-3)
-        assert file[1].header["THRESH"] == 0.5
+        assert file[1].header["THRESH"] == 0.5 and file[1].name == "PROBABILITY"
+        np.testing.assert_allclose(file["SPREAD"].data, 0.1 * probability, atol=1e-3)
     mask = fits.getdata(args.output_mask)
     assert mask.sum() == 600 and mask.shape == found.data.shape
     assert fits.getheader(args.output_mask)["CRVAL1"] == 150

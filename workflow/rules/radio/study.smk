@@ -146,7 +146,11 @@ rule radio_search_image:
         runtime=growing(radio["search"]["runtime"]),
         mem_mb=growing(radio["search"]["mem_mb"]),
     params:
-        config=lambda w: as_json(image=radio.image(w.image), entry=radio.science(w.model)),
+        config=lambda w: as_json(
+            image=radio.image(w.image),
+            entry=radio.science(w.model),
+            views=radio["search"]["views"],
+        ),
     message:
         "radio: searching {wildcards.image} with {wildcards.model}"
     shell:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from skyloom import cli
+from skyloom.networks import symmetries
 from skyloom.radio.data.noise import Levels, network_input
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE
 from skyloom.training.account import Counter
@@ -76,6 +77,37 @@ def plan(shape: tuple[int, int], trained_pixels: int, halo: int | None, core: in
     return Plan(shape, trained_pixels if halo is None else core + 2 * halo, halo)
 
 
+class Classes(NamedTuple):
+    """Of each pixel (y, x): probability of diffuse emission, NaN where unobserved; the most
+    probable other class; with several views the deviation of the probability among them.
+    """
+
+    diffuse: np.ndarray
+    other: np.ndarray
+    spread: np.ndarray | None
+
+
+def of_views(probability: Callable[[Tensor], Tensor], number: int) -> Callable[[Tensor], Tensor]:
+    """Mean probabilities (n, class, y, x) over the first `number` symmetries of a tile, and with
+    several of them the deviation of that of diffuse emission as one plane more.
+    """
+    if number == 1:
+        return probability
+
+    def apply(image: Tensor) -> Tensor:
+        found = torch.stack(
+            [
+                symmetries.turned(
+                    probability(symmetries.turned(image, element)), symmetries.inverse(element)
+                )
+                for element in symmetries.VIEWS[:number]
+            ]
+        )
+        return torch.cat([found.mean(0), found[:, :, DIFFUSE, None].std(0)], 1)
+
+    return apply
+
+
 @torch.no_grad()
 def classify(
     image: np.ndarray,
@@ -83,35 +115,38 @@ def classify(
     plan: Plan,
     apply: Callable[[Tensor], Tensor],
     quiet: bool = True,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of diffuse emission (y, x) float32, NaN where unobserved, and the most probable
-    other class (y, x) uint8.
+) -> Classes:
+    """The classes of a mosaic.
 
-    apply : input (n, 2, y, x) -> probabilities (n, class, y, x)
+    apply : input (n, 2, y, x) -> probabilities (n, class, y, x), and a plane more of `of_views`
     """
-    total = np.zeros((len(CLASSES), *plan.shape), np.float32) if plan.halo is None else None
-    weight = np.zeros(plan.shape, np.float32) if plan.halo is None else None
-    diffuse, other = np.full(plan.shape, np.nan, np.float32), np.zeros(plan.shape, np.uint8)
-    window = _window(plan.side) if plan.halo is None else None
+    blended = plan.halo is None
+    window = _window(plan.side) if blended else None
+    weight = np.zeros(plan.shape, np.float32) if blended else None
+    other, planes, total = np.zeros(plan.shape, np.uint8), None, None
     batches = _batches(plan)
     for batch in batches if quiet else cli.progress(batches, "tiles"):
         views = np.stack([_view(image, levels, tile) for tile in batch])
         found = apply(torch.from_numpy(views)).float().cpu().numpy()
+        if planes is None:
+            # diffuse emission and its spread, where there is one
+            kept = [DIFFUSE, *range(len(CLASSES), found.shape[1])]
+            planes = np.full((len(kept), *plan.shape), np.nan, np.float32)
+            total = np.zeros((found.shape[1], *plan.shape), np.float32) if blended else None
         for tile, observed, classes in zip(batch, views[:, 1] > 0, found, strict=True):
-            if plan.halo is None:
-                target, part = _overlap(tile, plan.shape, 0)
+            target, part = _overlap(tile, plan.shape, tile.margin)
+            if blended:
                 total[:, *target] += (classes * window)[:, *part]
                 weight[target] += window[part]
             else:
-                target, part = _overlap(tile, plan.shape, tile.margin)
-                diffuse[target] = np.where(observed, classes[DIFFUSE], np.nan)[part]
-                other[target] = _others(classes)[part]
-    if plan.halo is None:
+                planes[:, *target] = np.where(observed, classes[kept], np.nan)[:, *part]
+                other[target] = _others(classes[: len(CLASSES)])[part]
+    if blended:
         total /= weight.clip(1e-12)
         observed = np.isfinite(image)
-        diffuse[observed] = total[DIFFUSE][observed]
-        other = _others(total)
-    return diffuse, other
+        planes[:, observed] = total[kept][:, observed]
+        other = _others(total[: len(CLASSES)])
+    return Classes(planes[0], other, planes[1] if len(planes) > 1 else None)
 
 
 def _others(classes: np.ndarray) -> np.ndarray:

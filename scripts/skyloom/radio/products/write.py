@@ -20,10 +20,13 @@ def products(
     image: Image,
     trained: dict,
     diffuse: np.ndarray,
+    spread: np.ndarray | None,
     threshold: float,
     found: Table,
 ) -> None:
     """Probability and mask on the grid of the image, and the sources as FITS, CSV and regions.
+
+    With several views the probability has a second extension, SPREAD.
 
     The mask is 1 where a CLEAN mask of facet-selfcal or ddf-pipeline is.
     """
@@ -31,7 +34,9 @@ def products(
     header["MODEL"], header["DIGEST"] = trained["model"], trained["digest"]
     header["THRESH"] = threshold, "probability from which on a pixel is diffuse"
     with cli.atomic(args.output) as part:
-        compressed(diffuse, header, "PROBABILITY").writeto(part)
+        extensions = {"PROBABILITY": diffuse} | ({} if spread is None else {"SPREAD": spread})
+        hdus = [compressed(values, header, name) for name, values in extensions.items()]
+        fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(part)
     mask = np.where(np.isfinite(diffuse), diffuse > threshold, 0).astype(np.float32)
     with cli.atomic(args.output_mask) as part:
         fits.PrimaryHDU(mask, header).writeto(part)
@@ -42,12 +47,10 @@ def products(
         part.write_text(regions(found))
 
 
-def compressed(values: np.ndarray, header: fits.Header, name: str) -> fits.HDUList:
+def compressed(values: np.ndarray, header: fits.Header, name: str) -> fits.CompImageHDU:
     """A compressed extension in steps of `STEP`; NaN stays NaN."""
     options = {"compression_type": "RICE_1", "quantize_level": -STEP, "quantize_method": NO_DITHER}
-    return fits.HDUList(
-        [fits.PrimaryHDU(), fits.CompImageHDU(values, header, name=name, **options)]
-    )
+    return fits.CompImageHDU(values, header, name=name, **options)
 
 
 def csv(table: Table, path: Path) -> None:
