@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,12 @@ def aligned() -> Iterator[None]:
     finally:
         # the initial alignment reads (0, 0), and setting 0 makes every later open fail
         netCDF4.set_alignment(before[0], max(before[1], 1))
+
+
+def flags(names: Iterable[str], dtype: type = np.int8) -> dict:
+    """CF attributes of a variable whose values 0, 1, ... have these names."""
+    names = list(names)
+    return {"flag_values": np.arange(len(names), dtype=dtype), "flag_meanings": " ".join(names)}
 
 
 def flag_names(variable: xr.DataArray) -> dict[int, str]:

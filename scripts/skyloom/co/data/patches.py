@@ -6,7 +6,7 @@ import xarray as xr
 
 from skyloom.co.data.regions import SPLITS
 from skyloom.co.data.tiles import sample, tile_vectors
-from skyloom.patchset import PatchSet
+from skyloom.patchset import PatchSet, flags
 
 # key of the config -> attribute `line`
 LINE_NAMES = {"10": "CO J=1-0", "21": "CO J=2-1"}
@@ -124,17 +124,13 @@ def cut_tile(
 def example_coords(views: pd.DataFrame, complexes: list[str]) -> dict:
     """Coordinates of each example: position on the sky, split and complex as flags, selection."""
 
-    def flags(column: str, meanings: list[str]) -> tuple:
+    def coded(column: str, meanings: list[str]) -> tuple:
         codes = [meanings.index(value or "none") for value in views[column]]
-        attrs = {
-            "flag_values": np.arange(len(meanings), dtype=np.int8),
-            "flag_meanings": " ".join(meanings),
-        }
-        return "example", np.array(codes, np.int8), attrs
+        return "example", np.array(codes, np.int8), flags(meanings)
 
     coords = {
-        "split": flags("split", list(SPLITS)),
-        "complex": flags("complex", ["none", *complexes]),
+        "split": coded("split", list(SPLITS)),
+        "complex": coded("complex", ["none", *complexes]),
         "tile": (
             "example",
             views["tile"].to_numpy(np.int32),

@@ -6,10 +6,10 @@ Each field is a sky realisation of its own, which is its split's and its block's
 import numpy as np
 import xarray as xr
 
-from skyloom.patchset import SPLITS
+from skyloom.patchset import SPLITS, flags
 from skyloom.radio.data import noise
 from skyloom.radio.simulate import field
-from skyloom.radio.simulate.field import CLASSES, DIFFUSE
+from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
 
 UJY = 1e-6
 
@@ -28,10 +28,7 @@ def shard(settings: dict, number: int, of: int) -> xr.Dataset:
     image = np.stack([f.image * f.noise_ujy * UJY for f in drawn]).astype(np.float32)
     levels = [noise.levels(i, f.beam).grid.mean((1, 2)) for i, f in zip(image, drawn, strict=True)]
     dims = "example", "y", "x"
-    flags = {
-        "flag_values": np.arange(len(CLASSES), dtype=np.uint8),
-        "flag_meanings": " ".join(CLASSES),
-    }
+    attributes = flags(CLASSES, np.uint8)
     numbers = [list(SPLITS).index(split) * 10**7 + k for split, k in rows]
     return xr.Dataset(
         {
@@ -44,11 +41,11 @@ def shard(settings: dict, number: int, of: int) -> xr.Dataset:
             "target": (
                 dims,
                 np.stack([f.label for f in drawn]),
-                flags | {"units": "1", "invalid": 255},
+                attributes | {"units": "1", "invalid": INVALID},
             ),
         },
         {
-            "split": ("example", np.array([SPLITS[s] for s, _ in rows], np.int8), _splits()),
+            "split": ("example", np.array([SPLITS[s] for s, _ in rows], np.int8), flags(SPLITS)),
             "realisation": ("example", np.array(numbers)),
             "background": ("example", np.array([b for b, _ in levels]), {"units": "Jy/beam"}),
             "noise": ("example", np.array([s for _, s in levels]), {"units": "Jy/beam"}),
@@ -71,10 +68,3 @@ def generator(settings: dict, split: str, number: int) -> np.random.Generator:
 
 def has_galaxies(settings: dict, split: str) -> bool:
     return settings["confusers"] or split == "test"
-
-
-def _splits() -> dict:
-    return {
-        "flag_values": np.array(list(SPLITS.values()), np.int8),
-        "flag_meanings": " ".join(SPLITS),
-    }

@@ -19,7 +19,7 @@ import xarray as xr
 from scipy.ndimage import map_coordinates
 
 from skyloom.cli import BadInput
-from skyloom.patchset import SPLITS
+from skyloom.patchset import SPLITS, flags
 from skyloom.turbulence import NEIGHBOURS
 from skyloom.turbulence.physics import SIZE_TOLERANCE
 
@@ -128,14 +128,6 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
     if settings["variant"] == "raw" and train.any():
         image_attributes["scale"] = float(images[selected & train].std(dtype=np.float64))
     values = np.unique(properties["index"])
-    families_flags = {
-        "flag_values": np.arange(len(families), dtype=np.int8),
-        "flag_meanings": " ".join(families),
-    }
-    flags = {
-        "flag_values": np.array([*SPLITS.values()], np.int8),
-        "flag_meanings": " ".join(SPLITS),
-    }
     box = _common(families, "box_pc", lambda data: float(data.attrs["box_pc"]), SIZE_TOLERANCE)
     attributes = {
         **{
@@ -159,7 +151,7 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
         coords={
             **{name: ("example", properties[name][simulation]) for name in PROPERTIES},
             "simulation": ("example", simulation),
-            "family": ("example", family[simulation], families_flags),
+            "family": ("example", family[simulation], flags(families)),
             "axis": ("example", axis.astype(np.int8)),
             "part": ("example", part),
             **{
@@ -167,7 +159,7 @@ def cut_images(families: dict[str, xr.Dataset], settings: dict) -> xr.Dataset:
                 for name in NUISANCES
                 if isinstance(settings[name], dict)
             },
-            "split": ("example", split, flags),
+            "split": ("example", split, flags(SPLITS)),
         },
         attrs=attributes,
     )

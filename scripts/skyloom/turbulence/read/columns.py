@@ -6,6 +6,7 @@
 import numpy as np
 import xarray as xr
 
+from skyloom.patchset import flags
 from skyloom.turbulence.read.simulation import AXES, FACTS
 
 DESCRIPTIONS = {
@@ -51,6 +52,9 @@ def dataset(
         data[name] = "simulation", np.array(values, kind), {"long_name": DESCRIPTIONS[name]}
     means = np.array([row["mean_column"] for row in facts])
     data["mean_column"] = "simulation", means, {"units": "g cm-2"}
-    flags = {"flag_values": np.int8([0, 1]), "flag_meanings": "failed good"}
-    data["ok"] = "simulation", np.array([row["ok"] for row in facts], np.int8), flags
+    data["ok"] = (
+        "simulation",
+        np.array([row["ok"] for row in facts], np.int8),
+        flags(("failed", "good")),
+    )
     return data

@@ -70,18 +70,10 @@ def _define(file: netCDF4.Dataset, config: dict, count: int) -> None:
     for name, (dimensions, kind, units, meaning) in VARIABLES.items():
         variable = file.createVariable(name, kind, ("simulation", *dimensions), contiguous=True)
         variable.setncatts({"units": units, "long_name": meaning})
-    file["ok"].setncatts(
-        {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "failed complete"}
-    )
+    file["ok"].setncatts(patchset.flags(("failed", "complete")))
     axis = file.createVariable("axis", "i1", ("axis",), contiguous=True)
-    axis.setncatts(
-        {
-            "flag_values": np.arange(3, dtype="i1"),
-            "flag_meanings": "x y z",
-            "long_name": "axis integrated along; row and column are the other two in the "
-            "order z y x",
-        }
-    )
+    order = "axis integrated along; row and column are the other two in the order z y x"
+    axis.setncatts(patchset.flags("xyz") | {"long_name": order})
     axis[:] = np.arange(3)
     file.setncatts(
         {

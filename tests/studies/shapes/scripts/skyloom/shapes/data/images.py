@@ -3,12 +3,10 @@
 The amplitude of an object is random: brightness alone does not tell the classes apart.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 import xarray as xr
 
-from skyloom.patchset import SPLITS
+from skyloom.patchset import SPLITS, flags
 
 CLASSES = ("none", "disc", "ring", "bar")
 RADIUS = 3.0, 6.0  # of an object, a bar's half-length [pixel]
@@ -71,9 +69,3 @@ def patches(settings: dict) -> xr.Dataset:
         },
         settings | {"data_kind": "simulated"},
     )
-
-
-def flags(names: Iterable[str]) -> dict:
-    """CF attributes of a variable whose values 0, 1, ... have these names."""
-    names = list(names)
-    return {"flag_values": np.arange(len(names), dtype=np.int8), "flag_meanings": " ".join(names)}
