@@ -155,6 +155,8 @@ def _plain(path: Path) -> tuple[Path | io.BytesIO, int]:
         head = bytes(source.getbuffer()[: len(FITS_BEGINS)])
     if not size:
         raise BadInput(f"{path}: cut short: 0 bytes; fetch it again")
+    if head.startswith(b"<"):  # what a server or a cut-out service answers instead of a map
+        raise BadInput(f"{path}: is a web page; expected FITS (not a FITS file: begins {head!r})")
     if head != FITS_BEGINS:
         raise BadInput(f"{path}: not a FITS file: begins {head!r}, expected {FITS_BEGINS!r}")
     return source, size

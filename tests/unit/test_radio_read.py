@@ -105,7 +105,7 @@ def test_file_that_is_no_whole_fits_is_refused(tmp_path):
         read_image(page)
     cut = write(tmp_path / "cut.fits")
     cut.write_bytes(cut.read_bytes()[:6000])
-    with pytest.raises(BadInput, match="cut short, 6000 bytes; expected"):
+    with pytest.raises(BadInput, match="cut short: 6000 bytes, but its header announces"):
         read_image(cut)
     with pytest.raises(BadInput, match="no such file"):
         read_image(tmp_path / "none.fits")

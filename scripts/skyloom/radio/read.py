@@ -16,8 +16,9 @@ from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_scales
 from scipy import fft
 
+from skyloom import images
 from skyloom.cli import BadInput
-from skyloom.radio.simulate.instrument import FWHM, beam_area
+from skyloom.radio.simulate.instrument import FWHM, beam_area, gaussian_beam
 
 UNITS = {"jy/beam": 1.0, "mjy/beam": 1e-3, "ujy/beam": 1e-6}
 WIDEST_BEAM_DEG = 1.0  # BMAJ above is in arcsec, as some reductions write it
@@ -61,18 +62,17 @@ def read_image(path: str | Path, stated: dict | None = None) -> Image:
 
     stated : what the file does not say: `unit`, `beam_arcsec` (one FWHM, or major, minor and
         angle), `pixel_arcsec` with `centre` (right ascension and declination [deg])
-    Raises BadInput for what is no FITS, is cut short, has no WCS, beam or unit, other axes than two
-    of the sky, pixels that are no squares, or no observed pixel.
+    Raises BadInput as `images.opened`, and for an image without WCS, beam or unit, with other axes
+    than two of the sky, pixels that are no squares, or no observed pixel.
     """
     path, stated = Path(path), stated or {}
-    _require_fits(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-        with fits.open(path, memmap=True) as file:
-            hdu = _image_of(file, path)
-            header = hdu.header
-            data, wcs = _plane(hdu, path, stated)
+    with (
+        warnings.catch_warnings(action="ignore", category=FITSFixedWarning),
+        images.opened(path, "a radio image", memmap=True) as file,
+    ):
+        hdu = _image_of(file, path)
+        header = hdu.header
+        data, wcs = _plane(hdu, path, stated)
     pixel = _pixel(wcs, path)
     beam = _beam(header, path, stated)
     if beam[0] > min(data.shape) * pixel:
@@ -86,6 +86,12 @@ def read_image(path: str | Path, stated: dict | None = None) -> Image:
     if not share >= LEAST_FINITE:
         raise BadInput(f"{path}: {share:.1%} of its pixels are finite; expected an observed image")
     return Image(data, wcs, beam, pixel, path, header.get("SKYKIND", "survey"))
+
+
+def read_stated(stated: dict) -> Image:
+    """An image of the config's `images`, smoothed where that is stated."""
+    image = read_image(stated["path"], stated)
+    return smoothed(image, stated["smooth_arcsec"]) if "smooth_arcsec" in stated else image
 
 
 def read_noise(path: str | Path, image: Image) -> np.ndarray:
@@ -122,51 +128,20 @@ def smoothed(image: Image, arcsec: float) -> Image:
 
 def _kernel(image: Image, arcsec: float, size: list[int]) -> np.ndarray:
     """The Gaussian that widens the beam of an image to a circle, of sum 1, with its middle at 0."""
-    angle = np.radians(image.beam[2])
-    y, x = np.meshgrid(*(fft.fftfreq(n, 1 / n) for n in size), indexing="ij")
-    along, across = y * np.cos(angle) - x * np.sin(angle), y * np.sin(angle) + x * np.cos(angle)
-    widths = [
-        max(np.sqrt(max(arcsec**2 - b**2, 0)) / FWHM / image.pixel, 1e-3) for b in image.beam[:2]
-    ]
-    kernel = np.exp(-0.5 * ((along / widths[0]) ** 2 + (across / widths[1]) ** 2))
+    major, minor = (
+        max(np.sqrt(max(arcsec**2 - b**2, 0)) / image.pixel, 1e-3 * FWHM) for b in image.beam[:2]
+    )
+    kernel = gaussian_beam(size, major, minor, image.beam[2])
     return kernel / kernel.sum()
 
 
 # --- parts of a file ------------------------------------------------------------------------------
 
 
-def _require_fits(path: Path) -> None:
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file" if not path.exists() else f"{path}: is a directory")
-    if _compressed(path):
-        return
-    with path.open("rb") as file:
-        start = file.read(512)
-    if not start.startswith(b"SIMPLE"):
-        page = b"<html" in start.lower() or start.lstrip()[:1] == b"<"
-        raise BadInput(
-            f"{path}: is a web page; expected FITS. A cut-out service answers so outside of its"
-            " survey"
-            if page
-            else f"{path}: begins with {start[:8]!r}; expected a FITS file (SIMPLE)"
-        )
-
-
-def _compressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(3).startswith((b"\x1f\x8b", b"BZh"))
-
-
 def _image_of(file: fits.HDUList, path: Path) -> fits.PrimaryHDU:
     """The first HDU with an image."""
     for hdu in file:
         if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2:
-            where = hdu.fileinfo()
-            end = where["datLoc"] + hdu.size if where else 0
-            if not _compressed(path) and path.stat().st_size < end:
-                raise BadInput(
-                    f"{path}: cut short, {path.stat().st_size} bytes; expected {end} by its header"
-                )
             return hdu
     raise BadInput(f"{path}: has no image; expected one of two or more axes")
 
@@ -228,7 +203,8 @@ def _beam(header: fits.Header, path: Path, stated: dict) -> tuple[float, float, 
     if major is None:
         text = " ".join(str(card) for card in header.get("HISTORY", []))
         found = re.search(r"BMAJ=\s*(\S+)\s+BMIN=\s*(\S+)(?:\s+BPA=\s*(\S+))?", text)
-        major, minor, angle = map(_number, found.groups()) if found else (None, None, None)
+        values = found.groups() if found else (None, None, None)
+        major, minor, angle = (None if v is None else float(v) for v in values)
     if not (isinstance(major, int | float) and major > 0):
         raise BadInput(
             f"{path}: BMAJ is {major}; expected the FWHM of the beam [deg]. State beam_arcsec of"
@@ -243,10 +219,6 @@ def _beam(header: fits.Header, path: Path, stated: dict) -> tuple[float, float, 
     if angle is None and abs(minor / major - 1) > 0.01:
         print(f"{path}: no BPA; the beam's angle is taken as 0", file=sys.stderr)
     return float(major) * 3600, float(minor) * 3600, float(angle or 0.0)
-
-
-def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
 
 
 def _unit(header: fits.Header, path: Path, stated: dict) -> float:

@@ -4,8 +4,8 @@ The coverage is that of the Dutch stations of LOFAR in an observation of eight h
 units of the noise: a point of flux 1 has the peak 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from scipy import fft
@@ -54,7 +54,6 @@ def beam_area(major: float, minor: float) -> float:
     return np.pi * major * minor / (4 * np.log(2))
 
 
-@cache
 def response(
     grid: int, beam_arcsec: float, beam_pixels: float, declination: float, hour: float
 ) -> Response:
@@ -72,7 +71,7 @@ def response(
     beam = lobe_size(weights, grid)
     peak = fft.irfft2(weights, s=(grid, grid))[0, 0]
     power = fft.irfft2(noise**2, s=(grid, grid))[0, 0]  # variance of filtered white noise
-    restored = fft.rfft2(gaussian_beam(grid, (beam, beam, 0.0))).real
+    restored = fft.rfft2(gaussian_beam((grid, grid), beam, beam, 0.0)).real
     arrays = (weights / peak, restored, noise / np.sqrt(power))
     return Response(*(array.astype(np.float32) for array in arrays), beam)
 
@@ -127,15 +126,15 @@ def _taper(weights: np.ndarray, radius: np.ndarray, grid: int, wanted: float) ->
 
 def lobe_size(weights: np.ndarray, grid: int) -> float:
     """Mean FWHM of the main lobe of the dirty beam that these weights give [pixel]."""
-    major, minor, _ = fit_beam(fft.irfft2(weights, s=(grid, grid)))
+    major, minor = fit_beam(fft.irfft2(weights, s=(grid, grid)))
     return float(np.sqrt(major * minor))
 
 
-def fit_beam(psf: np.ndarray) -> tuple[float, float, float]:
-    """FWHM (major, minor) [pixel] and position angle [deg] of the main lobe, with its peak at 0, 0.
+def fit_beam(psf: np.ndarray) -> tuple[float, float]:
+    """FWHM (major, minor) [pixel] of the main lobe, with its peak at 0, 0.
 
     A Gaussian through the pixels above half of the peak and those around it, by least squares of
-    the logarithm. The angle is counted from y (north) towards -x (east).
+    the logarithm.
     """
     n = psf.shape[0]
     psf = psf / psf[0, 0]
@@ -147,16 +146,18 @@ def fit_beam(psf: np.ndarray) -> tuple[float, float, float]:
     inside = (lobe > 0.5) | ((abs(y) <= 1) & (abs(x) <= 1))
     terms = np.stack([(x * x)[inside], (x * y)[inside], (y * y)[inside]], 1)
     (a, b, c), *_ = np.linalg.lstsq(terms, np.log(lobe[inside]), rcond=None)
-    values, vectors = np.linalg.eigh(-2 * np.array([[a, b / 2], [b / 2, c]]))
+    values = np.linalg.eigvalsh(-2 * np.array([[a, b / 2], [b / 2, c]]))
     major, minor = FWHM / np.sqrt(values.clip(1e-12))
-    angle = np.degrees(np.arctan2(-vectors[0, 0], vectors[1, 0])) % 180
-    return float(major), float(minor), float(angle)
+    return float(major), float(minor)
 
 
-def gaussian_beam(grid: int, beam: tuple[float, float, float]) -> np.ndarray:
-    """A Gaussian of peak 1 at pixel 0, 0 of a periodic grid."""
-    major, minor, angle = beam[0] / FWHM, beam[1] / FWHM, np.radians(beam[2])
-    y, x = np.meshgrid(*[fft.fftfreq(grid, 1 / grid)] * 2, indexing="ij")
+def gaussian_beam(shape: Sequence[int], major: float, minor: float, angle: float) -> np.ndarray:
+    """A Gaussian of peak 1 at pixel 0, 0 of a periodic grid (y, x).
+
+    major, minor : FWHM [pixel]; angle : of the major axis, from y (north) towards -x (east) [deg]
+    """
+    major, minor, angle = major / FWHM, minor / FWHM, np.radians(angle)
+    y, x = np.meshgrid(*(fft.fftfreq(n, 1 / n) for n in shape), indexing="ij")
     along = y * np.cos(angle) - x * np.sin(angle)
     across = y * np.sin(angle) + x * np.cos(angle)
     return np.exp(-0.5 * ((along / major) ** 2 + (across / minor) ** 2))
@@ -164,7 +165,9 @@ def gaussian_beam(grid: int, beam: tuple[float, float, float]) -> np.ndarray:
 
 def smooth(sky: np.ndarray, instrument: Response) -> np.ndarray:
     """A sky [flux/pixel] (..., y, x) with the restoring beam, [flux/beam]."""
-    return _filtered(sky, instrument.restored, instrument.grid)
+    size = (instrument.grid,) * 2
+    image = fft.irfft2(fft.rfft2(sky, size) * instrument.restored, s=size)
+    return image[..., : sky.shape[-2], : sky.shape[-1]].astype(np.float32)
 
 
 def observe(sky: np.ndarray, instrument: Response, rng: np.random.Generator) -> np.ndarray:
@@ -180,9 +183,3 @@ def observe(sky: np.ndarray, instrument: Response, rng: np.random.Generator) -> 
     total += fft.rfft2(sky - cleaned, grid) * instrument.dirty
     total += fft.rfft2(rng.standard_normal(grid, np.float32)) * instrument.noise
     return fft.irfft2(total, s=grid)[: shape[0], : shape[1]].astype(np.float32)
-
-
-def _filtered(sky: np.ndarray, transform: np.ndarray, grid: int) -> np.ndarray:
-    size = (grid, grid)
-    image = fft.irfft2(fft.rfft2(sky, size) * transform, s=size)
-    return image[..., : sky.shape[-2], : sky.shape[-1]].astype(np.float32)

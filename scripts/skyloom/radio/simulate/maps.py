@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 from astropy.cosmology import FlatLambdaCDM
-from astropy.io import fits
 from scipy.ndimage import affine_transform
 
+from skyloom import images
 from skyloom.cli import BadInput
 from skyloom.radio.simulate.components import Box
 
@@ -70,9 +70,9 @@ def _values(path: Path) -> tuple[np.ndarray, str | None, float | None]:
     if not path.is_file():
         raise BadInput(f"{path}: no such file")
     with path.open("rb") as file:
-        start = file.read(6)
-    if start == b"SIMPLE" or start[:2] == b"\x1f\x8b":
-        with fits.open(path) as file:
+        start = file.read(len(images.FITS_BEGINS))
+    if start.startswith((images.FITS_BEGINS, *images.COMPRESSED)):
+        with images.opened(path) as file:
             data, header = np.squeeze(file[0].data), file[0].header
         if data.ndim != 2:
             raise BadInput(f"{path}: has axes of {data.shape}; expected a map of two")
