@@ -8,7 +8,7 @@ from astropy.table import Table
 from skyloom import cli, plotting
 from skyloom.radio import figures
 from skyloom.radio.data import noise
-from skyloom.radio.read import read_image, smoothed
+from skyloom.radio.read import read_noise, read_stated
 
 
 def main() -> None:
@@ -21,10 +21,9 @@ def main() -> None:
     args = parser.parse_args()
 
     stated = args.config["image"]
-    image = read_image(stated["path"], stated)
-    if "smooth_arcsec" in stated:
-        image = smoothed(image, stated["smooth_arcsec"])
-    levels = noise.levels(image.data, image.beam_pixels)
+    image = read_stated(stated)
+    given = read_noise(stated["noise"], image) if "noise" in stated else None
+    levels = noise.levels(image.data, image.beam_pixels, given)
     with fits.open(args.probability) as file:
         probability, threshold = file[1].data, file[1].header["THRESH"]
     truth = fits.getdata(args.truth) if args.truth else None

@@ -17,7 +17,7 @@ from skyloom.gpus import claim
 from skyloom.networks.devices import to_device
 from skyloom.radio.data import noise
 from skyloom.radio.products import catalogue, tiles, write
-from skyloom.radio.read import read_image, read_noise, smoothed
+from skyloom.radio.read import read_noise, read_stated
 
 
 def main() -> None:
@@ -36,14 +36,12 @@ def main() -> None:
     args = parser.parse_args()
 
     stated = args.config["image"]
-    image = read_image(stated["path"], stated)
+    image = read_stated(stated)
     clusters = (
         catalogue.clusters(stated["clusters"], stated.get("columns", {}))
         if "clusters" in stated
         else None
     )
-    if "smooth_arcsec" in stated:
-        image = smoothed(image, stated["smooth_arcsec"])
     given = read_noise(stated["noise"], image) if "noise" in stated else None
     expected = {"study": "radio"} | {k: args.config[k] for k in ("entry",) if k in args.config}
     trained = checkpoint.load(args.checkpoint, expected)
@@ -71,10 +69,7 @@ def main() -> None:
         return
 
     torch.set_num_threads(args.threads)
-    levels = noise.levels(image.data, image.beam_pixels)
-    if given is not None:
-        levels = noise.with_noise(levels, given)
-
+    levels = noise.levels(image.data, image.beam_pixels, given)
     diffuse, other, spread = tiles.classify(image.data, levels, plan, apply, quiet=False)
     threshold = float(task.threshold)
     found = catalogue.sources(image, levels, diffuse, other, threshold)

@@ -26,9 +26,8 @@ class Simulations(Study):
         sets = self["sets"]
         refuse_names("turbulence.families", self["families"])
         for name, family in self["families"].items():
-            of_torch = [family["precision"] == "float32", family["compile"]]
-            for key, yes in zip(("precision", "compile"), of_torch, strict=True):
-                if yes and family["backend"] != "torch":
+            for key, of_torch in (("precision", "float32"), ("compile", True)):
+                if family[key] == of_torch and family["backend"] != "torch":
                     why = f"{family[key]} is of the backend torch, this family has numba"
                     refuse(f"turbulence.families.{name}.{key}", why)
         for name in sets:

@@ -16,10 +16,14 @@ SOFTENING = 2.0  # [noise] below which the scale is linear
 
 @dataclass(frozen=True)
 class Levels:
-    """Background and noise of the boxes of an image, (2, row, column); bilinear between them."""
+    """Background and noise of the boxes of an image, (2, row, column); bilinear between them.
+
+    shape : of the image; given : a map (y, x) in place of the boxes' noise
+    """
 
     grid: np.ndarray
-    shape: tuple[int, int]  # of the image
+    shape: tuple[int, int]
+    given: np.ndarray | None = None
 
     def on(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
         """Background and noise (y, x) of a part of the image, which may reach beyond it."""
@@ -29,32 +33,18 @@ class Levels:
             at = np.arange(part.start, part.stop) + 0.5
             places.append(np.interp(at, middle, np.arange(number)))
         along = _between(self.grid, places[0], 1)
-        return tuple(_between(along, places[1], 2).astype(np.float32))
-
-
-@dataclass(frozen=True)
-class Given(Levels):
-    """With the noise of a map (y, x) in place of the boxes'."""
-
-    noise: np.ndarray = None
-
-    def on(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        background, noise = super().on(rows, columns)
-        inside = [
-            slice(max(0, s.start), min(n, s.stop))
-            for s, n in zip((rows, columns), self.shape, strict=True)
-        ]
-        part = [
-            slice(i.start - s.start, i.stop - s.start)
-            for i, s in zip(inside, (rows, columns), strict=True)
-        ]
-        noise[tuple(part)] = self.noise[tuple(inside)]
+        background, noise = _between(along, places[1], 2).astype(np.float32)
+        if self.given is not None:
+            inside = tuple(
+                slice(max(0, s.start), min(n, s.stop))
+                for s, n in zip((rows, columns), self.shape, strict=True)
+            )
+            part = tuple(
+                slice(i.start - s.start, i.stop - s.start)
+                for i, s in zip(inside, (rows, columns), strict=True)
+            )
+            noise[part] = self.given[inside]
         return background, noise
-
-
-def with_noise(found: Levels, noise: np.ndarray) -> Levels:
-    """The levels of an image with the noise of the survey's map (y, x)."""
-    return Given(found.grid, found.shape, noise)
 
 
 def _between(grid: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
@@ -67,8 +57,10 @@ def _between(grid: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     return grid.take(low, axis) * (1 - weight) + grid.take(high, axis) * weight
 
 
-def levels(image: np.ndarray, beam: float) -> Levels | None:
+def levels(image: np.ndarray, beam: float, given: np.ndarray | None = None) -> Levels | None:
     """Of an image (y, x), NaN where unobserved; beam : FWHM [pixel]. None of one without a pixel.
+
+    given : the survey's map of the noise (y, x)
 
     An unobserved box has the median of the others.
     """
@@ -83,7 +75,7 @@ def levels(image: np.ndarray, beam: float) -> Levels | None:
     if not np.isfinite(grid).any():
         return None
     middle = np.nanmedian(grid, (1, 2))[:, None, None]
-    return Levels(np.where(np.isfinite(grid), grid, middle), image.shape)
+    return Levels(np.where(np.isfinite(grid), grid, middle), image.shape, given)
 
 
 def clipped(values: np.ndarray) -> tuple[float, float]:

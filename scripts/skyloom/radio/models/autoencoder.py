@@ -46,14 +46,13 @@ class Autoencoder(Segmentation):
         return torch.cat([parts.get(k, zero) for k in range(len(self.class_weights))], 1)
 
     def losses(self, batch: Batch, step: int):
-        plain = batch | {"diffuse": batch["diffuse"] / SOFTENING}
-        yield "net", self.error(augmented(plain, (1.0, 1.0))).mean()
+        yield "net", self.error(augmented(batch, (1.0, 1.0))).mean()
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
-        return {"squared_error": self.error(batch | {"diffuse": batch["diffuse"] / SOFTENING})}
+        return {"squared_error": self.error(batch)}
 
     def error(self, batch: Batch) -> Tensor:
         """Mean squared error of each image (n,)."""
         observed = (batch["label"] != self.invalid).float()
-        residual = (self(batch["input"]) - batch["diffuse"].asinh()) * observed
+        residual = (self(batch["input"]) - (batch["diffuse"] / SOFTENING).asinh()) * observed
         return residual.square().sum((1, 2, 3)) / observed.sum((1, 2, 3)).clamp(min=1)

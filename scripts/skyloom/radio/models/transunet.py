@@ -13,7 +13,7 @@ from torch.nn.functional import gelu
 
 from skyloom.networks.unet import require_multiple
 from skyloom.radio.models.task import Segmentation, predict, scheme
-from skyloom.radio.models.unet import double_conv
+from skyloom.radio.models.unet import UNet
 
 __all__ = ["make_task", "predict", "scheme"]
 
@@ -27,33 +27,18 @@ def make_task(entry: dict, meta: dict) -> Segmentation:
     return Segmentation(entry, meta, net)
 
 
-class TransUNet(nn.Module):
-    """(n, n_in, y, x) -> (n, n_out, y, x); y and x must be multiples of 8."""
+class TransUNet(UNet):
+    """A U-Net of `LEVELS` poolings whose coarsest pixels are the tokens of a transformer."""
 
     def __init__(self, n_in: int, n_out: int, width: int, layers: int, heads: int):
-        super().__init__()
-        channels = [width * 2**level for level in range(LEVELS + 1)]
-        steps = list(zip(channels[:-1], channels[1:], strict=True))
-        self.first = double_conv(n_in, width)
-        self.down = nn.ModuleList(
-            nn.Sequential(nn.MaxPool2d(2), double_conv(a, b)) for a, b in steps
-        )
-        self.blocks = nn.Sequential(*(Block(channels[-1], heads) for _ in range(layers)))
-        self.norm = nn.LayerNorm(channels[-1])
-        self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in reversed(steps))
-        self.up = nn.ModuleList(double_conv(2 * a, a) for a, _ in reversed(steps))
-        self.head = nn.Conv2d(width, n_out, 1)
+        super().__init__(n_in, n_out, width, LEVELS)
+        channels = width * 2**LEVELS
+        self.blocks = nn.Sequential(*(Block(channels, heads) for _ in range(layers)))
+        self.norm = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        skips = [self.first(x)]
-        for down in self.down:
-            skips.append(down(skips[-1]))
-        x = skips.pop()
+    def bottom(self, x: Tensor) -> Tensor:
         tokens = x.flatten(2).mT + positions(x)
-        x = x + self.norm(self.blocks(tokens)).mT.reshape(x.shape)
-        for grow, up in zip(self.grow, self.up, strict=True):
-            x = up(torch.cat([grow(x), skips.pop()], 1))
-        return self.head(x)
+        return x + self.norm(self.blocks(tokens)).mT.reshape(x.shape)
 
 
 class Block(nn.Module):

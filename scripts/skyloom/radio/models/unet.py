@@ -51,10 +51,14 @@ class UNet(nn.Module):
         skips = [self.first(x)]
         for down in self.down:
             skips.append(down(skips[-1]))
-        x = skips.pop()
+        x = self.bottom(skips.pop())
         for grow, up in zip(self.grow, self.up, strict=True):
             x = up(torch.cat([grow(x), skips.pop()], 1))
         return self.head(x)
+
+    def bottom(self, x: Tensor) -> Tensor:
+        """What happens to the coarsest features (n, c, y, x); here nothing."""
+        return x
 
 
 def double_conv(n_in: int, n_out: int) -> nn.Sequential:

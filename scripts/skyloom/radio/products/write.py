@@ -10,6 +10,7 @@ from astropy.table import Table
 from skyloom import cli
 from skyloom.radio.products.catalogue import regions
 from skyloom.radio.read import Image
+from skyloom.scores.records import write_csv
 
 STEP = 1e-3  # of the stored probability
 NO_DITHER = -1  # of astropy's quantisation
@@ -54,6 +55,5 @@ def compressed(values: np.ndarray, header: fits.Header, name: str) -> fits.CompI
 
 
 def csv(table: Table, path: Path) -> None:
-    """CSV with six significant digits."""
     with cli.atomic(path) as part:
-        table.to_pandas().to_csv(part, index=False, float_format="%.6g")
+        write_csv(table.to_pandas(), part)

@@ -37,6 +37,7 @@ GALAXIES = {
     "spiral": (0.03, (20, 35, 80), (2, 10, 60)),
 }
 DECILE = 1.2816  # of a normal distribution
+BRIGHT = 100.0  # [noise/beam] from which on a source has artefacts
 ARTEFACT_CAP = 8.0  # [noise] of what remains of a bright source's beam
 
 
@@ -256,13 +257,15 @@ def _artefacts(sources: np.ndarray, seen: Response, rng: np.random.Generator) ->
     sources : brightness of galaxies and points [noise/beam]
     """
     image, side = np.zeros_like(sources), sources.shape[0]
+    if sources.max() < BRIGHT:
+        return image
     psf = fft.irfft2(seen.dirty, s=(seen.grid,) * 2)
     left = sources.copy()
     dy, dx = np.arange(side)[:, None], np.arange(side)
     for _ in range(3):
         y, x = np.unravel_index(left.argmax(), left.shape)
         peak = left[y, x]
-        if peak < 100:
+        if peak < BRIGHT:
             break
         level = peak * np.exp(rng.uniform(*np.log((0.003, 0.02))))
         distance = np.hypot(dy - y, dx - x) / seen.beam

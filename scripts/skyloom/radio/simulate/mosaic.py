@@ -25,7 +25,7 @@ def simulate(settings: dict, pixels: int, seed: int) -> Field:
 
 
 def write(found: Field, clusters: int, seed: int, image: Path, truth: Path, table: Path) -> None:
-    """FITS image as of a survey (four axes, float32), FITS truth, ECSV table."""
+    """FITS image as of a survey (float32, Jy/beam), FITS truth, ECSV table."""
     header = sky(found).to_header()
     header["BMAJ"] = header["BMIN"] = found.beam_arcsec / 3600
     header["BPA"], header["BUNIT"], header["SKYKIND"] = 0.0, "Jy/beam", "simulated"
