@@ -5,6 +5,7 @@ from pathlib import Path
 
 from skyloom import cli, patchset
 from skyloom.radio.data.patches import shard
+from skyloom.radio.simulate import maps
 
 
 def main() -> None:
@@ -15,6 +16,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args()
 
+    for remark in maps.check(args.config["maps"]):
+        print(remark)
     begin = time.process_time()
     drawn = shard(args.config, args.shard, args.shards)
     seconds = time.process_time() - begin

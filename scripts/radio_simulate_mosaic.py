@@ -6,6 +6,7 @@ The first half of the clusters lies on diffuse sources, the others anywhere.
 from pathlib import Path
 
 from skyloom import cli
+from skyloom.radio.simulate import maps
 from skyloom.radio.simulate.mosaic import simulate, write
 
 
@@ -17,6 +18,8 @@ def main() -> None:
     parser.add_argument("--output-clusters", type=Path, required=True, help="ECSV table")
     args = parser.parse_args()
 
+    for remark in maps.check(args.config["set"]["maps"]):
+        print(remark)
     mosaic = args.config["mosaic"]
     found = simulate(args.config["set"], mosaic["pixels"], mosaic["seed"])
     paths = args.output, args.output_truth, args.output_clusters

@@ -24,6 +24,7 @@ SETTINGS = {
     "confusers": True,
     "maps": [],
     "map_share": 0.5,
+    "peak_share": 1.0,
     "redshift": [0.1, 0.4],
     "spectral_index": 1.3,
     "train": 4,

@@ -41,7 +41,7 @@ class Plan(Study):
         """What is stated of a map; one of an output states itself."""
         if name in self["maps"]:
             return self["maps"][name]
-        nothing = dict.fromkeys(("unit", "pixel_kpc", "distance_mpc"))
+        nothing = dict.fromkeys(("unit", "pixel_kpc", "distance_mpc", "density"))
         return {"path": self.path(f"raw/power_{name}.fits")} | nothing
 
     def output_files(self, name: str) -> list[str]:
@@ -50,7 +50,9 @@ class Plan(Study):
         return [*stated["files"].values(), stated["conversion"], stated["psi_table"]]
 
     def map_files(self, name: str) -> list[str]:
-        return [stated["path"] for stated in self.fields(name)["maps"]]
+        """The files of a set's maps and of their densities, each once."""
+        stated = [entry[key] for entry in self.fields(name)["maps"] for key in ("path", "density")]
+        return list(dict.fromkeys(filter(None, stated)))
 
     @property
     def mosaic_set(self) -> str:

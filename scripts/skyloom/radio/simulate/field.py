@@ -13,6 +13,7 @@ from scipy import fft
 from skyloom.radio.simulate import components, counts, instrument, maps
 from skyloom.radio.simulate.components import Box
 from skyloom.radio.simulate.instrument import Response
+from skyloom.radio.simulate.maps import Placement
 
 CLASSES = ("none", "diffuse", "galaxy", "artefact")
 NONE, DIFFUSE, GALAXY, ARTEFACT = range(4)
@@ -66,9 +67,10 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
         pixels; `peak`, least and most peak of diffuse emission [noise]; `noise_ujy`, least and
         most noise; `mask_sigma`, brightness from which on a pixel is diffuse or of a galaxy
         [noise/beam]; `borders`, share of fields with unobserved pixels; `bank`, seed of the
-        instruments; `maps`, radio power of simulations, each with `path`, `unit`, `pixel_kpc` and
-        `distance_mpc`; `map_share`, share of the diffuse sources that are of maps where there are
-        such; `redshift`, least and most, and `spectral_index` of these
+        instruments; `maps`, radio power of simulations, each the arguments of `maps.read_map`;
+        `map_share`, share of the diffuse sources that are of maps where there are such;
+        `redshift`, least and most, and `spectral_index` of these; `peak_share`, share of the radio
+        galaxies on a map with a density that sit on its peaks
     confusers : whether there are extended radio galaxies
     """
     side = settings["pixels"] + 2 * MARGIN
@@ -79,11 +81,11 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
     noise_ujy = np.exp(rng.uniform(*np.log(settings["noise_ujy"])))
     area = (settings["pixels"] / 128) ** 2
     number = rng.poisson(settings["diffuse"] * area)
-    diffuse, places = _diffuse(settings, number, seen, pixel, noise_ujy, rng)
+    diffuse, places, hosts = _diffuse(settings, number, seen, pixel, noise_ujy, rng)
     galaxies = np.zeros_like(diffuse)
     for _ in range(rng.poisson(settings["galaxies"] * area) if confusers else 0):
         near = places[rng.integers(len(places))] if places and rng.random() < 0.3 else None
-        _add_galaxy(galaxies, pixel, noise_ujy, near, rng)
+        _add_galaxy(galaxies, pixel, noise_ujy, near, hosts, settings["peak_share"], rng)
     points = _points(side, pixel, noise_ujy, rng.poisson(settings["bright"] * area), rng)
     sky = instrument.smooth(np.stack([diffuse, galaxies, points]), seen)
     artefacts = _artefacts(sky[1:].sum(0), seen, rng)
@@ -147,33 +149,40 @@ def _diffuse(
     pixel: float,
     noise_ujy: float,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, list]:
-    """Sky [noise/pixel] of `number` diffuse sources, and their places."""
+) -> tuple[np.ndarray, list, list[Placement]]:
+    """Sky [noise/pixel] of `number` diffuse sources, their places, and those of maps with a
+    density.
+    """
     pixels = settings["pixels"]
     side = pixels + 2 * MARGIN
-    sky, places, names = np.zeros((side, side), np.float32), [], list(KINDS)
+    sky, places, hosts, names = np.zeros((side, side), np.float32), [], [], list(KINDS)
     for name in rng.choice(names, number, p=np.array([*KINDS.values()]) / sum(KINDS.values())):
         y, x = rng.uniform(MARGIN, MARGIN + pixels, 2)
         if settings["maps"] and rng.random() < settings["map_share"]:
-            _add(sky, _mapped(settings, y, x, pixel, side, rng), 1e6 / noise_ujy)
+            box, placement = _mapped(settings, y, x, pixel, side, rng)
+            _add(sky, box, 1e6 / noise_ujy)
+            if placement and placement.found.peaks is not None:
+                hosts.append(placement)
             places.append((float(y), float(x), "map"))
             continue
         peak = np.exp(rng.uniform(*np.log(settings["peak"]))) / seen.area
         for box in _shapes(name, y, x, pixel, seen.beam, pixels, rng):
             _add(sky, box, peak * rng.uniform(0.6, 1.0))
         places.append((float(y), float(x), str(name)))
-    return sky, places
+    return sky, places, hosts
 
 
 def _mapped(
     settings: dict, y: float, x: float, pixel: float, side: int, rng: np.random.Generator
-) -> Box | None:
-    """One of the maps at a redshift of the set, as flux [Jy] of pixels."""
-    stated = settings["maps"][rng.integers(len(settings["maps"]))]
-    found = maps.read_map(*(stated[k] for k in ("path", "unit", "pixel_kpc", "distance_mpc")))
+) -> tuple[Box | None, Placement | None]:
+    """One of the maps at a redshift of the set: flux [Jy] of pixels, and where it lies."""
+    found = maps.read_map(**settings["maps"][rng.integers(len(settings["maps"]))])
     # a few redshifts, whose distances are kept
     z = float(np.round(rng.uniform(*settings["redshift"]), 3))
-    return maps.placed(found, z, settings["spectral_index"], y, x, pixel, side, rng)
+    placement = maps.placed(found, z, y, x, pixel, side, rng)
+    if placement is None:
+        return None, None
+    return maps.flux(placement, z, settings["spectral_index"], side), placement
 
 
 def _shapes(
@@ -212,13 +221,26 @@ def _shapes(
 
 
 def _add_galaxy(
-    sky: np.ndarray, pixel: float, noise_ujy: float, near: tuple | None, rng: np.random.Generator
+    sky: np.ndarray,
+    pixel: float,
+    noise_ujy: float,
+    near: tuple | None,
+    hosts: list[Placement],
+    peak_share: float,
+    rng: np.random.Generator,
 ) -> None:
-    """Add a radio galaxy [noise/pixel], within a diffuse source where `near` is one."""
+    """Add a radio galaxy [noise/pixel], within a diffuse source where `near` is one.
+
+    hosts : maps with a density, on whose peaks `peak_share` of the galaxies on them sit
+    """
     names, side = list(GALAXIES), sky.shape[0]
     name = rng.choice(names, p=[GALAXIES[n][0] for n in names])
     size, flux = (_lognormal(GALAXIES[name][k], rng) for k in (1, 2))
     y, x = near[:2] + rng.normal(0, 6, 2) if near else rng.uniform(MARGIN, side - MARGIN, 2)
+    # moved after it is drawn: fields without such maps keep their random numbers
+    held = [placement for placement in hosts if placement.holds(y, x)]
+    if held and rng.random() < peak_share:
+        y, x = held[rng.integers(len(held))].on_peak(side, rng) or (y, x)
     shape = getattr(components, {"giant": "fr2"}.get(name, name))
     box = shape(y, x, float(np.clip(size / pixel, 4, 0.9 * min(side, 192))), side, rng)
     if box is not None:
