@@ -18,6 +18,9 @@ class Plan(Study):
         if self["search"]["images"] != [MOSAIC] and not self.searched:
             named = ", ".join(self["search"]["models"])
             refuse("radio.search.models", f"no network of {named} is in run_models")
+        for name, entry in self["outputs"].items():
+            if (entry["conversion"] is None) != (entry["exponents"] is None):
+                refuse(f"radio.outputs.{name}", "conversion and exponents are stated together")
         for name, entry in self["sets"].items():
             known = [*self["maps"], *self["outputs"]]
             refuse_unknown(f"radio.sets.{name}.maps", "map", entry["maps"], known)
@@ -38,19 +41,21 @@ class Plan(Study):
         return entry | {"maps": [self.map(name) for name in entry["maps"]]}
 
     def map(self, name: str) -> dict:
-        """What is stated of a map; one of an output states itself."""
+        """What is stated of a map; one of an output states itself, and has its density."""
         if name in self["maps"]:
             return self["maps"][name]
-        nothing = dict.fromkeys(("unit", "pixel_kpc", "distance_mpc", "density"))
-        return {"path": self.path(f"raw/power_{name}.fits")} | nothing
+        path = self.path(f"raw/power_{name}.fits")
+        nothing = dict.fromkeys(("unit", "pixel_kpc", "distance_mpc"))
+        return {"path": path, "density": path} | nothing
 
     def output_files(self, name: str) -> list[str]:
         """The files of a simulation output."""
         stated = self["outputs"][name]
-        return [*stated["files"].values(), stated["conversion"], stated["psi_table"]]
+        own = [*stated["files"].values(), stated["conversion"], stated["psi_table"]]
+        return list(dict.fromkeys(filter(None, own)))
 
     def map_files(self, name: str) -> list[str]:
-        """The files of a set's maps and of their densities, each once."""
+        """The files of a set's maps, each once: an output has its density in the same file."""
         stated = [entry[key] for entry in self.fields(name)["maps"] for key in ("path", "density")]
         return list(dict.fromkeys(filter(None, stated)))
 

@@ -23,7 +23,7 @@ rule radio:
 
 
 rule radio_project_power:
-    """Project the radio power of the shocks of a simulation output of one's own."""
+    """Project the radio power of shocks, and the density, of a simulation output of one's own."""
     input:
         code=code("radio_project_power.py"),
         files=lambda w: ancient(radio.output_files(w.output)),
