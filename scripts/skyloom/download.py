@@ -33,7 +33,8 @@ from skyloom.images import COMPRESSED
 
 CHUNK_BYTES = 1 << 16  # largest number of received bytes that a cut connection can lose
 TIMEOUT_SECONDS = (15, 60)  # to connect, and between two pieces of the body
-# attempts in a row without a new byte; an attempt that receives bytes starts the count again
+# attempts in a row without a new byte; an attempt that gains bytes to resume from starts the count
+# again
 ATTEMPTS = 8
 BACKOFF_SECONDS = 2.0  # wait before the second attempt, doubled each time
 LONGEST_WAIT_SECONDS = 120.0
@@ -201,12 +202,13 @@ def _download(url: str, part: Path, file: RawFile, wait: Callable[[float], None]
     """Repeat attempts until `part` is complete, at most `ATTEMPTS` in a row without a new byte."""
     failures = 0
     while True:
-        before = _length(part)
+        # bytes that cannot be resumed are no progress
+        before, _ = _resume_point(url, part)
         try:
             _attempt(url, part, file)
             return
         except (_Transient, requests.ConnectionError, requests.Timeout) as error:
-            failures = 0 if _length(part) > before else failures + 1
+            failures = 0 if _resume_point(url, part)[0] > before else failures + 1
             if failures >= ATTEMPTS:
                 raise BadInput(
                     f"{url}: given up after {ATTEMPTS} attempts ({error}); {part} is kept"

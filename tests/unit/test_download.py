@@ -162,6 +162,13 @@ def test_server_without_validator_is_never_resumed(site, tmp_path):
     assert [wanted for _, wanted in site.requests] == [None, None]
 
 
+def test_server_that_cuts_anywhere_and_is_never_resumed_is_given_up(site, tmp_path):
+    site.etag, site.cuts = None, [400_000, 300_000] * 20
+    with pytest.raises(BadInput, match=f"given up after {download.ATTEMPTS} attempts"):
+        get(site, tmp_path)
+    assert len(site.requests) == download.ATTEMPTS
+
+
 def test_file_that_changed_between_two_parts_is_fetched_anew(site, tmp_path):
     site.cuts = [400_000]
     changed = BODY[:100] + BODY[100:][::-1]
