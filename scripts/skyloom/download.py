@@ -8,6 +8,9 @@ md5, sha256 of the first download. Only then does it get its name, read-only, wi
 
 A local copy is the user's: it may be compressed or another release, so that size and md5 that
 differ are warnings, and it is never moved or deleted.
+
+A service that cuts out a part of the sky has no size or checksum to publish. Of its answers the
+share of finite pixels is checked.
 """
 
 import errno
@@ -23,13 +26,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import requests
 import urllib3
 import yaml
 from tqdm import tqdm
 
 from skyloom.cli import BadInput
-from skyloom.images import COMPRESSED
+from skyloom.images import COMPRESSED, read_image
 
 CHUNK_BYTES = 1 << 16  # largest number of received bytes that a cut connection can lose
 TIMEOUT_SECONDS = (15, 60)  # to connect, and between two pieces of the body
@@ -42,6 +46,7 @@ SPARE_BYTES = 16 << 20  # free space that remains on the disk
 SPARSE_SECONDS = 60.0  # between two progress lines where stderr is no terminal
 MAGIC = {
     ".fits": b"SIMPLE  =",
+    ".moc": b"SIMPLE  =",
     ".gz": b"\x1f\x8b",
     ".hdf5": b"\x89HDF\r\n\x1a\n",
     ".h5": b"\x89HDF\r\n\x1a\n",
@@ -57,6 +62,9 @@ class RawFile:
     urls: tuple[str, ...]
     size: int | None = None  # bytes
     md5: str | None = None
+    # pixels of an image must be finite in more than this share; None: they are not read
+    finite: float | None = None
+    expected: str = ""  # what the file has, in words for the message that no source gave it
 
 
 def fetch(
@@ -101,23 +109,31 @@ def fetch(
             raise
         except BadInput as error:
             failures.append(str(error))
+    expected = [f"expected {file.expected}"] if file.expected else []
     raise BadInput(
         f"{output}: no source gave {file.name}: "
-        + "; ".join(failures or ["data.yaml lists no urls"])
+        + "; ".join([*(failures or ["data.yaml lists no urls"]), *expected])
     )
 
 
 def read_manifest(path: Path, name: str) -> RawFile:
-    """The entry `name` of a data.yaml.
+    """The entry of a data.yaml for the file `name`.
 
-    Its form is `files: {name: {urls: [...], size: bytes or null, md5: hex or null}}`. Raises
-    BadInput where there is no such entry.
+    Its form is `files: {name: {urls: [...], size: bytes or null, md5: hex or null}}`, and for an
+    image of a service `finite` and `expected` of RawFile. A name with braces stands for many files:
+    with `cut_{ra}.fits`, `{ra}` in `urls` and `expected` is that part of the file's name, without
+    `_` and `/`. Raises BadInput where there is no such entry.
     """
     entries = (yaml.safe_load(Path(path).read_text()) or {}).get("files", {})
-    if name not in entries:
-        raise BadInput(f"{path}: no file {name!r} (files: {', '.join(entries)})")
-    entry = entries[name]
-    return RawFile(name, tuple(entry.get("urls") or ()), entry.get("size"), entry.get("md5"))
+    for known, entry in entries.items():
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^_/]+)", re.escape(known))
+        if found := re.fullmatch(pattern, name):
+            parts = found.groupdict()
+            urls = tuple(url.format(**parts) for url in entry.get("urls") or ())
+            expected = entry.get("expected", "").format(**parts)
+            keys = ("size", "md5", "finite")
+            return RawFile(name, urls, *(entry.get(key) for key in keys), expected)
+    raise BadInput(f"{path}: no file {name!r} (files: {', '.join(entries)})")
 
 
 def checksums(path: Path) -> tuple[str, str]:
@@ -141,6 +157,8 @@ class _NoSpace(BadInput):
 def _accept(part: Path, output: Path, file: RawFile) -> str:
     """Check every byte of a download, then give it its name, or move it to `NAME.bad`."""
     problem = _format_problem(_head(part), file.name)
+    if problem is None and file.finite is not None:
+        problem = _pixel_problem(part, file.finite)
     if problem is None:
         differences, sha256 = _compare(part, output, file)
         problem = next(iter(differences), None)
@@ -251,7 +269,10 @@ def _attempt(url: str, part: Path, file: RawFile) -> None:
             )
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdigit() else file.size
-        if total is None and "chunked" not in response.headers.get("Transfer-Encoding", ""):
+        # an image whose pixels are read is known to be whole by its header
+        checked = file.finite is not None
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "")
+        if total is None and not checked and not chunked:
             raise BadInput(
                 f"{url}: neither server nor data.yaml gives a size: a file cut short would go "
                 "unnoticed"
@@ -332,6 +353,18 @@ def _format_problem(head: bytes, name: str, others: Iterable[bytes] = ()) -> str
     if re.match(rb"\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):
         return f"is a web page (begins {head[:40]!r}), expected {Path(name).suffix}"
     return f"begins {head[:20]!r}, expected {magic!r}"
+
+
+def _pixel_problem(path: Path, finite: float) -> str | None:
+    """The fault of an image that is cut short or mostly unobserved, None if there is none."""
+    try:
+        pixels, _ = read_image(path, axes=2)
+    except BadInput as error:
+        return f"has no image: {error}"
+    share = np.isfinite(pixels).mean()
+    if share > finite:
+        return None
+    return f"has {share:.1%} finite pixels, expected more than {finite:.0%}"
 
 
 def _head(path: Path) -> bytes:

@@ -7,6 +7,7 @@ import bz2
 import errno
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -15,10 +16,14 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import yaml
+from astropy.io import fits
 
 from skyloom import download
 from skyloom.cli import BadInput
@@ -398,6 +403,109 @@ def test_manifest_of_the_study_names_its_three_files(repository):
         match=r"no file 'x' \(files: HFI_CompMap_CO-Type2_2048_R1.10.fits, .*NHI_HPX.fits\)",
     ):
         read_manifest(path, "x")
+
+
+# --- images of services ---------------------------------------------------------------------------
+
+CUTOUT = "dr3-low_44.5000_13.0000_60.fits"
+
+
+def service(site, repository, name):
+    """The entry of the radio study for a file, with the server of the test as its service."""
+    file = read_manifest(repository / "config" / "radio" / "data.yaml", name)
+    (url,) = file.urls
+    base = site.url.removesuffix(f"/{NAME}")
+    return replace(file, urls=(url.replace("https://lofar-surveys.org", base),))
+
+
+def cutout(unobserved=0, side=100):
+    """Bytes of an image, of which a share is NaN."""
+    data = np.ones((1, 1, side, side), np.float32)
+    data.reshape(-1)[: int(unobserved * side**2)] = np.nan
+    stream = io.BytesIO()
+    fits.PrimaryHDU(data).writeto(stream)
+    return stream.getvalue()
+
+
+def test_name_with_braces_stands_for_many_files_and_fills_their_addresses(repository):
+    path = repository / "config" / "radio" / "data.yaml"
+    file = read_manifest(path, CUTOUT)
+    pos = "pos=44.5000%2013.0000&size=60"
+    assert file.urls == (f"https://lofar-surveys.org/dr3-low-cutout.fits?{pos}",)
+    assert "60 arcmin around right ascension 44.5000, declination 13.0000" in file.expected
+    assert file.finite == 0.9
+    mosaic = read_manifest(path, "dr2_P000+23_rms.fits")
+    folder = "https://lofar-surveys.org/public/DR2/mosaics/P000+23"
+    assert mosaic.urls == (f"{folder}/mosaic.rms.fits",) and mosaic.finite is None
+    assert read_manifest(path, "dr3_P000+23.fits").urls == ()
+    # a part has neither _ nor /
+    for name in ("dr2_P000_23.fits", "dr3-low_44.5000_13.0000.fits", "dr4_P000+23.fits"):
+        with pytest.raises(BadInput, match="no file"):
+            read_manifest(path, name)
+
+
+def test_every_file_of_the_radio_study_has_a_name_of_its_own_and_parts_that_its_name_gives(
+    repository,
+):
+    path = repository / "config" / "radio" / "data.yaml"
+    for name, entry in yaml.safe_load(path.read_text())["files"].items():
+        file = read_manifest(path, name.replace("{", "").replace("}", ""))
+        assert (file.urls == ()) == (entry["urls"] is None)
+        assert all(re.fullmatch(r"https://lofar-surveys\.org/[^{},\s@]+", url) for url in file.urls)
+        assert "{" not in file.expected
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_cutout_is_taken_with_or_without_its_length(site, repository, tmp_path, length):
+    site.body, site.etag, site.length = cutout(0.05), None, length
+    sha256 = fetch(service(site, repository, CUTOUT), tmp_path / CUTOUT)
+    assert sha256 == hashlib.sha256(site.body).hexdigest()
+    assert site.requests == [("/dr3-low-cutout.fits?pos=44.5000%2013.0000&size=60", None)]
+    assert leftovers(tmp_path) == [CUTOUT, f"{CUTOUT}.sha256"]
+
+
+def test_position_outside_of_the_survey_is_refused_at_once_with_what_was_expected(
+    site, repository, tmp_path
+):
+    site.body = PAGE
+    expected = "expected 60 arcmin around right ascension 44.5000, declination 13.0000"
+    with pytest.raises(BadInput, match=rf"{CUTOUT} is a web page .*; {expected} .*LoTSS DR3$"):
+        fetch(service(site, repository, CUTOUT), tmp_path / CUTOUT, wait=site.waits.append)
+    assert len(site.requests) == 1 and site.waits == [] and leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (cutout(0.2), "has 80.0% finite pixels, expected more than 90%"),
+        (cutout(0.1), "has 90.0% finite pixels, expected more than 90%"),
+        (cutout(1), "has no image: .*no valid pixel"),
+        (cutout()[:5000], "has no image: .*cut short: 5000 bytes, but its header announces"),
+    ],
+)
+def test_cutout_that_is_mostly_unobserved_or_cut_short_is_moved_aside(
+    site, repository, tmp_path, body, found
+):
+    site.body, site.length = body, False
+    with pytest.raises(BadInput, match=f"{found}.*right ascension 44.5000"):
+        fetch(service(site, repository, CUTOUT), tmp_path / CUTOUT, wait=site.waits.append)
+    assert site.waits == [] and leftovers(tmp_path) == [f"{CUTOUT}.bad"]
+
+
+def test_cutout_whose_transfer_is_cut_is_fetched_anew(site, repository, tmp_path):
+    site.body, site.etag, site.cuts = cutout(), None, [5000]
+    fetch(service(site, repository, CUTOUT), tmp_path / CUTOUT, wait=site.waits.append)
+    assert (tmp_path / CUTOUT).read_bytes() == site.body
+    assert [wanted for _, wanted in site.requests] == [None, None]
+
+
+def test_mosaic_is_resumed(site, repository, tmp_path):
+    site.cuts, name = [400_000], "dr2-low_P000+23.fits"
+    file = service(site, repository, name)
+    assert fetch(file, tmp_path / name, wait=site.waits.append) == SHA256
+    (first, _), (second, wanted) = site.requests
+    assert first == second == "/public/DR2/mosaics/P000+23/low-mosaic-blanked.fits"
+    assert int(wanted[6:-1]) > 300_000
 
 
 def test_entry_point_ends_with_one_line_and_code_2_on_bad_input(site, tmp_path, repository):

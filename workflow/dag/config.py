@@ -212,6 +212,7 @@ def complete_run(config: dict, files: Iterable[Path | str] = ()) -> None:
         config[study] = complete_study(study, config["size"], config.get(study) or {})
     manifests = [BASE / "config" / study / "data.yaml" for study in config["studies"]]
     known = [name for path in manifests if path.exists() for name in read_yaml(path)["files"]]
+    known = [name for name in known if "{" not in name]  # one with braces stands for many files
     for name in config["raw"]["local"]:
         refuse_unknown(f"raw.local.{name}", "file", [name], known)
 
