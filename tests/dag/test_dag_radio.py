@@ -1,9 +1,12 @@
 """The radio study's plan: simulations of one's own and images of one's own, by their files."""
 
+import hashlib
 import json
 
+import numpy as np
 import pytest
-from conftest import copy_repository, plan, snakemake
+from astropy.io import fits
+from conftest import copy_repository, plan, served, snakemake
 from snakemake.exceptions import WorkflowError
 
 R = "results/demo/radio"
@@ -61,6 +64,83 @@ def test_output_that_states_its_units_needs_no_conversion():
     assert study.map_files("full") == ["results/demo/radio/raw/power_run7.fits"]
 
 
+# --- images of surveys ----------------------------------------------------------------------------
+
+RAW = "resources/raw/radio"
+CUTOUT = {"survey": "dr3-low", "centre": [44.5, 13.0], "size_arcmin": 60}
+MOSAIC = {"survey": "dr2", "mosaic": "P000+23"}
+
+
+def test_images_of_surveys_are_downloads_that_a_dry_run_lists_without_a_network(tmp_path):
+    folder = copy_repository(tmp_path / "skyloom")
+    settings = {
+        "images": {"a399": CUTOUT, "p000": MOSAIC},
+        "search": {"images": ["a399", "p000"]},
+    }
+    (folder / "mine.yaml").write_text(json.dumps({"studies": ["radio"], "radio": settings}))
+    done = snakemake(folder, "-n", "-p", "--configfile", "mine.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    names = ("dr3-low_44.5000_13.0000_60.fits", "dr2_P000+23.fits", "dr2_P000+23_rms.fits")
+    assert done.stdout.count("rule download_raw:") == len(names)
+    for name in names:
+        assert f"--name {name} --output {RAW}/{name}" in done.stdout
+    assert f'"path": "{RAW}/{names[0]}"' in done.stdout
+    assert f'"noise": "{RAW}/{names[2]}"' in done.stdout
+
+
+def test_image_of_a_survey_becomes_files_and_what_is_stated_of_it():
+    centre = [-0.5, -3]
+    images = {
+        "west": {"survey": "dr2", "centre": centre, "size_arcmin": 7.5, "unit": "Jy/beam"},
+        "field": MOSAIC,
+        "smooth": MOSAIC | {"smooth_arcsec": 60},
+        "noisy": MOSAIC | {"noise": "mine.fits"},
+        "low": {"survey": "dr2-low", "mosaic": "P000+23"},
+    }
+    radio = plan("radio", images=images)
+    stated = {"radius_arcmin": 5, "columns": {}}
+    west = f"{RAW}/dr2_359.5000_-3.0000_7.5.fits"
+    assert radio.image("west") == stated | {"path": west, "unit": "Jy/beam"}
+    path, noise = f"{RAW}/dr2_P000+23.fits", f"{RAW}/dr2_P000+23_rms.fits"
+    assert radio.image("field") == stated | {"path": path, "noise": noise}
+    # a wider beam has another noise
+    assert radio.image_files("smooth") == [path]
+    assert radio.image_files("noisy") == [path, "mine.fits"]
+    assert radio.image_files("low") == [f"{RAW}/dr2-low_P000+23.fits"]
+
+
+def test_downloads_of_a_service_stand_alone_and_a_web_page_names_position_and_file(tmp_path):
+    folder, site = copy_repository(tmp_path / "skyloom"), tmp_path / "site"
+    cutout, mosaic = (
+        site / name
+        for name in ("dr3-low-cutout.fits", "public/DR2/mosaics/P000+23/low-mosaic-blanked.fits")
+    )
+    mosaic.parent.mkdir(parents=True)
+    for path in (cutout, mosaic):
+        fits.PrimaryHDU(np.ones((8, 8), np.float32)).writeto(path)
+    (site / "dr3-cutout.fits").write_text("<!DOCTYPE html><p>No suitable mosaic found")
+    sources = {"dr3-low_44.5000_13.0000_60.fits": cutout, "dr2-low_P000+23.fits": mosaic}
+    outside = "dr3_44.5000_-60.0000_60.fits"
+    files = [f"{RAW}/{name}" for name in (outside, *sources)]
+    manifest = folder / "config/radio/data.yaml"
+    with served(site) as address:
+        manifest.write_text(manifest.read_text().replace("https://lofar-surveys.org", address))
+        words = (*files, "--cores", "1", "--keep-going")
+        done = snakemake(folder, *words, environment={"NO_PROXY": "127.0.0.1"})
+    assert done.returncode != 0
+    for name, path in sources.items():
+        assert (folder / RAW / name).read_bytes() == path.read_bytes()
+        record = (folder / RAW / f"{name}.sha256").read_text()
+        assert record.split() == [hashlib.sha256(path.read_bytes()).hexdigest(), name]
+    log = (folder / "resources/raw/logs/radio" / f"{outside}.log").read_text()
+    assert log.count("\n") == 1 and f"{outside} is a web page (begins" in log
+    assert "right ascension 44.5000, declination -60.0000" in log
+    assert not (folder / RAW / outside).exists()
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -77,6 +157,51 @@ def test_output_that_states_its_units_needs_no_conversion():
         ),
         ({"mosaic": {"set": "empty"}}, "radio.mosaic.set: unknown set 'empty'"),
         ({"images": {"mosaic": {"path": "a.fits"}}}, "is the name of the simulated image"),
+        ({"images": {"a": {}}}, "radio.images.a: neither path nor survey; expected one"),
+        (
+            {"images": {"a": CUTOUT | {"path": "a.fits"}}},
+            "radio.images.a: both path and survey; expected one",
+        ),
+        (
+            {"images": {"a": {"path": "a.fits", "size_arcmin": 9}}},
+            "radio.images.a.size_arcmin: of an image with path; expected one with survey",
+        ),
+        (
+            {"images": {"a": CUTOUT | {"survey": "dr3-lo"}}},
+            "radio.images.a.survey: unknown survey 'dr3-lo'; did you mean 'dr3-low'?",
+        ),
+        (
+            {"images": {"a": CUTOUT | {"size_arcmin": 150}}},
+            "radio.images.a.size_arcmin: 150 is greater than the maximum of 120",
+        ),
+        (
+            {"images": {"a": CUTOUT | {"size_arcmin": float("nan")}}},
+            "radio.images.a.size_arcmin: nan is no finite number",
+        ),
+        (
+            {"images": {"a": CUTOUT | {"mosaic": "P000+23"}}},
+            "radio.images.a: both mosaic and size_arcmin; expected one",
+        ),
+        (
+            {"images": {"a": {"survey": "dr3"}}},
+            "radio.images.a: neither mosaic nor size_arcmin; expected one",
+        ),
+        (
+            {"images": {"a": {"survey": "dr3", "size_arcmin": 9}}},
+            "radio.images.a.centre: null; expected that of the cut-out",
+        ),
+        (
+            {"images": {"a": CUTOUT | {"centre": [10, 91]}}},
+            "radio.images.a.centre: declination 91; expected -90 to 90",
+        ),
+        (
+            {"images": {"a": MOSAIC | {"survey": "dr3-low"}}},
+            "radio.images.a.mosaic: no public address of those of dr3-low is known",
+        ),
+        (
+            {"images": {"a": MOSAIC | {"mosaic": "../P000+23"}}},
+            "radio.images.a.mosaic: '../P000+23' does not match",
+        ),
     ],
 )
 def test_wrong_config_is_refused_by_key(settings, message):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from conftest import run_words, snakemake
+from conftest import run_words, served, snakemake
 
 RUN = "results/test/radio"
 WORDS = run_words("radio")
@@ -44,6 +44,28 @@ def test_products_of_the_mosaic_lie_on_its_grid(finished, model):
     clusters = Table.read(folder / "clusters.csv")
     assert len(clusters) == 6
     assert set(clusters["verdict"]) <= {"emission", "none", "unobserved", "outside"}
+
+
+def test_cutout_of_a_survey_is_downloaded_from_a_mirror_and_searched(finished, tmp_path):
+    folder, mirror = tmp_path / "skyloom", tmp_path / "mirror"
+    shutil.copytree(finished, folder, symlinks=True)
+    mirror.mkdir()
+    mosaic = fits.getdata(folder / RUN / "raw/mosaic.fits")
+    header = fits.getheader(folder / RUN / "raw/mosaic.fits")
+    # within the borders of the survey
+    mosaic[~np.isfinite(mosaic)] = 0
+    fits.PrimaryHDU(mosaic, header).writeto(mirror / "dr3-low_44.5000_13.0000_60.fits")
+    images = {"a399": {"survey": "dr3-low", "centre": [44.5, 13.0], "size_arcmin": 60}}
+    settings = {"images": images, "search": {"images": ["a399"], "models": ["unet"]}}
+    with served(mirror) as address:
+        raw = {"mirror": address}
+        (folder / "mine.yaml").write_text(json.dumps({"radio": settings, "raw": raw}))
+        words = (*WORDS, "--configfile", "mine.yaml")
+        done = snakemake(folder, *words, environment={"NO_PROXY": "127.0.0.1"})
+    assert done.returncode == 0, done.stdout[-3000:]
+    with fits.open(folder / RUN / "products/a399_unet/probability.fits") as file:
+        assert file[1].data.shape == mosaic.shape
+    assert (folder / "resources/raw/radio/dr3-low_44.5000_13.0000_60.fits.sha256").exists()
 
 
 def test_bad_image_in_a_list_fails_alone_and_the_others_finish(finished, tmp_path):

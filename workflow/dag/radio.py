@@ -1,9 +1,13 @@
 """The radio study: the images that its networks search, and the sources of the mosaic."""
 
-from .config import refuse, refuse_unknown
+from functools import cached_property
+
+from .config import BASE, read_yaml, refuse, refuse_unknown
 from .study import Study, Table
 
 MOSAIC = "mosaic"  # the simulated image of `search.images`
+# keys of an image that say which part of a survey it is
+SURVEY_KEYS = ("survey", "mosaic", "centre", "size_arcmin")
 
 
 class Plan(Study):
@@ -15,6 +19,8 @@ class Plan(Study):
         refuse_unknown("radio.mosaic.set", "set", [self.mosaic_set], self["sets"])
         if MOSAIC in self["images"]:
             refuse("radio.images", f"'{MOSAIC}' is the name of the simulated image")
+        for name in self["images"]:
+            self.check_image(name)
         if self["search"]["images"] != [MOSAIC] and not self.searched:
             named = ", ".join(self["search"]["models"])
             refuse("radio.search.models", f"no network of {named} is in run_models")
@@ -28,6 +34,32 @@ class Plan(Study):
                 low, high = entry[key]
                 if not low <= high:
                     refuse(f"radio.sets.{name}.{key}", f"{low:g} is above {high:g}")
+
+    def check_image(self, name: str) -> None:
+        """Refuse an image that is neither a file nor one image of a survey."""
+        key, stated = f"radio.images.{name}", self.stated(name)
+        sources = [source for source in ("path", "survey") if source in stated]
+        if len(sources) != 1:
+            found = "both path and survey" if sources else "neither path nor survey"
+            refuse(key, f"{found}; expected one of them")
+        parts = [part for part in ("mosaic", "size_arcmin") if part in stated]
+        if "path" in stated:
+            if parts:
+                refuse(f"{key}.{parts[0]}", "of an image with path; expected one with survey")
+            return
+        surveys = dict.fromkeys(file.partition("_")[0] for file in self.published)
+        refuse_unknown(f"{key}.survey", "survey", [stated["survey"]], surveys)
+        if len(parts) != 1:
+            found = "both mosaic and size_arcmin" if parts else "neither mosaic nor size_arcmin"
+            refuse(key, f"{found}; expected one of them")
+        if parts == ["size_arcmin"]:
+            if "centre" not in stated:
+                refuse(f"{key}.centre", "null; expected that of the cut-out [deg]")
+            if not -90 <= stated["centre"][1] <= 90:
+                refuse(f"{key}.centre", f"declination {stated['centre'][1]:g}; expected -90 to 90")
+        if "path" not in self.survey_files(stated):
+            why = f"no public address of those of {stated['survey']} is known"
+            refuse(f"{key}.{parts[0]}", f"{why}; expected a cut-out, or path of a copy")
 
     def image_pixels(self, model: str) -> int:
         return self["sets"][self.entry(model)["set"]]["pixels"]
@@ -72,12 +104,47 @@ class Plan(Study):
     def product(self, image: str, model: str, file: str) -> str:
         return self.path(f"products/{image}_{model}/{file}")
 
+    def stated(self, name: str) -> dict:
+        """What the config states of an image of the user's."""
+        return {key: value for key, value in self["images"][name].items() if value is not None}
+
+    @cached_property
+    def published(self) -> dict[str, dict]:
+        """Images of surveys in data.yaml by the pattern of their names."""
+        files = read_yaml(BASE / "config" / "radio" / "data.yaml")["files"]
+        return {name: entry for name, entry in files.items() if "{" in name}
+
+    def survey_files(self, stated: dict) -> dict[str, str]:
+        """`path` of an image of a survey, and `noise`, where they have a public address."""
+        if "mosaic" in stated:
+            parts = {"mosaic": stated["mosaic"]}
+            endings = {"path": "{mosaic}.fits", "noise": "{mosaic}_rms.fits"}
+        else:
+            ra, dec = stated["centre"]
+            # 0.4", less than a pixel; a plus would be a space in an address
+            parts = {"ra": f"{ra % 360:.4f}", "dec": f"{dec:.4f}"}
+            parts["size"] = f"{stated['size_arcmin']:g}"
+            endings = {"path": "{ra}_{dec}_{size}.fits"}
+        patterns = {key: f"{stated['survey']}_{ending}" for key, ending in endings.items()}
+        return {
+            key: f"{self.resources}/{pattern.format(**parts)}"
+            for key, pattern in patterns.items()
+            if self.published.get(pattern, {}).get("urls")
+        }
+
     def image(self, name: str) -> dict:
-        """What the config states of an image, and its clusters."""
-        if name != MOSAIC:
-            return {k: v for k, v in self["images"][name].items() if v is not None}
-        found = {"path": self.path("raw/mosaic.fits"), "clusters": self.path("raw/clusters.ecsv")}
-        return found | {"columns": {}, "radius_arcmin": 5}
+        """What the scripts read of an image: its files, and what the config states."""
+        if name == MOSAIC:
+            names = {"path": "raw/mosaic.fits", "clusters": "raw/clusters.ecsv"}
+            files = {key: self.path(file) for key, file in names.items()}
+            return files | {"columns": {}, "radius_arcmin": 5}
+        stated = self.stated(name)
+        if "survey" not in stated:
+            return stated
+        files = self.survey_files(stated)
+        if "smooth_arcsec" in stated:
+            files.pop("noise", None)  # it is that of the narrower beam
+        return files | {key: value for key, value in stated.items() if key not in SURVEY_KEYS}
 
     def image_files(self, name: str) -> list[str]:
         """The files of an image: itself, its noise and its clusters."""
