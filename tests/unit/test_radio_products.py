@@ -19,7 +19,8 @@ from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
 
 META = {"pixels": 64, "classes": list(CLASSES), "invalid": INVALID, "mask_sigma": 1.0}
 ENTRY = {"width": 4, "depth": 3, "layers": 1, "heads": 2, "class_weights": [1, 1, 1, 1]}
-ENTRY |= {"dice": 1.0, "confused": 0.1, "noise_jitter": [1, 1], "weight_decay": 0.0}
+ENTRY |= {"dice": 1.0, "confused": 0.1, "weight_decay": 0.0}
+ENTRY |= {"noise_jitter": [1, 1], "beam_jitter": [1, 1]}
 
 
 def trained(module):

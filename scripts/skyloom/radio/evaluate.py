@@ -55,8 +55,15 @@ def validate(patches: xr.Dataset, predictions: xr.Dataset, settings: dict) -> li
 
 
 def records(drawn: dict[str, np.ndarray], blocks: np.ndarray, split: str = "test") -> list[dict]:
-    """All scores, each from its draws."""
+    """All scores, each from its draws.
+
+    Those of clusters are of fields, each as large as the aperture of a cluster: whether it has
+    diffuse emission, and whether two beam areas are called so.
+    """
     both, either, found, true = (drawn[name] for name in ("both", "either", "found", "true"))
+    full, right, empty, wrong = (
+        drawn[name] for name in ("full", "full_flagged", "empty", "empty_flagged")
+    )
     values = [
         ("iou", "all", ratio(both, either), "higher"),
         ("precision", "all", ratio(both, found), "higher"),
@@ -66,8 +73,11 @@ def records(drawn: dict[str, np.ndarray], blocks: np.ndarray, split: str = "test
         ("ece", "all", calibration_error(drawn), "lower"),
         ("completeness", "all", ratio(drawn["objects_found"], drawn["objects"]), "higher"),
         ("purity", "all", ratio(drawn["islands_true"], drawn["islands"]), "higher"),
-        ("flagged", "empty", ratio(drawn["empty_flagged"], drawn["empty"]), "lower"),
-        ("flagged", "emission", ratio(drawn["full_flagged"], drawn["full"]), "higher"),
+        ("flagged", "empty", ratio(wrong, empty), "lower"),
+        ("cluster_recall", "all", ratio(right, full), "higher"),
+        ("cluster_specificity", "all", ratio(empty - wrong, empty), "higher"),
+        ("cluster_precision", "all", ratio(right, right + wrong), "higher"),
+        ("cluster_accuracy", "all", ratio(right + empty - wrong, full + empty), "higher"),
     ]
     for k, name in enumerate(BRIGHT):
         part = ratio(drawn["bright_found"][:, k], drawn["bright"][:, k])

@@ -46,7 +46,9 @@ class Autoencoder(Segmentation):
         return torch.cat([parts.get(k, zero) for k in range(len(self.class_weights))], 1)
 
     def losses(self, batch: Batch, step: int):
-        yield "net", self.error(augmented(batch, (1.0, 1.0))).mean()
+        # another noise would change the brightness in units of it
+        entry = self.entry | {"noise_jitter": (1.0, 1.0)}
+        yield "net", self.error(augmented(batch, entry, self.invalid)).mean()
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         return {"squared_error": self.error(batch)}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from skyloom.examples import Batch
 from skyloom.networks import symmetries
@@ -23,8 +23,9 @@ class Segmentation(Task):
     emission (Dice).
 
     entry : `class_weights`, of the classes in the cross entropy; `dice`, weight of the overlap;
-        `noise_jitter`, least and most factor on the noise of a training image; `weight_decay`;
-        `confused`, the most of the galaxies' pixels that the threshold may call diffuse
+        `noise_jitter` and `beam_jitter`, least and most factor on the noise and on the beam of a
+        training image; `weight_decay`; `confused`, the most of the galaxies' pixels that the
+        threshold may call diffuse
     """
 
     def __init__(self, entry: dict, meta: dict, net: nn.Module):
@@ -51,7 +52,7 @@ class Segmentation(Task):
         return {"net": one_cycle(optimisers["net"], self.plan.steps)}
 
     def losses(self, batch: Batch, step: int):
-        batch = augmented(batch, self.entry["noise_jitter"])
+        batch = augmented(batch, self.entry, self.invalid)
         logits, label = self(batch["input"]), batch["label"]
         observed = (label != self.invalid).float()
         true = (label * observed).long()[:, 0]
@@ -109,14 +110,41 @@ def missed_overlap(logits: Tensor, true: Tensor, observed: Tensor) -> Tensor:
     return 1 - (2 * both + SMOOTHING) / (sums + SMOOTHING)
 
 
-def augmented(batch: Batch, jitter: tuple[float, float]) -> Batch:
-    """The batch under random symmetries of the square, each image with another noise level."""
+def augmented(batch: Batch, entry: dict, invalid: int) -> Batch:
+    """The batch under random symmetries of the square, each image with another noise and beam.
+
+    entry : `noise_jitter` and `beam_jitter`, least and most factor
+    """
     batch = symmetries.apply(batch, symmetries.draw(len(batch["input"])))
-    low, high = jitter
-    factor = low + (high - low) * torch.rand(len(batch["input"]), 1, 1, 1)
+    noise, beam = (_factors(entry[f"{name}_jitter"], batch) for name in ("noise", "beam"))
     image, observed = batch["input"][:, :1], batch["input"][:, 1:]
-    scaled = signal_to_noise(image) / (SOFTENING * to_device(factor, image.device))
-    return batch | {"input": torch.cat([scaled.asinh(), observed], 1)}
+    scaled = signal_to_noise(image) / (SOFTENING * noise)
+    batch = batch | {"input": torch.cat([scaled.asinh(), observed], 1)}
+    return magnified(batch, beam, invalid)
+
+
+def _factors(ends: tuple[float, float], batch: Batch) -> Tensor:
+    """A random factor for each image (n, 1, 1, 1)."""
+    low, high = ends
+    factors = low + (high - low) * torch.rand(len(batch["input"]), 1, 1, 1)
+    return to_device(factors, batch["input"].device)
+
+
+def magnified(batch: Batch, factor: Tensor, invalid: int) -> Batch:
+    """The batch with pixels smaller by a factor (n, 1, 1, 1): a beam has so many more of them.
+
+    What lies beyond the image is unobserved.
+    """
+    images, label = torch.cat([batch["input"], batch["diffuse"]], 1), batch["label"]
+    steps = torch.eye(2, 3, device=label.device) / factor[:, 0]
+    grid = affine_grid(steps, label.shape, align_corners=False)
+    between = grid_sample(images, grid, align_corners=False)
+    # the nearest label; 0 is what lies beyond
+    nearest = grid_sample(label + 1, grid, "nearest", align_corners=False) - 1
+    nearest = torch.where(nearest < 0, invalid, nearest)
+    seen = (nearest != invalid).float()
+    found = torch.cat([between[:, :1] * seen, seen], 1)
+    return batch | {"input": found, "diffuse": between[:, 2:], "label": nearest}
 
 
 @torch.no_grad()
