@@ -167,6 +167,10 @@ def test_downloads_of_a_service_stand_alone_and_a_web_page_names_position_and_fi
             "radio.images.a.size_arcmin: of an image with path; expected one with survey",
         ),
         (
+            {"images": {"a": {"path": "a.fits", "truth": {"level": 3}}}},
+            "radio.images.a.truth: has level; expected mask, or level and at",
+        ),
+        (
             {"images": {"a": CUTOUT | {"survey": "dr3-lo"}}},
             "radio.images.a.survey: unknown survey 'dr3-lo'; did you mean 'dr3-low'?",
         ),

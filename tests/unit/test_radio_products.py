@@ -12,7 +12,7 @@ from skyloom.radio import baselines
 from skyloom.radio.data import noise
 from skyloom.radio.evaluate import called, image_sums, records
 from skyloom.radio.models import transunet, unet
-from skyloom.radio.models.task import best_threshold
+from skyloom.radio.models.task import best_threshold, magnified
 from skyloom.radio.products import catalogue, tiles
 from skyloom.radio.read import read_image
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
@@ -40,6 +40,29 @@ def sky(shape=(150, 210)) -> np.ndarray:
     values[40:60, 50:90] += 10
     values[:20, :30] = np.nan
     return values
+
+
+def test_magnified_beam_is_wider_and_what_lies_beyond_is_unobserved():
+    y, x = np.mgrid[:64, :64] - 31.5
+    point = torch.tensor(np.exp(-0.5 * (y**2 + x**2) / 3**2), dtype=torch.float32)
+    label = torch.full((3, 1, 64, 64), float(DIFFUSE))
+    label[:, :, :, 60:] = INVALID
+    seen = (label != INVALID).float()
+    batch = {"input": torch.cat([point.expand_as(seen) * seen, seen], 1), "label": label}
+    batch["diffuse"] = point.expand_as(seen)
+    factor = torch.tensor([1.0, 1.5, 0.8])[:, None, None, None]
+    found = magnified(batch, factor, INVALID)
+    for name, values in batch.items():
+        torch.testing.assert_close(found[name][0], values[0], atol=1e-5, rtol=0)
+    for k, width in enumerate((3, 4.5, 2.4)):
+        image = found["diffuse"][k, 0].double().numpy()
+        # a bilinear cut widens a little
+        assert np.sqrt((image * y**2).sum() / image.sum()) == pytest.approx(width, rel=0.03)
+    observed = found["input"][:, 1:]
+    assert ((found["label"] == INVALID) == (observed == 0)).all()
+    assert (observed[1] == 0).sum() == 0  # the border lies beyond
+    # of 64 pixels 51 remain, of which 4 * 0.8 were unobserved
+    assert observed[2, 0, 32].sum() == pytest.approx(48, abs=1)
 
 
 @pytest.mark.parametrize("core", [32, 64, 320])

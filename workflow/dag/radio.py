@@ -10,6 +10,11 @@ MOSAIC = "mosaic"  # the simulated image of `search.images`
 SURVEY_KEYS = ("survey", "mosaic", "centre", "size_arcmin")
 
 
+def given(section: dict) -> dict:
+    """The values of a section that are stated."""
+    return {key: value for key, value in section.items() if value is not None}
+
+
 class Plan(Study):
     def check(self) -> None:
         super().check()
@@ -43,6 +48,9 @@ class Plan(Study):
             found = "both path and survey" if sources else "neither path nor survey"
             refuse(key, f"{found}; expected one of them")
         parts = [part for part in ("mosaic", "size_arcmin") if part in stated]
+        truth = stated.get("truth", {"mask": None})
+        if ("mask" in truth) == ("level" in truth) or ("level" in truth) != ("at" in truth):
+            refuse(f"{key}.truth", f"has {', '.join(truth)}; expected mask, or level and at")
         if "path" in stated:
             if parts:
                 refuse(f"{key}.{parts[0]}", "of an image with path; expected one with survey")
@@ -106,7 +114,8 @@ class Plan(Study):
 
     def stated(self, name: str) -> dict:
         """What the config states of an image of the user's."""
-        return {key: value for key, value in self["images"][name].items() if value is not None}
+        stated = given(self["images"][name])
+        return stated | ({"truth": given(stated["truth"])} if "truth" in stated else {})
 
     @cached_property
     def published(self) -> dict[str, dict]:
@@ -137,7 +146,8 @@ class Plan(Study):
         if name == MOSAIC:
             names = {"path": "raw/mosaic.fits", "clusters": "raw/clusters.ecsv"}
             files = {key: self.path(file) for key, file in names.items()}
-            return files | {"columns": {}, "radius_arcmin": 5}
+            truth = {"truth": {"classes": self.path("raw/mosaic_truth.fits")}}
+            return files | truth | {"columns": {}, "radius_arcmin": 5}
         stated = self.stated(name)
         if "survey" not in stated:
             return stated
@@ -151,9 +161,24 @@ class Plan(Study):
         stated = self.image(name)
         return [stated[key] for key in ("path", "noise", "clusters") if key in stated]
 
+    def truth_files(self, name: str) -> list[str]:
+        """The files of what is known of the diffuse emission of an image."""
+        stated = self.image(name)["truth"]
+        return [stated[key] for key in ("classes", "mask", "excluded") if key in stated]
+
+    @property
+    def compared(self) -> dict[str, list[str]]:
+        """Searched image whose diffuse emission is known -> the models that searched it."""
+        images = dict.fromkeys(image for image, _ in self.searched if "truth" in self.image(image))
+        return {image: [m for i, m in self.searched if i == image] for image in images}
+
     @property
     def tables(self) -> dict[str, Table]:
         tables = super().tables
+        for image in self.compared:
+            label = image.replace("_", " ")
+            table = Table("agreement", "2 Maps and images", "7 Agreement with the truth", label)
+            tables[f"products/agreement_{image}"] = table
         for image, model in self.searched:
             label = f"{image.replace('_', ' ')}, {self.labels([model])[model]}"
             table = Table("sources", "2 Maps and images", "5 Sources found", label)

@@ -161,12 +161,40 @@ rule radio_search_image:
         " --output-clusters {output.clusters:q} > {log:q} 2>&1"
 
 
+rule radio_compare_image:
+    """What models found in an image beside what is known of its diffuse emission."""
+    input:
+        code=code("radio_compare_image.py"),
+        image=lambda w: ancient(radio.image_files(w.image)),
+        truth=lambda w: ancient(radio.truth_files(w.image)),
+        masks=lambda w: [radio.product(w.image, m, "mask.fits") for m in radio.compared[w.image]],
+    output:
+        csv=ensure(radio.path("products/agreement_{image}.csv"), non_empty=True),
+        truth=radio.path("products/truth_{image}.fits"),
+    log:
+        radio.log("radio_compare_image", "{image}"),
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(8000),
+    params:
+        config=lambda w: as_json(image=radio.image(w.image), models=radio.compared[w.image]),
+    message:
+        "radio: comparing what was found in {wildcards.image}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --masks {input.masks:q}"
+        " --output {output.csv:q} --output-truth {output.truth:q} > {log:q} 2>&1"
+
+
 rule radio_plot_image:
     """An image with the contours of what was found, and with the truth where it is known."""
     input:
         code=code("radio_plot_image.py"),
         image=lambda w: ancient(radio.image_files(w.image)),
-        truth=lambda w: radio.path("raw/mosaic_truth.fits") if w.image == "mosaic" else [],
+        truth=lambda w: (
+            radio.path(f"products/truth_{w.image}.fits") if w.image in radio.compared else []
+        ),
         probability=radio.product("{image}", "{model}", "probability.fits"),
         sources=radio.product("{image}", "{model}", "sources.fits"),
     output:
