@@ -45,7 +45,7 @@ def opened(
     """The extensions of a FITS file, plain or compressed by gzip, bzip2 or xz.
 
     expected : words for the message about a missing file
-    memmap : map the pixels of a plain file; impossible for scaled integers
+    memmap : map the pixels of a plain file, as stored: the caller applies BSCALE, BZERO, BLANK
     Raises BadInput for a file that is missing, a folder, cut short, damaged or no FITS file.
     """
     path = Path(path)
@@ -56,7 +56,8 @@ def opened(
     try:
         # astropy warns that a file "may have been truncated"; a refusal follows
         with warnings.catch_warnings(action="ignore", category=AstropyUserWarning):
-            with fits.open(source, memmap=memmap and source is path) as hdus:
+            mapped = memmap and source is path
+            with fits.open(source, memmap=mapped, do_not_scale_image_data=memmap) as hdus:
                 _require_whole(path, hdus, size)
                 yield hdus
     except (OSError, fits.VerifyError) as error:

@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skyloom.cli import BadInput
+from skyloom.radio.data.pixels import Pixels, release
 from skyloom.radio.products import catalogue
 from skyloom.radio.read import read_image, read_noise, smoothed
 
@@ -145,6 +146,27 @@ def test_table_of_clusters_without_coordinates_is_refused(tmp_path):
     Table({"ra": [10.0, np.nan], "dec": [20.0, 1.0]}).write(tmp_path / "nan.fits")
     with pytest.raises(BadInput, match=r"column ra has 1 value\(s\) that are none, .* row 2"):
         catalogue.clusters(tmp_path / "nan.fits", {})
+
+
+def test_scaled_integers_are_read_by_parts_with_their_scale_and_blanks(tmp_path):
+    stored = np.arange(2000, dtype=np.int16).reshape(50, 40)
+    hdu = fits.PrimaryHDU(stored, fits.Header(CARDS | {"BUNIT": "mJy/beam"}))
+    hdu.header["BSCALE"], hdu.header["BZERO"], hdu.header["BLANK"] = 0.5, 10.0, 7
+    hdu.writeto(tmp_path / "a.fits")
+    found = read_image(tmp_path / "a.fits")
+    expected = 1e-3 * (0.5 * stored.astype(float) + 10)
+    expected[0, 7] = np.nan
+    np.testing.assert_allclose(found.data, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.data[3:5, ::2], expected[3:5, ::2], rtol=1e-6)
+    assert isinstance(found.data, Pixels) and found.data.stored.dtype == ">i2"
+
+
+def test_released_pixels_are_read_again(tmp_path):
+    found = read_image(write(tmp_path / "a.fits"))
+    np.testing.assert_array_equal(found.data, image())
+    release(found.data)
+    np.testing.assert_array_equal(found.data, image())
+    release(image())  # not mapped: nothing to give back
 
 
 @WITH_REAL

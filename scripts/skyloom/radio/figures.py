@@ -185,9 +185,9 @@ def image(
 ) -> Figure:
     """The image in units of its noise, with the contours of what was found, and the truth's."""
     step = -(-max(image.data.shape) // SMALL)
-    rows, columns = (slice(0, n) for n in image.data.shape)
-    background, noise = levels.on(rows, columns)
-    ratio = ((image.data - background) / noise)[::step, ::step]
+    part = tuple(slice(0, n, step) for n in image.data.shape)
+    background, noise = levels.on(*part)
+    ratio = (image.data[part] - background) / noise
     with plotting.style():
         figure = plt.figure(figsize=(plotting.PAGE, plotting.PAGE * 0.95))
         ax = figure.add_subplot(projection=image.wcs[::step, ::step])

@@ -18,6 +18,7 @@ from scipy import fft
 
 from skyloom import images
 from skyloom.cli import BadInput
+from skyloom.radio.data.pixels import Pixels, release
 from skyloom.radio.simulate.instrument import FWHM, beam_area, gaussian_beam
 
 UNITS = {"jy/beam": 1.0, "mjy/beam": 1e-3, "ujy/beam": 1e-6}
@@ -27,11 +28,11 @@ LEAST_FINITE = 1e-3  # share of observed pixels
 
 @dataclass(frozen=True)
 class Image:
-    """data : (y, x) [Jy/beam], NaN where unobserved, mapped where the file allows it; wcs :
+    """data : (y, x) [Jy/beam], NaN where unobserved; those of a plain file are mapped; wcs :
     celestial; beam : FWHM major, minor ["] and position angle [deg]; pixel : ["]
     """
 
-    data: np.ndarray
+    data: np.ndarray | Pixels
     wcs: WCS
     beam: tuple[float, float, float]
     pixel: float
@@ -80,9 +81,9 @@ def read_image(path: str | Path, stated: dict | None = None) -> Image:
             f"{path}: the beam of {beam[0]:g} arcsec is wider than the image of"
             f" {min(data.shape) * pixel:g} arcsec; expected several beams a side"
         )
-    scale = _unit(header, path, stated)
-    data = data if scale == 1 else data * np.float32(scale)
+    data = _pixels(data, header, _unit(header, path, stated))
     share = np.isfinite(data[:: max(1, data.shape[0] // 500)]).mean()
+    release(data)
     if not share >= LEAST_FINITE:
         raise BadInput(f"{path}: {share:.1%} of its pixels are finite; expected an observed image")
     return Image(data, wcs, beam, pixel, path, header.get("SKYKIND", "survey"))
@@ -94,7 +95,7 @@ def read_stated(stated: dict) -> Image:
     return smoothed(image, stated["smooth_arcsec"]) if "smooth_arcsec" in stated else image
 
 
-def read_noise(path: str | Path, image: Image) -> np.ndarray:
+def read_noise(path: str | Path, image: Image) -> Pixels:
     """The survey's map of the noise on the grid of an image, (y, x) [Jy/beam]."""
     found = read_image(path, {"beam_arcsec": image.beam, "unit": "Jy/beam"})
     if found.data.shape != image.data.shape:
@@ -106,19 +107,23 @@ def read_noise(path: str | Path, image: Image) -> np.ndarray:
 
 
 def smoothed(image: Image, arcsec: float) -> Image:
-    """The image with a circular beam of `arcsec`, in Jy per that beam. Its data are in memory."""
+    """The image with a circular beam of `arcsec`, in Jy per that beam.
+
+    Its data are in memory, and their Fourier transforms take several times as much.
+    """
     if not arcsec >= image.beam[0]:
         raise BadInput(
             f"{image.path}: cannot be smoothed to {arcsec:g} arcsec, its beam has"
             f" {image.beam[0]:g} arcsec; expected a wider one"
         )
-    size = [fft.next_fast_len(n + int(4 * arcsec / image.pixel)) for n in image.data.shape]
+    values = np.asarray(image.data)
+    size = [fft.next_fast_len(n + int(4 * arcsec / image.pixel)) for n in values.shape]
     kernel = fft.rfft2(_kernel(image, arcsec, size))
-    observed = np.isfinite(image.data)
+    observed = np.isfinite(values)
     parts = []
-    for plane in (np.where(observed, image.data, 0), observed):
+    for plane in (np.where(observed, values, 0), observed):
         wide = fft.irfft2(fft.rfft2(plane.astype(np.float32), size) * kernel, s=size)
-        parts.append(wide[: image.data.shape[0], : image.data.shape[1]])
+        parts.append(wide[: values.shape[0], : values.shape[1]])
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(observed & (parts[1] > 0.2), parts[0] / parts[1], np.nan)
     factor = arcsec**2 / (image.beam[0] * image.beam[1])
@@ -161,6 +166,13 @@ def _plane(hdu, path: Path, stated: dict) -> tuple[np.ndarray, WCS]:
             )
     plane = np.moveaxis(data, axes, (-2, -1))
     return plane.reshape(plane.shape[-2:]), wcs.celestial
+
+
+def _pixels(stored: np.ndarray, header: fits.Header, unit: float) -> Pixels:
+    """The pixels of a file [Jy/beam], in memory no more than those that are read."""
+    factor, zero = (unit * header.get(k, v) for k, v in (("BSCALE", 1.0), ("BZERO", 0.0)))
+    blank = header.get("BLANK") if stored.dtype.kind in "iu" else None
+    return Pixels(stored, factor, zero, blank)
 
 
 def _squeezed(data: np.ndarray, path: Path) -> np.ndarray:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.radio.data.pixels import Pixels, release
+
 BOX_BEAMS = 36.0  # side of a box [beam], 150 pixels of LoTSS
 CLIP, ROUNDS = 3.0, 5
 MAD = 1.4826  # deviation of a Gaussian over its median absolute deviation
@@ -23,24 +25,27 @@ class Levels:
 
     grid: np.ndarray
     shape: tuple[int, int]
-    given: np.ndarray | None = None
+    given: np.ndarray | Pixels | None = None
 
     def on(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Background and noise (y, x) of a part of the image, which may reach beyond it."""
+        """Background and noise (y, x) of a part of the image, which may reach beyond it.
+
+        A part with steps begins within the image.
+        """
         places = []
         for part, n, number in zip((rows, columns), self.shape, self.grid.shape[1:], strict=True):
             middle = (np.arange(number) + 0.5) * n / number
-            at = np.arange(part.start, part.stop) + 0.5
+            at = np.arange(part.start, part.stop, part.step) + 0.5
             places.append(np.interp(at, middle, np.arange(number)))
         along = _between(self.grid, places[0], 1)
         background, noise = _between(along, places[1], 2).astype(np.float32)
         if self.given is not None:
             inside = tuple(
-                slice(max(0, s.start), min(n, s.stop))
+                slice(max(0, s.start), min(n, s.stop), s.step)
                 for s, n in zip((rows, columns), self.shape, strict=True)
             )
             part = tuple(
-                slice(i.start - s.start, i.stop - s.start)
+                slice(i.start - s.start, i.stop - s.start) if s.step is None else slice(None)
                 for i, s in zip(inside, (rows, columns), strict=True)
             )
             noise[part] = self.given[inside]
@@ -57,7 +62,9 @@ def _between(grid: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     return grid.take(low, axis) * (1 - weight) + grid.take(high, axis) * weight
 
 
-def levels(image: np.ndarray, beam: float, given: np.ndarray | None = None) -> Levels | None:
+def levels(
+    image: np.ndarray | Pixels, beam: float, given: np.ndarray | Pixels | None = None
+) -> Levels | None:
     """Of an image (y, x), NaN where unobserved; beam : FWHM [pixel]. None of one without a pixel.
 
     given : the survey's map of the noise (y, x)
@@ -72,6 +79,7 @@ def levels(image: np.ndarray, beam: float, given: np.ndarray | None = None) -> L
     for j in range(number[0]):
         for i in range(number[1]):
             grid[:, j, i] = clipped(image[rows[j] : rows[j + 1], columns[i] : columns[i + 1]])
+        release(image)
     if not np.isfinite(grid).any():
         return None
     middle = np.nanmedian(grid, (1, 2))[:, None, None]
