@@ -32,11 +32,11 @@ from torch.distributed.run import run as torchrun
 
 from skyloom import checkpoint, cli
 from skyloom.files import read_json
+from skyloom.finished import Finished
 from skyloom.gpus import claim
 from skyloom.patchset import PatchSet
 from skyloom.provenance import file_checksum, git_state, package_versions, training_line
 from skyloom.training import UNFINISHED, Plan, Result, fit
-from skyloom.training.finished import Finished
 
 STARTED = time.monotonic()
 # of batch norms, as torch names them

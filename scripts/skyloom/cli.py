@@ -111,3 +111,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def link(kept: Path, path: Path) -> None:
+    """Put a kept file at `path` by a hard link, which costs no space, or a copy where links are
+    refused.
+    """
+    with atomic(path) as part:
+        try:
+            os.link(kept, part)
+        except OSError:
+            shutil.copyfile(kept, part)
+    os.utime(path)  # an output must not be older than its inputs
