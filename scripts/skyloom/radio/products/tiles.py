@@ -6,7 +6,7 @@ training's size, which overlap by a half and are blended.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +16,16 @@ from torch import Tensor
 from skyloom import cli
 from skyloom.networks import symmetries
 from skyloom.radio.data.noise import Levels, network_input
+from skyloom.radio.data.pixels import Pixels, release
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE
 from skyloom.training.account import Counter
 
 CORE = 320  # pixels of a tile without its halo, a multiple of every network's coarsest pixel
-BATCH_PIXELS = 2**20  # of a batch on a GPU or a CPU
+BATCH_PIXELS = 2**18  # of a batch on a CPU, to which more pixels bring memory but no speed
+GPU_BATCHES = 4  # of them at a time on a GPU
 COUNTED = 128  # pixels along a side of the image whose operations are counted
 CORE_RATE, A100_RATE = 9e10, 5e13  # [FLOP/s] of a core in fp32 and of an A100 in bf16, estimates
-BYTES_PER_PIXEL = 4 + 4 + 1 + 1  # of the products in memory: probability, its weight, class, mask
+BYTES_PER_PIXEL = 4 + 1  # of the products in memory: probability and class
 
 
 class Tile(NamedTuple):
@@ -42,16 +44,21 @@ class Plan(NamedTuple):
     side: int
     halo: int | None
 
-    def tiles(self) -> Iterator[Tile]:
-        step = self.side // 2 if self.halo is None else self.side - 2 * self.halo
-        begin = -step if self.halo is None else -self.halo
-        for y in range(begin, self.shape[0] - (self.halo or 0), step):
-            for x in range(begin, self.shape[1] - (self.halo or 0), step):
-                yield Tile(y, x, self.side, self.halo or 0)
+    @property
+    def step(self) -> int:
+        """Pixels from one tile to the next."""
+        return self.side // 2 if self.halo is None else self.side - 2 * self.halo
+
+    def rows(self) -> list[list[Tile]]:
+        """Tiles by row."""
+        halo = self.halo or 0
+        begin = -self.step if self.halo is None else -halo
+        ys, xs = (range(begin, n - halo, self.step) for n in self.shape)
+        return [[Tile(y, x, self.side, halo) for x in xs] for y in ys]
 
     @property
     def number(self) -> int:
-        return sum(1 for _ in self.tiles())
+        return sum(map(len, self.rows()))
 
     def describe(self, flop_per_pixel: float) -> str:
         """What the mosaic costs, before anything is computed."""
@@ -110,43 +117,55 @@ def of_views(probability: Callable[[Tensor], Tensor], number: int) -> Callable[[
 
 @torch.no_grad()
 def classify(
-    image: np.ndarray,
+    image: np.ndarray | Pixels,
     levels: Levels,
     plan: Plan,
     apply: Callable[[Tensor], Tensor],
     quiet: bool = True,
 ) -> Classes:
-    """The classes of a mosaic.
+    """The classes of a mosaic, row of tiles by row.
 
     apply : input (n, 2, y, x) -> probabilities (n, class, y, x), and a plane more of `of_views`
     """
     blended = plan.halo is None
-    window = _window(plan.side) if blended else None
-    weight = np.zeros(plan.shape, np.float32) if blended else None
-    other, planes, total = np.zeros(plan.shape, np.uint8), None, None
-    batches = _batches(plan)
-    for batch in batches if quiet else cli.progress(batches, "tiles"):
-        views = np.stack([_view(image, levels, tile) for tile in batch])
-        found = apply(torch.from_numpy(views)).float().cpu().numpy()
-        if planes is None:
-            # diffuse emission and its spread, where there is one
-            kept = [DIFFUSE, *range(len(CLASSES), found.shape[1])]
-            planes = np.full((len(kept), *plan.shape), np.nan, np.float32)
-            total = np.zeros((found.shape[1], *plan.shape), np.float32) if blended else None
-        for tile, observed, classes in zip(batch, views[:, 1] > 0, found, strict=True):
-            target, part = _overlap(tile, plan.shape, tile.margin)
-            if blended:
-                total[:, *target] += (classes * window)[:, *part]
-                weight[target] += window[part]
-            else:
-                planes[:, *target] = np.where(observed, classes[kept], np.nan)[:, *part]
-                other[target] = _others(classes[: len(CLASSES)])[part]
-    if blended:
-        total /= weight.clip(1e-12)
-        observed = np.isfinite(image)
-        planes[:, observed] = total[kept][:, observed]
-        other = _others(total[: len(CLASSES)])
-    return Classes(planes[0], other, planes[1] if len(planes) > 1 else None)
+    window = _window(plan.side)
+    diffuse = np.full(plan.shape, np.nan, np.float32)
+    other, spread, total = np.zeros(plan.shape, np.uint8), None, None
+
+    def keep(target: tuple[slice, slice], classes: np.ndarray) -> None:
+        diffuse[target] = classes[DIFFUSE]
+        other[target] = _others(classes[: len(CLASSES)])
+        if spread is not None:
+            spread[target] = classes[len(CLASSES)]
+
+    rows = plan.rows()
+    for tiles in rows if quiet else cli.progress(rows, "tiles"):
+        for batch in _batches(tiles, plan.side):
+            views = np.stack([_view(image, levels, tile) for tile in batch])
+            found = apply(torch.from_numpy(views)).float().cpu().numpy()
+            # blending keeps NaN: all tiles of a pixel agree on whether it is observed
+            found = np.where(views[:, 1:] > 0, found, np.nan)
+            if spread is None and found.shape[1] > len(CLASSES):
+                spread = np.full(plan.shape, np.nan, np.float32)
+            if total is None and blended:
+                # of all classes no more than the rows that these tiles cover
+                total = np.zeros((found.shape[1], plan.side, plan.shape[1]), np.float32)
+            for tile, classes in zip(batch, found, strict=True):
+                target, part = _overlap(tile, plan.shape, tile.margin)
+                if blended:
+                    total[:, :, target[1]] += (classes * window)[:, :, part[1]]
+                else:
+                    keep(target, classes[:, *part])
+        if blended:
+            # no later row of tiles covers the upper half of these
+            y = tiles[0].y
+            done = slice(max(0, y), min(y + plan.step, plan.shape[0]))
+            keep((done, slice(None)), total[:, done.start - y : max(0, done.stop - y)])
+            total[:, : plan.step] = total[:, plan.step :]
+            total[:, plan.step :] = 0
+        release(image)
+        release(levels.given)
+    return Classes(diffuse, other, spread)
 
 
 def _others(classes: np.ndarray) -> np.ndarray:
@@ -155,12 +174,13 @@ def _others(classes: np.ndarray) -> np.ndarray:
     return classes.argmax(0).astype(np.uint8)
 
 
-def _batches(plan: Plan) -> list[list[Tile]]:
-    size, tiles = max(1, BATCH_PIXELS // plan.side**2), list(plan.tiles())
+def _batches(tiles: list[Tile], side: int) -> list[list[Tile]]:
+    pixels = BATCH_PIXELS * (GPU_BATCHES if torch.cuda.is_available() else 1)
+    size = max(1, pixels // side**2)
     return [tiles[k : k + size] for k in range(0, len(tiles), size)]
 
 
-def _view(image: np.ndarray, levels: Levels, tile: Tile) -> np.ndarray:
+def _view(image: np.ndarray | Pixels, levels: Levels, tile: Tile) -> np.ndarray:
     """What a network sees of a tile (2, y, x); beyond the mosaic nothing is observed."""
     values = np.full((tile.side, tile.side), np.nan, np.float32)
     target, part = _overlap(tile, image.shape, 0)
