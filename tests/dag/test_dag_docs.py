@@ -118,9 +118,17 @@ def test_file_that_a_page_shows_is_there_after_a_run(house, path):
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_config_is_accepted(block):
-    """As an overlay of the default config; `<...>` is what a reader fills in."""
+def test_config_is_accepted(block, tmp_path, monkeypatch):
+    """As an overlay of the default config; `<...>` is what a reader fills in.
+
+    A path with a wildcard has a file that matches.
+    """
     shown = yaml.safe_load(block)
+    monkeypatch.chdir(tmp_path)
+    for path in re.findall(r"\S+/\{field\}/\S+", block):
+        file = tmp_path / path.format(field="P000+23")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     studies = [study for study in STUDIES if study in shown]
     config = {"run": "demo", "size": "demo"} | shown | {"studies": studies}
     complete_run(config)

@@ -87,7 +87,7 @@ def expected_gpus(job: Job) -> int:
         return plan("turbulence", "survey")["families"][w["family"]]["gpus"]
     if job.rule == "co_predict_sky":
         return plan("co", "survey")["products"][w["product"]]["gpus"]
-    if job.rule == "radio_search_image":
+    if job.rule == "radio_search_images":
         return plan("radio", "survey")["search"]["gpus"]
     if job.rule == "co_test_steganography":
         w = w | {"study": "co"}

@@ -9,6 +9,8 @@ from astropy.io import fits
 from conftest import copy_repository, plan, served, snakemake
 from snakemake.exceptions import WorkflowError
 
+from dag.radio import matches
+
 R = "results/demo/radio"
 OUTPUT = {
     "files": {name: f"{name}.h5" for name in ("density", "temperature", "velocity", "magnetic")},
@@ -52,6 +54,7 @@ def test_outputs_and_images_of_a_user_are_inputs_of_their_jobs(tmp_path):
     assert f"--output {R}/raw/power_run7.fits" in text
     assert f'"path": "{R}/raw/power_run7.fits"' in text and '"path": "map.dat"' in text
     assert f'"density": "{R}/raw/power_run7.fits"' in text and "map.dat, column.dat" in text
+    assert "--kept results/demo/state/radio/products/unet/mine --output" in text
     assert f"--output {R}/products/mine_unet/probability.fits" in text
     # the set without them is drawn without them
     assert text.count("power_run7.fits") > 1 and "mosaic_unet" not in text
@@ -139,6 +142,89 @@ def test_downloads_of_a_service_stand_alone_and_a_web_page_names_position_and_fi
 
 
 # --- refusals -------------------------------------------------------------------------------------
+SURVEY = {
+    "path": "maps/{field}/mosaic.fits",
+    "noise": "maps/{field}/rms.fits",
+    "clusters": "clusters.fits",
+}
+
+
+@pytest.fixture
+def mosaics(tmp_path, monkeypatch):
+    """`mosaics(names)` puts files of these fields into a folder, which is that of the run."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(names):
+        for name in names:
+            folder = tmp_path / "maps" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "mosaic.fits").touch()
+            (folder / "rms.fits").touch()
+
+    return make
+
+
+def searching(**search):
+    return plan("radio", images={"dr3": SURVEY}, search={"images": ["dr3"], **search})
+
+
+def test_entry_with_a_field_is_an_image_of_every_file_that_matches(mosaics):
+    mosaics(["P023-07", "P000+23"])
+    study = searching()
+    assert study.searched == [("dr3_P000+23", "unet"), ("dr3_P023-07", "unet")]
+    assert study.batches == {name: [name] for name, _ in study.searched}
+    files = ["maps/P000+23/mosaic.fits", "maps/P000+23/rms.fits", "clusters.fits"]
+    assert study.image_files("dr3_P000+23") == files
+    assert matches("maps/{field}/{field}.fits") == []
+
+
+def test_one_image_more_leaves_nearly_all_in_their_batch(mosaics):
+    names = [f"P{k:03d}+{23 + k % 40}" for k in range(0, 270)]
+    mosaics(names)
+    before = searching(images_per_job=50).batches
+    assert len(before) == 6 and sum(map(len, before.values())) == 270
+    mosaics(["P001+90"])
+    after = searching(images_per_job=50).batches
+    assert [name for name in after if after[name] != before[name]] == [
+        name for name, images in after.items() if "dr3_P001+90" in images
+    ]
+    # as many jobs as before and one more
+    mosaics([f"P{k}-10" for k in range(500, 540)])
+    last = searching(images_per_job=50).batches
+    moved = [i for name, images in after.items() for i in images if i not in last[name]]
+    assert len(last) == 7 and 0 < len(moved) < 271 / 4
+    assert all(image in last["batch6"] for image in moved)
+
+
+def test_search_in_which_an_image_failed_is_made_again(mosaics, tmp_path):
+    mosaics(["P1", "P2"])
+    study = searching()
+    for name, error in (("P1", ""), ("P2", "cut short")):
+        path = tmp_path / study.search_status(f"dr3_{name}", "unet")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({f"dr3_{name}": error}))
+    assert study.again() == [f"{R}/search/dr3_P2_unet.json"]
+
+
+def test_search_of_many_images_is_one_job_with_products_of_each(tmp_path):
+    folder = copy_repository(tmp_path / "skyloom")
+    for name in ("P000+23", "P023-07", "P1"):
+        for file in ("mosaic.fits", "rms.fits"):
+            path = folder / "maps" / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    (folder / "clusters.fits").touch()
+    search = {"images": ["dr3"], "models": ["unet", "unet_bare"], "images_per_job": 3}
+    settings = {"images": {"dr3": SURVEY}, "search": search}
+    (folder / "mine.yaml").write_text(json.dumps({"studies": ["radio"], "radio": settings}))
+    text = snakemake(folder, "-n", "-p", "--configfile", "mine.yaml").stdout
+    assert text.count("rule radio_search_images:") == 2, text[-3000:]
+    assert text.count("rule radio_publish_image:") == 6
+    assert text.count("rule radio_plot_image:") == 6
+    target = f"{R}/products/dr3_P000+23_unet_bare/sources.fits"
+    one = snakemake(folder, "-n", "-p", target, "--configfile", "mine.yaml").stdout
+    assert one.count("rule radio_publish_image:") == 1, one[-3000:]
+    assert "image=dr3_P000+23, model=unet_bare" in one
 
 
 @pytest.mark.parametrize(
@@ -205,10 +291,22 @@ def test_downloads_of_a_service_stand_alone_and_a_web_page_names_position_and_fi
         (
             {"images": {"a": MOSAIC | {"mosaic": "../P000+23"}}},
             "radio.images.a.mosaic: '../P000+23' does not match",
+        (
+            {"images": {"dr3": SURVEY}, "search": {"images": ["dr3"]}},
+            "radio.images.dr3.path: no file matches 'maps/{field}/mosaic.fits'",
+        ),
+        (
+            {"images": {"dr3": SURVEY | {"noise": "rms.fits"}}},
+            "radio.images.dr3.noise: 'rms.fits' has no {field}",
+        ),
+        (
+            {"images": {"mine": {"path": "a.fits", "noise": "b.fits", "smooth_arcsec": 20}}},
+            "radio.images.mine.noise: the map is not that of the smoothed image",
         ),
     ],
 )
-def test_wrong_config_is_refused_by_key(settings, message):
+def test_wrong_config_is_refused_by_key(settings, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(WorkflowError) as refused:
         plan("radio", **settings)
     assert message in str(refused.value)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -69,18 +71,66 @@ def test_cutout_of_a_survey_is_downloaded_from_a_mirror_and_searched(finished, t
 
 
 def test_bad_image_in_a_list_fails_alone_and_the_others_finish(finished, tmp_path):
+def test_bad_image_of_a_batch_fails_alone_and_is_searched_again_once_it_is_mended(
+    finished, tmp_path
+):
     folder = tmp_path / "skyloom"
     shutil.copytree(finished, folder, symlinks=True)
     header = fits.getheader(folder / RUN / "raw/mosaic.fits")
     data = fits.getdata(folder / RUN / "raw/mosaic.fits")
-    fits.PrimaryHDU(data[None, None], header).writeto(folder / "good.fits")
-    (folder / "page.fits").write_text("<html>outside of the survey</html>")
-    images = {"good": {"path": "good.fits"}, "page": {"path": "page.fits"}}
-    settings = {"images": images, "search": {"images": ["page", "good"], "models": ["unet"]}}
+
+    def add(field: str) -> Path:
+        path = folder / "maps" / field / "mosaic.fits"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fits.PrimaryHDU(data[None, None], header).writeto(path, overwrite=True)
+        return path
+
+    def product(field: str, file: str) -> str:
+        return f"{RUN}/products/dr3_{field}_unet/{file}"
+
+    def searched(*fields: str, words: tuple[str, ...] = ()) -> CompletedProcess:
+        targets = [product(field, "sources.fits") for field in fields]
+        return snakemake(folder, *targets, *words, *WORDS, "--configfile", "mine.yaml")
+
+    def times() -> dict[str, float]:
+        records = (folder / "results/test/state/radio/products/unet").glob("dr3_*/record.json")
+        return {path.parent.name: path.stat().st_mtime for path in records}
+
+    for field in ("P000+23", "P1", "P2"):
+        path = add(field)
+        if field == "P1":
+            path.write_bytes(path.read_bytes()[:20000])
+    images = {"dr3": {"path": "maps/{field}/mosaic.fits", "clusters": f"{RUN}/raw/clusters.ecsv"}}
+    search = {"images": ["dr3"], "models": ["unet"], "images_per_job": 3}
+    settings = {"images": images, "search": search}
     (folder / "mine.yaml").write_text(json.dumps({"radio": settings}))
-    done = snakemake(folder, *WORDS, "--configfile", "mine.yaml")
+
+    done = searched("P000+23", "P1", "P2")
     assert done.returncode != 0
-    assert "page.fits: is a web page; expected FITS" in done.stdout
-    ours = (folder / RUN / "products" / name / "mask.fits" for name in ("good_unet", "mosaic_unet"))
-    one, other = (fits.getdata(path) for path in ours)
-    np.testing.assert_array_equal(one, other)
+    assert "maps/P1/mosaic.fits: cut short: 20000 bytes" in done.stdout
+    summary = (folder / "results/test/summary.md").read_text()
+    assert "`radio_publish_image`: error: maps/P1/mosaic.fits: cut short" in summary
+    expected = fits.getdata(folder / RUN / "products/mosaic_unet/mask.fits")
+    for field in ("P000+23", "P2"):
+        np.testing.assert_array_equal(fits.getdata(folder / product(field, "mask.fits")), expected)
+    assert len(Table.read(folder / product("P2", "clusters.csv"))) <= 6
+    assert not (folder / product("P1", "mask.fits")).exists()
+    before = times()
+    assert set(before) == {"dr3_P000+23", "dr3_P2"}
+
+    add("P1")
+    done = searched("P000+23", "P1", "P2")
+    assert done.returncode == 0, done.stdout[-3000:]
+    np.testing.assert_array_equal(fits.getdata(folder / product("P1", "mask.fits")), expected)
+    mended = times()
+    assert mended == before | {"dr3_P1": mended["dr3_P1"]}
+
+    add("P3")
+    done = searched("P000+23", "P1", "P2", "P3")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert times() == mended | {"dr3_P3": times()["dr3_P3"]}
+
+    again = ("--forcerun", "radio_search_images")
+    done = searched("P000+23", "P1", "P2", "P3", words=again)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert all(time > mended.get(name, 0) for name, time in times().items())

@@ -6,6 +6,7 @@ import torch
 import xarray as xr
 from astropy.io import fits
 from astropy.table import Table
+from scipy.ndimage import label
 from test_radio_read import image, write
 
 from skyloom.radio import baselines
@@ -104,7 +105,7 @@ def test_batch_size_changes_nothing(monkeypatch):
 def test_blended_tiles_cover_the_mosaic_with_weights_of_one():
     plan = tiles.plan((150, 210), 64, None)
     weight = np.zeros(plan.shape)
-    for tile in plan.tiles():
+    for tile in sum(plan.rows(), []):
         target, part = tiles._overlap(tile, plan.shape, 0)
         weight[target] += tiles._window(plan.side)[part]
     np.testing.assert_allclose(weight, 1, atol=1e-5)
@@ -156,6 +157,16 @@ def test_noise_and_background_are_those_of_the_image():
     assert noise.levels(np.full((50, 50), np.nan), 4.0) is None
 
 
+def test_levels_of_every_third_pixel_are_those_of_the_whole():
+    values = np.random.default_rng(0).normal(0, 1, (100, 90)).astype(np.float32)
+    given = np.abs(values) + 1
+    for found in (noise.levels(values, 1.0), noise.levels(values, 1.0, given)):
+        whole = found.on(slice(0, 100), slice(0, 90))
+        part = found.on(slice(0, 100, 3), slice(0, 90, 3))
+        for a, b in zip(part, whole, strict=True):
+            np.testing.assert_allclose(a, b[::3, ::3], rtol=1e-6)
+
+
 # --- sources and clusters
 
 
@@ -205,6 +216,37 @@ def test_cluster_has_emission_in_its_aperture_or_the_reason_why_not(source):
     rows = catalogue.verdicts(table, found, levels, probability, other, 0.5, 0.5)
     assert list(rows["verdict"]) == ["emission", "none", "outside"]
     assert "less than 2 beams" in rows["reason"][1]
+
+
+@pytest.mark.parametrize("strip", [1, 3, 7, 100])
+def test_islands_of_strips_are_those_of_the_whole_image(strip, monkeypatch):
+    """Against scipy's labels of the whole; 40 % of the pixels give islands that wind."""
+    monkeypatch.setattr(catalogue, "STRIP", strip)
+    values = np.random.default_rng(0).random((60, 45)).astype(np.float32)
+    values[values < 0.02] = np.nan
+    numbers, count = label(values > 0.6, np.ones((3, 3)))
+    expected = {
+        tuple(np.flatnonzero(numbers == k)) for k in range(1, count + 1) if (numbers == k).sum() > 4
+    }
+    found = set()
+    for box, inside in catalogue.islands(values, 0.6, 5):
+        whole = np.zeros(values.shape, bool)
+        whole[box] = inside
+        found.add(tuple(np.flatnonzero(whole)))
+    assert found == expected and len(found) > 3
+    assert not list(catalogue.islands(values, 2.0, 1))
+
+
+def test_clusters_of_other_images_are_left_out(tmp_path):
+    found = read_image(write(tmp_path / "a.fits"))
+    table = Table({"name": ["in", "off", "behind"], "ra": [150.0, 151.0, 330.0]})
+    table["dec"] = [40.0, 40.0, -40.0]
+    assert list(catalogue.within(table, found)["name"]) == ["in"]
+    empty = catalogue.within(table[1:], found)
+    probability = np.zeros(found.data.shape, np.float32)
+    levels = noise.levels(found.data, found.beam_pixels)
+    verdicts = catalogue.verdicts(empty, found, levels, probability, probability, 0.5, 5.0)
+    assert len(verdicts) == 0 and verdicts.colnames == ["name", "verdict", "reason"]
 
 
 # --- scores
@@ -277,23 +319,20 @@ def test_baseline_finds_a_wide_source_and_no_noise(module):
 
 
 def test_probability_file_has_the_grid_of_the_image(source, tmp_path):
-    from argparse import Namespace
-
     from skyloom.radio.products import write as files
 
     found, levels, probability = source
     probability[:5] = np.nan
     other = np.zeros(probability.shape, np.uint8)
     table = catalogue.sources(found, levels, probability, other, 0.5)
-    names = ("output", "output_mask", "output_sources", "output_table", "output_regions")
-    args = Namespace(**{name: tmp_path / name for name in names})
-    trained = {"model": "unet", "digest": "abc"}
-    files.products(args, found, trained, probability, 0.1 * probability, 0.5, table)
-    with fits.open(args.output) as file:
+    trained, nothing = {"model": "unet", "digest": "abc"}, catalogue.no_clusters()
+    files.products(tmp_path, found, trained, probability, 0.1 * probability, 0.5, table, nothing)
+    assert {path.name for path in tmp_path.iterdir()} == {*files.FILES, "a.fits"}
+    with fits.open(tmp_path / "probability.fits") as file:
         np.testing.assert_allclose(file[1].data, probability, atol=1e-3)
         assert file[1].header["THRESH"] == 0.5 and file[1].name == "PROBABILITY"
         np.testing.assert_allclose(file["SPREAD"].data, 0.1 * probability, atol=1e-3)
-    mask = fits.getdata(args.output_mask)
+    mask = fits.getdata(tmp_path / "mask.fits")
     assert mask.sum() == 600 and mask.shape == found.data.shape
-    assert fits.getheader(args.output_mask)["CRVAL1"] == 150
-    assert len(Table.read(args.output_sources, format="fits")) == 1
+    assert fits.getheader(tmp_path / "mask.fits")["CRVAL1"] == 150
+    assert len(Table.read(tmp_path / "sources.fits")) == 1

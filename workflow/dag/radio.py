@@ -1,11 +1,19 @@
 """The radio study: the images that its networks search, and the sources of the mosaic."""
 
-from functools import cached_property
+import functools
+import glob
+import hashlib
+import os
+import re
+from pathlib import Path
 
-from .config import BASE, read_yaml, refuse, refuse_unknown
+from .config import BASE, read_json, read_yaml, refuse, refuse_unknown
 from .study import Study, Table
 
 MOSAIC = "mosaic"  # the simulated image of `search.images`
+FIELD = "{field}"  # in the paths of an entry that stands for many images
+FILES = "path", "noise", "clusters"  # keys of an entry of `images`
+IMAGE = r"[\w.+-]+"  # the name of an image, which stands in file names
 # keys of an image that say which part of a survey it is
 SURVEY_KEYS = ("survey", "mosaic", "centre", "size_arcmin")
 
@@ -48,6 +56,11 @@ class Plan(Study):
             found = "both path and survey" if sources else "neither path nor survey"
             refuse(key, f"{found}; expected one of them")
         parts = [part for part in ("mosaic", "size_arcmin") if part in stated]
+        if "noise" in stated and "smooth_arcsec" in stated:
+            why = "the map is not that of the smoothed image; leave out noise or smooth_arcsec"
+            refuse(f"{key}.noise", why)
+        if FIELD in stated.get("path", "") and FIELD not in stated.get("noise", FIELD):
+            refuse(f"{key}.noise", f"'{stated['noise']}' has no {FIELD}, as path has")
         truth = stated.get("truth", {"mask": None})
         if ("mask" in truth) == ("level" in truth) or ("level" in truth) != ("at" in truth):
             refuse(f"{key}.truth", f"has {', '.join(truth)}; expected mask, or level and at")
@@ -103,11 +116,74 @@ class Plan(Study):
     def mosaic_set(self) -> str:
         return self["mosaic"]["set"] or self.entry(self.models()[0])["set"]
 
-    @property
+    @functools.cached_property
+    def fields_of(self) -> dict[str, tuple[str, str]]:
+        """Image of `search.images` -> its entry in `images` and its field, empty without one."""
+        found = {}
+        for entry in self["search"]["images"]:
+            # neither the mosaic nor an image of a survey has a path
+            path = (self["images"][entry]["path"] if entry != MOSAIC else None) or ""
+            names = {entry: ""}
+            if FIELD in path:
+                names = {f"{entry}_{field}": field for field in matches(path)}
+            if not names:
+                refuse(f"radio.images.{entry}.path", f"no file matches '{path}'")
+            for name, field in names.items():
+                if not re.fullmatch(IMAGE, name):
+                    why = f"image '{name}' of '{path}': a name that stands in file names"
+                    refuse(f"radio.images.{entry}", f"{why}, expected {IMAGE}")
+                if name in found:
+                    both = f"'{found[name][0]}' and '{entry}'"
+                    refuse("radio.search.images", f"{both} both have an image '{name}'")
+                found[name] = entry, field
+        return found
+
+    @functools.cached_property
     def searched(self) -> list[tuple[str, str]]:
-        """(image, model) of each search: networks that run."""
-        models = [m for m in self["search"]["models"] if m in self.models(kind="network")]
-        return [(image, model) for image in self["search"]["images"] for model in models]
+        """(image, model) of each search."""
+        return [(image, model) for image in self.fields_of for model in self.searchers]
+
+    @property
+    def searchers(self) -> list[str]:
+        """The networks of this run that search images."""
+        return [m for m in self["search"]["models"] if m in self.models(kind="network")]
+
+    @functools.cached_property
+    def batches(self) -> dict[str, list[str]]:
+        """The images that one job searches, by the name of the batch.
+
+        By a hash of the name: with one image more, all others stay in their batch, or few move.
+        """
+        size, names = self["search"]["images_per_job"], sorted(self.fields_of)
+        if size == 1:
+            return {name: [name] for name in names}
+        found = {}
+        for name in names:
+            number = bucket(name, -(-len(names) // size))
+            found.setdefault(f"batch{number}", []).append(name)
+        return found
+
+    def batch(self, image: str) -> str:
+        refuse_unknown("radio.search.images", "image", [image], self.fields_of)
+        return self.batch_of[image]
+
+    @functools.cached_property
+    def batch_of(self) -> dict[str, str]:
+        return {image: name for name, images in self.batches.items() for image in images}
+
+    def search_status(self, batch: str, model: str) -> str:
+        """Which images of a batch were searched, and the errors of the others."""
+        return self.path(f"search/{batch}_{model}.json")
+
+    def kept(self, image: str, model: str) -> str:
+        """Where the products of an image stay when its job is killed: no rule's output."""
+        folder, name = os.path.split(self.folder)
+        return f"{folder}/state/{name}/products/{model}/{image}"
+
+    def again(self) -> list[str]:
+        """Searches in which an image failed: the next run tries it again."""
+        files = [Path(self.search_status(b, m)) for b in self.batches for m in self.searchers]
+        return [str(f) for f in files if f.exists() and any(read_json(f).values())]
 
     def product(self, image: str, model: str, file: str) -> str:
         return self.path(f"products/{image}_{model}/{file}")
@@ -117,7 +193,7 @@ class Plan(Study):
         stated = given(self["images"][name])
         return stated | ({"truth": given(stated["truth"])} if "truth" in stated else {})
 
-    @cached_property
+    @functools.cached_property
     def published(self) -> dict[str, dict]:
         """Images of surveys in data.yaml by the pattern of their names."""
         files = read_yaml(BASE / "config" / "radio" / "data.yaml")["files"]
@@ -148,7 +224,12 @@ class Plan(Study):
             files = {key: self.path(file) for key, file in names.items()}
             truth = {"truth": {"classes": self.path("raw/mosaic_truth.fits")}}
             return files | truth | {"columns": {}, "radius_arcmin": 5}
-        stated = self.stated(name)
+        entry, field = self.fields_of[name]
+        stated = self.stated(entry)
+        if field:
+            files = {key: stated[key] for key in FILES if key in stated}
+            stated |= {key: path.replace(FIELD, field) for key, path in files.items()}
+            stated["field"] = field
         if "survey" not in stated:
             return stated
         files = self.survey_files(stated)
@@ -159,7 +240,7 @@ class Plan(Study):
     def image_files(self, name: str) -> list[str]:
         """The files of an image: itself, its noise and its clusters."""
         stated = self.image(name)
-        return [stated[key] for key in ("path", "noise", "clusters") if key in stated]
+        return [stated[key] for key in FILES if key in stated]
 
     def truth_files(self, name: str) -> list[str]:
         """The files of what is known of the diffuse emission of an image."""
@@ -172,7 +253,7 @@ class Plan(Study):
         images = dict.fromkeys(image for image, _ in self.searched if "truth" in self.image(image))
         return {image: [m for i, m in self.searched if i == image] for image in images}
 
-    @property
+    @functools.cached_property
     def tables(self) -> dict[str, Table]:
         tables = super().tables
         for image in self.compared:
@@ -187,3 +268,26 @@ class Plan(Study):
                 table = Table("clusters", "2 Maps and images", "6 Verdicts on clusters", label)
                 tables[f"products/{image}_{model}/clusters"] = table
         return tables
+
+
+def matches(pattern: str) -> list[str]:
+    """The fields of the files that match a path with `{field}`, sorted."""
+    parts = pattern.split(FIELD)
+    first, *others = map(re.escape, parts)
+    form = re.compile(first + "([^/]+)" + r"\1".join(others))
+    files = glob.glob("*".join(map(glob.escape, parts)))
+    return sorted(found[1] for found in map(form.fullmatch, files) if found)
+
+
+def bucket(name: str, number: int) -> int:
+    """One of so many buckets; with one bucket more, a name stays or moves into the new one.
+
+    Lamping & Veach 2014 (arXiv:1406.2294).
+    """
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    found, following = 0, 0
+    while following < number:
+        found = following
+        key = (key * 2862933555777941757 + 1) % 2**64
+        following = int((found + 1) * 2**31 / ((key >> 33) + 1))
+    return found

@@ -84,9 +84,10 @@ def unlock(folder: str) -> None:
 # --- after a failure ------------------------------------------------------------------------------
 
 
-def make_whole(workflow, folder: str) -> None:
+def make_whole(workflow, folder: str, again: Callable = list) -> None:
     """Have the run after one that did not end well make again what that one deleted.
 
+    again : lists further files, which note the failure of a part of their job
     Snakemake deletes the outputs of a job before each attempt. It then records a failed job like a
     finished one, and does not miss a file whose dependents exist.
     """
@@ -95,7 +96,7 @@ def make_whole(workflow, folder: str) -> None:
     def build_whole() -> None:
         if Path(folder, UNFINISHED).exists() and not workflow.touch:
             dag = workflow.dag
-            dag.forcefiles.update(missing(folder))
+            dag.forcefiles.update(missing(folder), again())
             # a target without files has nothing to do, but only a run with a job writes its summary
             dag.forcerules.update(rule for rule in dag.targetrules if not rule.output)
         build()
@@ -121,17 +122,20 @@ def write(folder: str, files: set[str]) -> None:
         part.write_text(json.dumps(sorted(files), indent=1) + "\n")
 
 
-# --- finished trainings ---------------------------------------------------------------------------
+# --- finished work -------------------------------------------------------------------------------
 
 
 def forget_forced(workflow, state_folder: Callable) -> None:
     """Have trainings that a user forces (`-R train_model`) begin anew.
 
     A job is forced, too, where no driver recorded its end: that one is taken over
-    (`skyloom.training.finished`).
+    (`skyloom.finished`). Where a user forces a rule, its parameter `kept` lists folders to delete.
     """
     dag = workflow.dag
     for job in dag.needrun_jobs():
+        if job.rule in dag.forcerules and recorded(workflow, job):
+            for kept in job.params.get("kept", []):
+                shutil.rmtree(kept, ignore_errors=True)
         if job.rule.name == "train_model" and dag.reason(job).forced and recorded(workflow, job):
             shutil.rmtree(Path(state_folder(job.wildcards), "finished"), ignore_errors=True)
 

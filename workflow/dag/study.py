@@ -199,6 +199,10 @@ class Study(Files):
         seeds = self.seeds(start) if start else []
         return [self.checkpoint(start, seed if seed in seeds else seeds[0])] if start else []
 
+    def again(self) -> list[str]:
+        """Files of a run that ended badly which its next run makes again; a `Plan` lists them."""
+        return []
+
     # --- words of the report ----------------------------------------------------------------------
 
     @property

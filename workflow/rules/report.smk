@@ -16,7 +16,7 @@ config["report"] = Report(studies, RUN)
 
 if workflow.is_main_process:
     unlock(RUN)
-    make_whole(workflow, RUN)
+    make_whole(workflow, RUN, lambda: [file for s in studies.values() for file in s.again()])
 
 
 onstart:

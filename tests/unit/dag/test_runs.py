@@ -72,9 +72,9 @@ def test_run_notes_the_files_that_it_makes_again_and_not_new_or_temporary_ones(f
 def test_next_run_forces_the_files_that_a_failed_run_deleted_and_targets_without_files(folder):
     runs.write(folder, {"best.ckpt", "deleted.ckpt"})
     workflow = workflow_of()
-    runs.make_whole(workflow, folder)
+    runs.make_whole(workflow, folder, lambda: ["failed_in_part.json"])
     workflow._build_dag()
-    assert workflow.dag.forcefiles == {"deleted.ckpt"}
+    assert workflow.dag.forcefiles == {"deleted.ckpt", "failed_in_part.json"}
     assert [rule.name for rule in workflow.dag.forcerules] == ["all"]
 
 
@@ -84,7 +84,7 @@ def test_nothing_is_forced_after_a_run_that_ended_well_or_by_touch(folder, touch
         runs.write(folder, {"deleted.ckpt"})
     workflow = workflow_of()
     workflow.touch = touch
-    runs.make_whole(workflow, folder)
+    runs.make_whole(workflow, folder, lambda: ["failed_in_part.json"])
     workflow._build_dag()
     assert not workflow.dag.forcefiles and not workflow.dag.forcerules
 
@@ -120,6 +120,17 @@ def test_finished_training_is_forgotten_only_where_a_user_forces_it(folder, trai
     workflow = workflow_of(training, persistence=Persistence(marked))
     runs.forget_forced(workflow, lambda wildcards: folder / wildcards)
     assert Path("net/finished").exists() == kept
+
+
+@pytest.mark.parametrize(("by_rule", "marked"), [(True, ()), (True, ("status.json",)), (False, ())])
+def test_kept_products_are_forgotten_only_where_a_user_forces_their_rule(folder, by_rule, marked):
+    (folder / "status.json").write_text("{}")
+    search = job("status.json", rule="search")
+    search.params = {"kept": ["net"]}
+    workflow = workflow_of(search, persistence=Persistence(marked))
+    workflow.dag.forcerules = {search.rule} if by_rule else set()
+    runs.forget_forced(workflow, Path)
+    assert Path("net").exists() == (not by_rule or bool(marked))
 
 
 def test_summary_of_a_run_that_lasts_shows_no_result_of_an_earlier_one(folder, monkeypatch):

@@ -4,6 +4,7 @@ radio = studies["radio"]
 
 localrules:
     radio,
+    radio_publish_image,
 
 
 rule radio:
@@ -121,23 +122,25 @@ rule radio_simulate_mosaic:
         " --output-truth {output.truth:q} --output-clusters {output.clusters:q} > {log:q} 2>&1"
 
 
-rule radio_search_image:
-    """The products: probability, mask, sources, regions and verdicts on clusters of an image."""
+rule radio_search_images:
+    """Search the images of a batch one after the other. An image that fails is noted only.
+
+    Products stay in `kept` when the job is killed: Snakemake deletes what a job declares.
+    """
     input:
-        code=lambda w: radio.code("radio_search_image.py", w.model),
-        image=lambda w: ancient(radio.image_files(w.image)),
+        code=lambda w: radio.code("radio_search_images.py", w.model),
+        images=lambda w: ancient(
+            list(dict.fromkeys(f for i in radio.batches[w.batch] for f in radio.image_files(i)))
+        ),
         checkpoint=lambda w: radio.checkpoints([w.model], first=True),
     output:
-        probability=ensure(radio.product("{image}", "{model}", "probability.fits"), non_empty=True),
-        mask=radio.product("{image}", "{model}", "mask.fits"),
-        sources=radio.product("{image}", "{model}", "sources.fits"),
-        table=radio.product("{image}", "{model}", "sources.csv"),
-        regions=radio.product("{image}", "{model}", "sources.reg"),
-        clusters=radio.product("{image}", "{model}", "clusters.csv"),
+        ensure(radio.search_status("{batch}", "{model}"), non_empty=True),
     log:
-        radio.log("radio_search_image", "{image}_{model}"),
+        radio.log("radio_search_images", "{batch}_{model}"),
     benchmark:
-        radio.benchmark("radio_search_image", "{image}_{model}")
+        radio.benchmark("radio_search_images", "{batch}_{model}")
+    wildcard_constraints:
+        model="|".join(radio.searchers) or "none",
     conda:
         ENV
     threads: radio["search"]["threads"]
@@ -147,18 +150,46 @@ rule radio_search_image:
         mem_mb=growing(radio["search"]["mem_mb"]),
     params:
         config=lambda w: as_json(
-            image=radio.image(w.image),
+            images={image: radio.image(image) for image in radio.batches[w.batch]},
             entry=radio.science(w.model),
             views=radio["search"]["views"],
         ),
+        kept=lambda w: [radio.kept(image, w.model) for image in radio.batches[w.batch]],
     message:
-        "radio: searching {wildcards.image} with {wildcards.model}"
+        "radio: searching {wildcards.batch} with {wildcards.model}"
     shell:
         "python3 {input.code[0]:q} --config {params.config:q} --checkpoint {input.checkpoint:q}"
-        " --threads {threads} --gpus {resources.gpu_slots} --output {output.probability:q}"
-        " --output-mask {output.mask:q} --output-sources {output.sources:q}"
-        " --output-table {output.table:q} --output-regions {output.regions:q}"
-        " --output-clusters {output.clusters:q} > {log:q} 2>&1"
+        " --code {input.code:q} --threads {threads} --gpus {resources.gpu_slots}"
+        " --kept {params.kept:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule radio_publish_image:
+    """The products of an image: probability, mask, sources, regions and verdicts on clusters. Fails
+    where the search of the image has failed.
+    """
+    input:
+        code=code("radio_publish_image.py"),
+        status=lambda w: radio.search_status(radio.batch(w.image), w.model),
+    output:
+        probability=ensure(radio.product("{image}", "{model}", "probability.fits"), non_empty=True),
+        mask=radio.product("{image}", "{model}", "mask.fits"),
+        sources=radio.product("{image}", "{model}", "sources.fits"),
+        table=radio.product("{image}", "{model}", "sources.csv"),
+        regions=radio.product("{image}", "{model}", "sources.reg"),
+        clusters=radio.product("{image}", "{model}", "clusters.csv"),
+    log:
+        radio.log("radio_publish_image", "{image}_{model}"),
+    wildcard_constraints:
+        model="|".join(radio.searchers) or "none",
+    conda:
+        ENV
+    params:
+        kept=lambda w: radio.kept(w.image, w.model),
+    message:
+        "radio: products of {wildcards.image}, searched with {wildcards.model}"
+    shell:
+        "python3 {input.code[0]:q} --status {input.status:q} --kept {params.kept:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule radio_compare_image:
@@ -208,6 +239,8 @@ rule radio_plot_image:
         pdf=radio.path("figures/image_{image}_{model}.pdf"),
     log:
         radio.log("radio_plot_image", "{image}_{model}"),
+    wildcard_constraints:
+        model="|".join(radio.searchers) or "none",
     conda:
         ENV
     resources:

@@ -1,10 +1,15 @@
 """Sources of diffuse emission in a mosaic, their regions, and the verdict on clusters."""
 
+import functools
+from collections.abc import Iterator
+
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from scipy.ndimage import binary_dilation, find_objects, label
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from skyloom.cli import BadInput
 from skyloom.radio.data.noise import Levels
@@ -13,6 +18,8 @@ from skyloom.radio.simulate.field import ARTEFACT, GALAXY
 
 LEAST_BEAMS = 2.0  # area of a source [beam]
 LEAST_SIGNAL = 3.0  # S/N of the flux in a cluster's aperture
+STRIP = 256  # rows that are labelled at a time
+NEIGHBOURS = np.ones((3, 3))  # pixels that touch at a corner are of one island
 RING_BEAMS = 2.0  # width of the surroundings in which confusers are counted [beam]
 UNITS = {
     "ra": u.deg,
@@ -33,15 +40,12 @@ def sources(
     and flux_error [mJy], size (largest extent) [arcsec], probability (peak), signal_to_noise,
     confusers (share of galaxies and artefacts in the ring of `RING_BEAMS` around it).
     """
-    numbers, count = label(diffuse > threshold, np.ones((3, 3)))
-    rows = []
-    for number, box in enumerate(find_objects(numbers, count), 1):
-        pad = int(np.ceil(RING_BEAMS * image.beam_pixels)) + 1
+    rows, pad = [], int(np.ceil(RING_BEAMS * image.beam_pixels)) + 1
+    for box, island in islands(diffuse, threshold, LEAST_BEAMS * image.beam_area):
         wide = tuple(slice(max(0, s.start - pad), s.stop + pad) for s in box)
-        inside = numbers[wide] == number
-        beams = inside.sum() / image.beam_area
-        if beams < LEAST_BEAMS:
-            continue
+        inside = np.zeros(diffuse[wide].shape, bool)
+        y, x = (s.start - w.start for s, w in zip(box, wide, strict=True))
+        inside[y : y + island.shape[0], x : x + island.shape[1]] = island
         ring = _grown(inside, int(round(RING_BEAMS * image.beam_pixels)))
         ring &= ~(diffuse[wide] > threshold) & np.isfinite(diffuse[wide])
         row = _source(image, levels, diffuse, wide, inside)
@@ -54,6 +58,49 @@ def sources(
     for name, unit in UNITS.items():
         table[name].unit = unit
     return table
+
+
+def islands(
+    diffuse: np.ndarray, threshold: float, least: float
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """Box of each island above the threshold of `least` pixels or more, and its pixels in the box.
+
+    Labelled strip by strip: labels of all pixels would take as much memory as the image.
+    """
+    count, boxes, sizes, pairs, above = 0, [], [], [], None
+    for start in range(0, len(diffuse), STRIP):
+        numbers, number = label(diffuse[start : start + STRIP] > threshold, NEIGHBOURS)
+        found = [(y.start, x.start, y.stop, x.stop) for y, x in find_objects(numbers)]
+        boxes.append(np.array(found, np.int32).reshape(-1, 4))
+        boxes[-1][:, ::2] += start
+        sizes.append(np.bincount(numbers.ravel(), minlength=number + 1)[1:])
+        if above is not None:
+            pairs += [_touching(above, numbers[0] + count * (numbers[0] > 0))]
+        above = numbers[-1] + count * (numbers[-1] > 0)
+        count += number
+    if not count:
+        return
+    first, second = np.concatenate([np.zeros((2, 0), int), *pairs], 1) - 1
+    joined = coo_array((np.ones(len(first)), (first, second)), (count, count))
+    number, island = connected_components(joined, directed=False)
+    low, high = np.full((number, 2), max(diffuse.shape)), np.zeros((number, 2), int)
+    np.minimum.at(low, island, np.concatenate(boxes)[:, :2])
+    np.maximum.at(high, island, np.concatenate(boxes)[:, 2:])
+    pixels = np.bincount(island, np.concatenate(sizes))
+    for k in np.flatnonzero(pixels >= least):
+        box = tuple(slice(a, b) for a, b in zip(low[k], high[k], strict=True))
+        numbers, _ = label(diffuse[box] > threshold, NEIGHBOURS)
+        # one island alone touches all sides of a box: it would cross any other
+        sides = numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]
+        yield box, numbers == functools.reduce(np.intersect1d, sides).max()
+
+
+def _touching(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Pairs (2, n) of the labels of two rows that touch, also at a corner."""
+    wide = np.pad(above, 1)
+    pairs = [np.stack([wide[k : k + len(below)], below]) for k in range(3)]
+    found = np.concatenate(pairs, 1)
+    return np.unique(found[:, (found > 0).all(0)], axis=1)
 
 
 def _source(
@@ -103,7 +150,7 @@ def _flux(
 
 
 def _grown(inside: np.ndarray, pixels: int) -> np.ndarray:
-    return binary_dilation(inside, np.ones((3, 3)), iterations=max(1, pixels))
+    return binary_dilation(inside, NEIGHBOURS, iterations=max(1, pixels))
 
 
 def _name(row: dict[str, float]) -> str:
@@ -175,17 +222,28 @@ def verdicts(
     threshold: float,
     radius_arcmin: float,
 ) -> Table:
-    """For each cluster within the image: whether its aperture has diffuse emission, and why."""
+    """For each cluster: whether its aperture has diffuse emission, and why."""
     rows = []
-    for cluster in table:
-        place = SkyCoord(cluster["ra"] * u.deg, cluster["dec"] * u.deg)
-        x, y = (float(v) for v in image.wcs.world_to_pixel(place))
+    for cluster, y, x in zip(table, *_places(table, image), strict=True):
         radius = float(cluster["radius"]) if "radius" in table.colnames else radius_arcmin
         reach = radius * 60 / image.pixel
         row = {"name": str(cluster["name"]), "ra": cluster["ra"], "dec": cluster["dec"]}
         row |= {"radius": radius} | _verdict(image, levels, diffuse, other, threshold, y, x, reach)
         rows.append(row)
     return Table(rows) if rows else no_clusters()
+
+
+def within(table: Table, image: Image) -> Table:
+    """The clusters in an image."""
+    y, x = _places(table, image)
+    ny, nx = image.data.shape
+    return table[(0 <= y) & (y < ny) & (0 <= x) & (x < nx)]
+
+
+def _places(table: Table, image: Image) -> tuple[np.ndarray, np.ndarray]:
+    """y, x [pixel] of each cluster; NaN on the other side of the sky."""
+    x, y = image.wcs.world_to_pixel(SkyCoord(table["ra"], table["dec"], unit="deg"))
+    return np.atleast_1d(y), np.atleast_1d(x)
 
 
 def _verdict(

@@ -1,0 +1,87 @@
+"""The search of several images: killed and begun again, each is searched once."""
+
+import json
+import sys
+
+import pytest
+import torch
+from test_radio_products import ENTRY, META
+from test_radio_read import image, write
+
+import radio_publish_image
+import radio_search_images
+from skyloom.cli import BadInput
+from skyloom.radio.models import unet
+from skyloom.radio.products.write import FILES
+
+
+@pytest.fixture
+def batch(tmp_path, monkeypatch):
+    """`batch()` searches three images, and returns the names of those that it searched."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    state = unet.make_task(ENTRY, META).state_dict()
+    trained = {"study": "radio", "model": "unet", "module": "unet", "kind": "network"}
+    trained |= {"entry": ENTRY, "meta": META | {"beam_pixels": [3, 6]}, "digest": "abc"}
+    torch.save(trained | {"state": state}, "best.ckpt")
+    images = {name: {"path": str(write(tmp_path / f"{name}.fits"))} for name in "abc"}
+    names, search = [], radio_search_images.search
+
+    def noted(stated, *others):
+        names.append(stated["path"][-6])
+        return search(stated, *others)
+
+    def run(interrupt=None) -> list[str]:
+        names.clear()
+        monkeypatch.setattr(radio_search_images, "search", interrupt or noted)
+        words = ["--config", json.dumps({"images": images, "entry": ENTRY}), "--kept"]
+        words += [f"kept/{name}" for name in images]
+        monkeypatch.setattr(
+            sys, "argv", ["x", *words, "--checkpoint", "best.ckpt", "--output", "status.json"]
+        )
+        radio_search_images.main()
+        return list(names)
+
+    run.search, run.names = noted, names
+    return run
+
+
+def test_killed_search_goes_on_with_the_next_image(batch, tmp_path):
+    def killed(stated, *others):
+        if batch.names:
+            raise SystemExit(143)  # as a SIGTERM ends it
+        batch.search(stated, *others)
+
+    with pytest.raises(SystemExit):
+        batch(killed)
+    assert not (tmp_path / "status.json").exists()
+    assert batch() == ["b", "c"]
+    assert json.loads((tmp_path / "status.json").read_text()) == {"a": "", "b": "", "c": ""}
+    assert batch() == []
+    # another image in place of one, and a product that was edited
+    (tmp_path / "b.fits").unlink()
+    write(tmp_path / "b.fits", 2 * image())
+    (tmp_path / "kept/c/sources.csv").write_text("edited")
+    assert batch() == ["b", "c"]
+
+
+def test_image_that_fails_is_noted_with_its_error(batch, tmp_path, monkeypatch):
+    def failing(stated, *others):
+        if stated["path"].endswith("a.fits"):
+            raise ValueError("no such number")
+        batch.search(stated, *others)
+
+    batch(failing)
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status == {"a": "ValueError: no such number", "b": "", "c": ""}
+    for name in "ab":
+        words = ["x", "--status", "status.json", "--kept", f"kept/{name}", "--output"]
+        monkeypatch.setattr(sys, "argv", words + [f"out/{name}/{file}" for file in FILES])
+        if name == "a":
+            with pytest.raises(BadInput, match="no such number"):
+                radio_publish_image.main()
+        else:
+            radio_publish_image.main()
+    assert {path.name for path in (tmp_path / "out/b").iterdir()} == set(FILES)
+    assert not (tmp_path / "out/a").exists()
+    assert batch() == ["a"]
