@@ -53,25 +53,27 @@ class Segmentation(Task):
 
     def losses(self, batch: Batch, step: int):
         batch = augmented(batch, self.entry, self.invalid)
-        logits, label = self(batch["input"]), batch["label"]
-        observed = (label != self.invalid).float()
-        true = (label * observed).long()[:, 0]
-        pixels = cross_entropy(logits, true, self.class_weights, reduction="none")
-        entropy = (pixels * observed[:, 0]).sum() / observed.sum().clamp(min=1)
-        loss = entropy + self.entry["dice"] * missed_overlap(logits, true, observed[:, 0])
-        yield "net", loss
+        logits, true, observed = self.classified(batch)
+        pixels = cross_entropy(logits, true, self.class_weights, reduction="none") * observed
+        entropy = pixels.sum() / observed.sum().clamp(min=1)
+        yield "net", entropy + self.entry["dice"] * missed_overlap(logits, true, observed)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
-        """The missed overlap of each image, and its cross entropy without weights."""
-        logits, label = self(batch["input"]), batch["label"]
-        observed = (label != self.invalid).float()[:, 0]
-        true = (label[:, 0] * observed).long()
-        entropy = cross_entropy(logits, true, reduction="none") * observed
-        found = logits.softmax(1)[:, DIFFUSE] * observed
-        hits = found * (true == DIFFUSE)
-        both, sums = hits.sum((1, 2)), (found + (true == DIFFUSE) * observed).sum((1, 2))
-        dice = 1 - (2 * both + SMOOTHING) / (sums + SMOOTHING)
-        return {"dice": dice, "log_loss": entropy.sum((1, 2)) / observed.sum((1, 2)).clamp(min=1)}
+        """The loss of each image, its missed overlap, and its cross entropy without weights."""
+        logits, true, observed = self.classified(batch)
+        number = observed.sum((1, 2)).clamp(min=1)
+        weighted, plain = (
+            (cross_entropy(logits, true, weights, reduction="none") * observed).sum((1, 2)) / number
+            for weights in (self.class_weights, None)
+        )
+        dice = missed_overlap(logits, true, observed, (1, 2))
+        return {"loss": weighted + self.entry["dice"] * dice, "dice": dice, "log_loss": plain}
+
+    def classified(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, class, y, x), true classes and what is observed (n, y, x)."""
+        observed = (batch["label"] != self.invalid).float()
+        true = (batch["label"] * observed).long()
+        return self(batch["input"]), true[:, 0], observed[:, 0]
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Choose the threshold of the largest overlap (IoU) on validation, among those at which
@@ -103,10 +105,12 @@ def best_threshold(counts: Tensor, confused: float) -> float:
     return float(edges[torch.where(allowed, overlap, -1).argmax()])
 
 
-def missed_overlap(logits: Tensor, true: Tensor, observed: Tensor) -> Tensor:
-    """One less the Dice overlap of diffuse emission over a batch."""
+def missed_overlap(
+    logits: Tensor, true: Tensor, observed: Tensor, over: tuple[int, ...] = (0, 1, 2)
+) -> Tensor:
+    """One less the Dice overlap of diffuse emission, over a batch or over each image."""
     found, wanted = logits.softmax(1)[:, DIFFUSE] * observed, (true == DIFFUSE) * observed
-    both, sums = (found * wanted).sum(), found.sum() + wanted.sum()
+    both, sums = (found * wanted).sum(over), (found + wanted).sum(over)
     return 1 - (2 * both + SMOOTHING) / (sums + SMOOTHING)
 
 
