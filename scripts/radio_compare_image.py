@@ -15,7 +15,9 @@ from skyloom.scores.records import write_csv
 
 def main() -> None:
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=cli.json_argument, required=True, help='"image", "models"')
+    parser.add_argument(
+        "--config", type=cli.json_argument, required=True, help='"image", "truth", "models"'
+    )
     parser.add_argument("--masks", type=Path, nargs="+", required=True, help="by model")
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     parser.add_argument("--output-truth", type=Path, required=True, help="classes, FITS")
@@ -23,7 +25,7 @@ def main() -> None:
 
     stated = args.config["image"]
     image = read_image(stated["path"], stated)
-    true, excluded = agreement.truth(stated["truth"], image)
+    true, excluded = agreement.truth(args.config["truth"], image)
     rows = []
     for model, path in zip(args.config["models"], args.masks, strict=True):
         found = fits.getdata(path) > 0

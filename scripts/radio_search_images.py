@@ -9,12 +9,10 @@ its error, and the next one begins. A search that was killed goes on with the fi
 folder is not complete.
 """
 
-import functools
 import hashlib
 import json
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,6 +22,7 @@ from skyloom.finished import Finished
 from skyloom.gpus import claim
 from skyloom.networks.devices import to_device
 from skyloom.provenance import file_checksum
+from skyloom.radio import baselines
 from skyloom.radio.data import noise
 from skyloom.radio.products import catalogue, tiles, write
 from skyloom.radio.read import Image, read_noise, read_stated
@@ -49,13 +48,11 @@ def main() -> None:
     trained = checkpoint.load(args.checkpoint, expected)
     claim(args.gpus)
     torch.set_num_threads(args.threads)
-    module, task = checkpoint.network(trained)
-    apply = application(task, views)
-    describe = functools.partial(planned, trained, module, apply, args.core)
+    searcher = (Baseline if trained["kind"] == "baseline" else Network)(trained, views, args.core)
     images = args.config["images"]
     if args.plan:
         for stated in images.values():
-            describe(read_stated(stated))
+            searcher.plan(read_stated(stated))
         return
 
     files = [args.checkpoint, *args.code]
@@ -69,7 +66,7 @@ def main() -> None:
             errors[folder.name] = ""
             continue
         try:
-            search(stated, trained, float(task.threshold), apply, describe, folder)
+            search(stated, searcher, folder)
             kept.seal()
             errors[folder.name] = ""
         except Exception as error:
@@ -82,26 +79,51 @@ def main() -> None:
         part.write_text(json.dumps(errors, indent=1) + "\n")
 
 
-def application(task: torch.nn.Module, views: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What `tiles.classify` applies to a batch of tiles, on the device of the network."""
-    device = next(task.parameters()).device
-    probability = tiles.of_views(task.probability, views)
-    return lambda batch: probability(to_device(batch, device))
+class Network:
+    """A network as what searches images."""
+
+    def __init__(self, trained: dict, views: int, core: int):
+        self.trained, self.core = trained, core
+        self.module, task = checkpoint.network(trained)
+        self.threshold = float(task.threshold)
+        self.device = next(task.parameters()).device
+        self.probability = tiles.of_views(task.probability, views)
+
+    def plan(self, image: Image) -> tiles.Plan:
+        """The tiles of an image; their cost is printed."""
+        low, high = self.trained["meta"]["beam_pixels"]
+        if not low <= image.beam_pixels <= high:
+            print(
+                f"{image.path}: the beam has {image.beam_pixels:.1f} pixels; the network learned"
+                f" from {low:.1f} to {high:.1f}. smooth_arcsec gives a wider beam",
+                file=sys.stderr,
+            )
+        entry, bounded = self.trained["entry"], hasattr(self.module, "halo_pixels")
+        halo = self.module.halo_pixels(entry) if bounded else None
+        plan = tiles.plan(image.data.shape, self.trained["meta"]["pixels"], halo, self.core)
+        cost = tiles.operations(lambda batch: self.apply(batch, image))
+        print(f"{image.path}: {plan.describe(cost)}", flush=True)
+        return plan
+
+    def apply(self, batch: torch.Tensor, image: Image) -> torch.Tensor:
+        """The classes of a batch of tiles, on the device of the network."""
+        return self.probability(to_device(batch, self.device))
 
 
-def planned(trained: dict, module, apply: Callable, core: int, image: Image) -> tiles.Plan:
-    """The tiles of an image; their cost is printed."""
-    low, high = trained["meta"]["beam_pixels"]
-    if not low <= image.beam_pixels <= high:
-        print(
-            f"{image.path}: the beam has {image.beam_pixels:.1f} pixels; the network learned from"
-            f" {low:.1f} to {high:.1f}. smooth_arcsec gives a wider beam",
-            file=sys.stderr,
-        )
-    halo = module.halo_pixels(trained["entry"]) if hasattr(module, "halo_pixels") else None
-    plan = tiles.plan(image.data.shape, trained["meta"]["pixels"], halo, core)
-    print(f"{image.path}: {plan.describe(tiles.operations(apply))}", flush=True)
-    return plan
+class Baseline:
+    """A baseline as what searches images: each as a whole, in memory."""
+
+    def __init__(self, trained: dict, views: int, core: int):
+        self.trained, self.threshold = trained, baselines.THRESHOLD
+        self.predict = checkpoint.predictor(trained)
+
+    def plan(self, image: Image) -> tiles.Plan:
+        print(f"{image.path}: searched as a whole", flush=True)
+        return tiles.Plan(image.data.shape, max(image.data.shape), 0)
+
+    def apply(self, batch: torch.Tensor, image: Image) -> torch.Tensor:
+        beams = torch.full((len(batch),), image.beam_pixels)
+        return self.predict({"input": batch, "beam": beams})["prediction"]
 
 
 def identity(stated: dict, common: list) -> str:
@@ -112,14 +134,7 @@ def identity(stated: dict, common: list) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def search(
-    stated: dict,
-    trained: dict,
-    threshold: float,
-    apply: Callable,
-    describe: Callable[[Image], tiles.Plan],
-    folder: Path,
-) -> None:
+def search(stated: dict, searcher: Network | Baseline, folder: Path) -> None:
     """Write the products of an image into a folder."""
     image = read_stated(stated)
     table = None
@@ -128,20 +143,22 @@ def search(
         # a table of many images has few clusters in each
         table = catalogue.within(table, image) if "field" in stated else table
     given = read_noise(stated["noise"], image) if "noise" in stated else None
-    plan = describe(image)
+    plan, threshold = searcher.plan(image), searcher.threshold
     levels = noise.levels(image.data, image.beam_pixels, given)
     if levels is None:
         raise cli.BadInput(
             f"{image.path}: each square of {noise.BOX_BEAMS:g} beams has less than"
             f" {noise.LEAST_SHARE:.0%} of its pixels observed; expected more in one, for the noise"
         )
-    diffuse, other, spread = tiles.classify(image.data, levels, plan, apply, quiet=False)
+    diffuse, other, spread = tiles.classify(
+        image.data, levels, plan, lambda batch: searcher.apply(batch, image), quiet=False
+    )
     found = catalogue.sources(image, levels, diffuse, other, threshold)
     radius = stated.get("radius_arcmin", 5.0)
     verdicts = catalogue.no_clusters()
     if table is not None:
         verdicts = catalogue.verdicts(table, image, levels, diffuse, other, threshold, radius)
-    write.products(folder, image, trained, diffuse, spread, threshold, found, verdicts)
+    write.products(folder, image, searcher.trained, diffuse, spread, threshold, found, verdicts)
     print(f"{len(found)} sources above a probability of {threshold:.2f}", flush=True)
 
 

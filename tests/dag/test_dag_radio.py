@@ -100,7 +100,7 @@ def test_image_of_a_survey_becomes_files_and_what_is_stated_of_it():
         "noisy": MOSAIC | {"noise": "mine.fits"},
         "low": {"survey": "dr2-low", "mosaic": "P000+23"},
     }
-    radio = plan("radio", images=images)
+    radio = plan("radio", images=images, search={"images": [*images]})
     stated = {"radius_arcmin": 5, "columns": {}}
     west = f"{RAW}/dr2_359.5000_-3.0000_7.5.fits"
     assert radio.image("west") == stated | {"path": west, "unit": "Jy/beam"}
@@ -141,7 +141,8 @@ def test_downloads_of_a_service_stand_alone_and_a_web_page_names_position_and_fi
     assert not (folder / RAW / outside).exists()
 
 
-# --- refusals -------------------------------------------------------------------------------------
+# --- many images of one entry ---------------------------------------------------------------------
+
 SURVEY = {
     "path": "maps/{field}/mosaic.fits",
     "noise": "maps/{field}/rms.fits",
@@ -227,6 +228,9 @@ def test_search_of_many_images_is_one_job_with_products_of_each(tmp_path):
     assert "image=dr3_P000+23, model=unet_bare" in one
 
 
+# --- refusals -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -235,7 +239,7 @@ def test_search_of_many_images_is_one_job_with_products_of_each(tmp_path):
         ({"sets": {"full": {"peak": [10, 1]}}}, "radio.sets.full.peak: 10 is above 1"),
         (
             {"images": {"mine": {"path": "a.fits"}}, "search": {"images": ["mine"], "models": []}},
-            "radio.search.models: no network of ",
+            "radio.search.models: no model of ",
         ),
         (
             {"outputs": {"run7": {k: v for k, v in OUTPUT.items() if k != "exponents"}}},
@@ -291,6 +295,7 @@ def test_search_of_many_images_is_one_job_with_products_of_each(tmp_path):
         (
             {"images": {"a": MOSAIC | {"mosaic": "../P000+23"}}},
             "radio.images.a.mosaic: '../P000+23' does not match",
+        ),
         (
             {"images": {"dr3": SURVEY}, "search": {"images": ["dr3"]}},
             "radio.images.dr3.path: no file matches 'maps/{field}/mosaic.fits'",

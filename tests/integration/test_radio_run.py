@@ -70,7 +70,6 @@ def test_cutout_of_a_survey_is_downloaded_from_a_mirror_and_searched(finished, t
     assert (folder / "resources/raw/radio/dr3-low_44.5000_13.0000_60.fits.sha256").exists()
 
 
-def test_bad_image_in_a_list_fails_alone_and_the_others_finish(finished, tmp_path):
 def test_bad_image_of_a_batch_fails_alone_and_is_searched_again_once_it_is_mended(
     finished, tmp_path
 ):

@@ -3,8 +3,10 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
+from astropy.io import fits
 from test_radio_products import ENTRY, META
 from test_radio_read import image, write
 
@@ -85,3 +87,20 @@ def test_image_that_fails_is_noted_with_its_error(batch, tmp_path, monkeypatch):
     assert {path.name for path in (tmp_path / "out/b").iterdir()} == set(FILES)
     assert not (tmp_path / "out/a").exists()
     assert batch() == ["a"]
+
+
+def test_baseline_searches_an_image_as_it_does_a_field(batch, tmp_path):
+    values = image((150, 140))
+    values[40:60, 50:80] += 2e-3
+    values[:, 120:] = np.nan
+    path = write(tmp_path / "mine.fits", values)
+    state = {"module": "threshold", "scale": 2.0, "level": 6.0, "island": 3.0}
+    trained = {"study": "radio", "model": "threshold", "module": "threshold", "kind": "baseline"}
+    trained |= {"entry": {}, "meta": META | {"beam_pixels": [3, 6]}, "digest": "abc"}
+    searcher = radio_search_images.Baseline(trained | {"state": state}, 1, 320)
+    batch.search({"path": str(path)}, searcher, tmp_path / "kept")
+    mask = fits.getdata(tmp_path / "kept/mask.fits")
+    grown = 14  # four deviations of the smoothing
+    assert mask[42:58, 52:78].all() and not mask[:, 120:].any()
+    mask[40 - grown : 60 + grown, 50 - grown : 80 + grown] = 0
+    assert not mask.any()

@@ -36,7 +36,7 @@ class Plan(Study):
             self.check_image(name)
         if self["search"]["images"] != [MOSAIC] and not self.searched:
             named = ", ".join(self["search"]["models"])
-            refuse("radio.search.models", f"no network of {named} is in run_models")
+            refuse("radio.search.models", f"no model of {named} is in run_models")
         for name, entry in self["outputs"].items():
             if (entry["conversion"] is None) != (entry["exponents"] is None):
                 refuse(f"radio.outputs.{name}", "conversion and exponents are stated together")
@@ -61,6 +61,8 @@ class Plan(Study):
             refuse(f"{key}.noise", why)
         if FIELD in stated.get("path", "") and FIELD not in stated.get("noise", FIELD):
             refuse(f"{key}.noise", f"'{stated['noise']}' has no {FIELD}, as path has")
+        if FIELD in stated.get("path", "") and "truth" in stated:
+            refuse(f"{key}.truth", f"of many images, {stated['path']}; expected of one")
         truth = stated.get("truth", {"mask": None})
         if ("mask" in truth) == ("level" in truth) or ("level" in truth) != ("at" in truth):
             refuse(f"{key}.truth", f"has {', '.join(truth)}; expected mask, or level and at")
@@ -145,8 +147,8 @@ class Plan(Study):
 
     @property
     def searchers(self) -> list[str]:
-        """The networks of this run that search images."""
-        return [m for m in self["search"]["models"] if m in self.models(kind="network")]
+        """The models of this run that search images."""
+        return [m for m in self["search"]["models"] if m in self.models()]
 
     @functools.cached_property
     def batches(self) -> dict[str, list[str]]:
@@ -222,10 +224,9 @@ class Plan(Study):
         if name == MOSAIC:
             names = {"path": "raw/mosaic.fits", "clusters": "raw/clusters.ecsv"}
             files = {key: self.path(file) for key, file in names.items()}
-            truth = {"truth": {"classes": self.path("raw/mosaic_truth.fits")}}
-            return files | truth | {"columns": {}, "radius_arcmin": 5}
+            return files | {"columns": {}, "radius_arcmin": 5}
         entry, field = self.fields_of[name]
-        stated = self.stated(entry)
+        stated = {key: value for key, value in self.stated(entry).items() if key != "truth"}
         if field:
             files = {key: stated[key] for key in FILES if key in stated}
             stated |= {key: path.replace(FIELD, field) for key, path in files.items()}
@@ -242,15 +243,20 @@ class Plan(Study):
         stated = self.image(name)
         return [stated[key] for key in FILES if key in stated]
 
+    def truth(self, name: str) -> dict:
+        """What is known of the diffuse emission of an image, empty where nothing is."""
+        if name == MOSAIC:
+            return {"classes": self.path("raw/mosaic_truth.fits")}
+        return self.stated(self.fields_of[name][0]).get("truth", {})
+
     def truth_files(self, name: str) -> list[str]:
-        """The files of what is known of the diffuse emission of an image."""
-        stated = self.image(name)["truth"]
+        stated = self.truth(name)
         return [stated[key] for key in ("classes", "mask", "excluded") if key in stated]
 
     @property
     def compared(self) -> dict[str, list[str]]:
         """Searched image whose diffuse emission is known -> the models that searched it."""
-        images = dict.fromkeys(image for image, _ in self.searched if "truth" in self.image(image))
+        images = dict.fromkeys(image for image, _ in self.searched if self.truth(image))
         return {image: [m for i, m in self.searched if i == image] for image in images}
 
     @functools.cached_property

@@ -16,19 +16,21 @@ from skyloom.radio.simulate.field import CLASSES, DIFFUSE, NONE
 from skyloom.radio.simulate.instrument import FWHM, beam_area
 
 SPLINE = np.array([1, 4, 6, 4, 1]) / 16  # of the a-trous transform (Starck & Murtagh 2006)
-BELOW = 0.49  # probability of pixels in islands that are too small
+THRESHOLD = 0.5  # of the score
+BELOW = 0.49  # score of pixels in islands that are too small
 
 
 def fit(entry: dict, examples: Examples, seed: int) -> dict:
     """The parameters of the grid with the largest overlap (IoU) on validation."""
     batch = examples.valid[np.arange(min(len(examples.valid), entry["images"]))]
-    images, beams = planes(batch), batch["beam"].numpy()
-    label_, observed = batch["label"][:, 0].numpy(), batch["input"][:, 1].numpy() > 0
+    images, observed, beams = planes(batch)
+    label_ = batch["label"][:, 0].numpy()
     true, kept = label_ == DIFFUSE, observed & (label_ != examples.meta["invalid"])
     best, overlap = None, -1.0
     for scale in entry["scales"]:
         maps = [
-            significance(entry["module"], i, b, scale) for i, b in zip(images, beams, strict=True)
+            significance(entry["module"], *field, scale)
+            for field in zip(images, observed, beams, strict=True)
         ]
         for level, island in itertools.product(entry["levels"], entry["islands"]):
             found = np.stack(
@@ -44,26 +46,29 @@ def fit(entry: dict, examples: Examples, seed: int) -> dict:
 
 def predict(state: dict, batch: Batch, meta: dict) -> dict[str, Tensor]:
     """`prediction` (n, class, y, x), a score that is 0.5 at the level, and `threshold` (n,)."""
-    images, beams = planes(batch), batch["beam"].numpy()
+    images, observed, beams = planes(batch)
     out = np.zeros((len(images), len(CLASSES), *images.shape[1:]), np.float32)
-    for k, (image, beam) in enumerate(zip(images, beams, strict=True)):
-        found = significance(state["module"], image, beam, state["scale"]).clip(0)
+    for k, (image, seen, beam) in enumerate(zip(images, observed, beams, strict=True)):
+        found = significance(state["module"], image, seen, beam, state["scale"]).clip(0)
         score = found / (found + state["level"])
         kept = islands(found, beam, state["level"], state["island"])
         out[k, DIFFUSE] = np.where(kept, score, np.minimum(score, BELOW))
     out[:, NONE] = 1 - out[:, DIFFUSE]
-    return {"prediction": torch.from_numpy(out), "threshold": torch.full((len(images),), 0.5)}
+    return {"prediction": torch.from_numpy(out), "threshold": torch.full((len(images),), THRESHOLD)}
 
 
-def planes(batch: Batch) -> np.ndarray:
-    """Images in units of their noise (n, y, x)."""
-    return signal_to_noise(batch["input"][:, 0]).numpy()
+def planes(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images in units of their noise (n, y, x), what is observed of them, and their beams (n,)."""
+    image, observed = batch["input"][:, 0], batch["input"][:, 1] > 0
+    return signal_to_noise(image).numpy(), observed.numpy(), batch["beam"].numpy()
 
 
-def significance(module: str, image: np.ndarray, beam: float, scale: float) -> np.ndarray:
-    """The image (y, x) at a coarse scale [beam], in units of its noise there."""
+def significance(
+    module: str, image: np.ndarray, observed: np.ndarray, beam: float, scale: float
+) -> np.ndarray:
+    """The image (y, x) at a coarse scale [beam], in units of the noise of observed pixels there."""
     coarse = (smoothed if module == "threshold" else wavelets)(image, beam * scale)
-    middle, deviation = clipped(coarse)
+    middle, deviation = clipped(np.where(observed, coarse, np.nan))
     return (coarse - middle) / max(deviation, 1e-6) if np.isfinite(middle) else 0 * coarse
 
 

@@ -210,7 +210,9 @@ rule radio_compare_image:
         runtime=growing(30),
         mem_mb=growing(8000),
     params:
-        config=lambda w: as_json(image=radio.image(w.image), models=radio.compared[w.image]),
+        config=lambda w: as_json(
+            image=radio.image(w.image), truth=radio.truth(w.image), models=radio.compared[w.image]
+        ),
     message:
         "radio: comparing what was found in {wildcards.image}"
     shell:
