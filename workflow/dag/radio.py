@@ -146,6 +146,11 @@ class Plan(Study):
         return [(image, model) for image in self.fields_of for model in self.searchers]
 
     @property
+    def shown(self) -> list[tuple[str, str]]:
+        """The searches in the report: not those of an entry that stands for many images."""
+        return [(image, model) for image, model in self.searched if not self.fields_of[image][1]]
+
+    @property
     def searchers(self) -> list[str]:
         """The models of this run that search images."""
         return [m for m in self["search"]["models"] if m in self.models()]
@@ -266,7 +271,7 @@ class Plan(Study):
             label = image.replace("_", " ")
             table = Table("agreement", "2 Maps and images", "7 Agreement with the truth", label)
             tables[f"products/agreement_{image}"] = table
-        for image, model in self.searched:
+        for image, model in self.shown:
             label = f"{image.replace('_', ' ')}, {self.labels([model])[model]}"
             table = Table("sources", "2 Maps and images", "5 Sources found", label)
             tables[f"products/{image}_{model}/sources"] = table

@@ -118,8 +118,10 @@ def scores(curves: dict[str, xr.Dataset], looks: dict[str, Look]) -> Figure:
         (roc, precision), (surface, confusion) = axes
         for model, values in curves.items():
             look = looks[model].line()
-            roc.plot(values["false_positive"], values["recall"], **look)
-            precision.plot(values["recall"], values["precision"], **look)
+            for ax, x, y in ((roc, "false_positive", "recall"), (precision, "recall", "precision")):
+                ax.plot(values[x], values[y], **look)
+                ends = values[f"{y}_lo"], values[f"{y}_hi"]
+                ax.fill_between(values[x], *ends, color=look["color"], alpha=0.15, linewidth=0)
         roc.set(xscale="log", xlim=(1e-4, 1), ylim=(0, 1))
         roc.set(xlabel="share of other pixels called diffuse", ylabel="recall")
         precision.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))

@@ -13,14 +13,8 @@ rule radio:
         radio.results,
         radio.figures("panels", radio.sets),
         radio.figures("scores", radio.sets),
-        [
-            path
-            for image, model in radio.searched
-            for path in (
-                radio.product(image, model, "sources.fits"),
-                radio.path(f"figures/image_{image}_{model}.png"),
-            )
-        ],
+        [radio.product(*search, "sources.fits") for search in radio.searched],
+        [radio.path(f"figures/image_{image}_{model}.png") for image, model in radio.shown],
 
 
 rule radio_project_power:
