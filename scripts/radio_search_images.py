@@ -92,6 +92,12 @@ class Network:
     def plan(self, image: Image) -> tiles.Plan:
         """The tiles of an image; their cost is printed."""
         low, high = self.trained["meta"]["beam_pixels"]
+        pixels = self.trained["meta"]["pixels"]
+        if not image.beam_pixels < pixels:
+            raise cli.BadInput(
+                f"{image.path}: the beam has {image.beam_pixels:.1f} pixels, more than the tile of"
+                f" {pixels} that the network sees; expected {low:.1f} to {high:.1f}. Bin the image"
+            )
         if not low <= image.beam_pixels <= high:
             print(
                 f"{image.path}: the beam has {image.beam_pixels:.1f} pixels; the network learned"
@@ -100,7 +106,7 @@ class Network:
             )
         entry, bounded = self.trained["entry"], hasattr(self.module, "halo_pixels")
         halo = self.module.halo_pixels(entry) if bounded else None
-        plan = tiles.plan(image.data.shape, self.trained["meta"]["pixels"], halo, self.core)
+        plan = tiles.plan(image.data.shape, pixels, halo, self.core)
         cost = tiles.operations(lambda batch: self.apply(batch, image))
         print(f"{image.path}: {plan.describe(cost)}", flush=True)
         return plan

@@ -10,6 +10,7 @@ from astropy.io import fits
 from test_radio_products import ENTRY, META
 from test_radio_read import image, write
 
+import radio_check_images
 import radio_publish_image
 import radio_search_images
 from skyloom.cli import BadInput
@@ -104,3 +105,35 @@ def test_baseline_searches_an_image_as_it_does_a_field(batch, tmp_path):
     assert mask[42:58, 52:78].all() and not mask[:, 120:].any()
     mask[40 - grown : 60 + grown, 50 - grown : 80 + grown] = 0
     assert not mask.any()
+
+
+def test_beam_wider_than_a_tile_is_refused(batch, tmp_path):
+    path = write(tmp_path / "wide.fits", image((150, 140)), BMAJ=180 / 3600, BMIN=180 / 3600)
+    trained = torch.load("best.ckpt", weights_only=True)
+    searcher = radio_search_images.Network(trained, 1, 320)
+    with pytest.raises(
+        BadInput, match=r"wide\.fits: the beam has 120\.0 pixels, more"
+    ):
+        batch.search({"path": str(path)}, searcher, tmp_path / "kept")
+
+
+def test_images_are_checked_before_the_search_all_faults_at_once(tmp_path, monkeypatch):
+    good, other = write(tmp_path / "a.fits"), write(tmp_path / "b.fits", image((20, 30)))
+    (tmp_path / "page.fits").write_text("<!DOCTYPE html><p>not found")
+    images = {"good": {"path": str(good)}, "page": {"path": str(tmp_path / "page.fits")}}
+    images["noisy"] = {"path": str(good), "noise": str(other)}
+
+    def run(images):
+        words = ["x", "--config", json.dumps({"images": images}), "--output", "checked.txt"]
+        monkeypatch.setattr(sys, "argv", words)
+        radio_check_images.main()
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput) as refused:
+        run(images)
+    first, second = str(refused.value).splitlines()
+    assert first.startswith("image page: ") and "is a web page" in first
+    assert second.startswith("image noisy: ") and "(20, 30) pixels; expected (50, 40)" in second
+    assert not (tmp_path / "checked.txt").exists()
+    run({"good": images["good"]})
+    assert (tmp_path / "checked.txt").read_text() == "1 image(s) can be read\n"

@@ -13,6 +13,7 @@ rule radio:
         radio.results,
         radio.figures("panels", radio.sets),
         radio.figures("scores", radio.sets),
+        [radio.path(f"search/{batch}_checked.txt") for batch in radio.batches if radio.searched],
         [radio.product(*search, "sources.fits") for search in radio.searched],
         [radio.path(f"figures/image_{image}_{model}.png") for image, model in radio.shown],
 
@@ -114,6 +115,33 @@ rule radio_simulate_mosaic:
     shell:
         "python3 {input.code[0]:q} --config {params.config:q} --output {output.mosaic:q}"
         " --output-truth {output.truth:q} --output-clusters {output.clusters:q} > {log:q} 2>&1"
+
+
+rule radio_check_images:
+    """Read the images of a batch first: what is wrong with one is said before anything is trained."""
+    input:
+        code=code("radio_check_images.py"),
+        images=lambda w: ancient(
+            list(dict.fromkeys(f for i in radio.batches[w.batch] for f in radio.image_files(i)))
+        ),
+    output:
+        radio.path("search/{batch}_checked.txt"),
+    log:
+        radio.log("radio_check_images", "{batch}"),
+    priority: 100
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(4000),
+    params:
+        config=lambda w: as_json(
+            images={image: radio.image(image) for image in radio.batches[w.batch]}
+        ),
+    message:
+        "radio: checking {wildcards.batch}"
+    shell:
+        "python3 {input.code[0]:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule radio_search_images:
