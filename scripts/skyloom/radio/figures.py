@@ -53,12 +53,13 @@ def panels(
                 origin="lower",
                 interpolation="nearest",
             )
+            observed = field["target"].values != INVALID
             for row, predicted in enumerate(predictions.values(), 2):
-                values = predicted["prediction"].values[k, DIFFUSE]
+                values = np.where(observed, predicted["prediction"].values[k, DIFFUSE], np.nan)
                 ax = axes[row, column]
                 stated = ax.imshow(values, vmin=0, vmax=1, cmap="cividis", origin="lower")
                 level = float(predicted["threshold"].values[k])
-                if values.min() < level < values.max():
+                if np.nanmin(values) < level < np.nanmax(values):
                     ax.contour(values, [level], colors="white", linewidths=0.6)
         names = ["image [noise]", "true class", *(looks[m].label for m in predictions)]
         for ax, name in zip(axes[:, 0], names, strict=True):
