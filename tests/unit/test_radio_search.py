@@ -111,9 +111,7 @@ def test_beam_wider_than_a_tile_is_refused(batch, tmp_path):
     path = write(tmp_path / "wide.fits", image((150, 140)), BMAJ=180 / 3600, BMIN=180 / 3600)
     trained = torch.load("best.ckpt", weights_only=True)
     searcher = radio_search_images.Network(trained, 1, 320)
-    with pytest.raises(
-        BadInput, match=r"wide\.fits: the beam has 120\.0 pixels, more"
-    ):
+    with pytest.raises(BadInput, match=r"wide\.fits: the beam has 120\.0 pixels, more"):
         batch.search({"path": str(path)}, searcher, tmp_path / "kept")
 
 
