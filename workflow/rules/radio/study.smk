@@ -118,7 +118,7 @@ rule radio_simulate_mosaic:
 
 
 rule radio_check_images:
-    """Read the images of a batch first: what is wrong with one is said before anything is trained."""
+    """Read the images of a batch before anything is trained, and say what is wrong with one."""
     input:
         code=code("radio_check_images.py"),
         images=lambda w: ancient(
