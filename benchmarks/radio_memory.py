@@ -9,20 +9,18 @@ size of the mosaic: it is measured on one batch of tiles in a process of its own
 """
 
 import argparse
-import functools
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from astropy.io import fits
 
-from radio_search_images import application, planned, search
+from radio_search_images import Network, search
 from skyloom.radio.models import transunet, unet
 from skyloom.radio.products import tiles
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
@@ -69,35 +67,35 @@ def draw(folder: Path, side: int) -> None:
     fits.PrimaryHDU(image, header).writeto(folder / "noise.fits")
 
 
-def prepared(network: str) -> tuple[torch.nn.Module, Callable]:
+def untrained(network: str) -> Network:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    task = MODULES[network].make_task(ENTRY, META).eval()
-    return task, application(task, 1)
+    state = MODULES[network].make_task(ENTRY, META).state_dict()
+    trained = {"study": "radio", "model": network, "module": network, "digest": ""}
+    return Network(trained | {"entry": ENTRY, "meta": META, "state": state}, 1, tiles.CORE)
 
 
 @torch.no_grad()
 def alone(network: str) -> None:
     """Print the memory of a batch of tiles [MiB], and what one pixel in a hundred is above."""
-    module, (_, apply) = MODULES[network], prepared(network)
+    module, searcher = MODULES[network], untrained(network)
     side = META["pixels"]
     if hasattr(module, "halo_pixels"):
         side = tiles.CORE + 2 * module.halo_pixels(ENTRY)
     batch = torch.randn(max(1, tiles.BATCH_PIXELS // side**2), 2, side, side)
     batch[:, 1] = 1
     before = forget_peak()
-    found = apply(batch)[:, DIFFUSE].numpy()
+    found = searcher.probability(batch)[:, DIFFUSE].numpy()
     print((peak() - before) / 2**20, np.quantile(found, 0.99))
 
 
 def measure(network: str, threshold: float, folder: Path) -> None:
-    _, apply = prepared(network)
-    trained = {"model": network, "digest": "", "entry": ENTRY, "meta": META}
-    plan = functools.partial(planned, trained, MODULES[network], apply, tiles.CORE)
+    searcher = untrained(network)
+    searcher.threshold = threshold
     stated = {"path": str(folder / "image.fits"), "noise": str(folder / "noise.fits")}
     size = Path(stated["path"]).stat().st_size
     before, begin = forget_peak(), time.process_time()
-    search(stated, trained, threshold, apply, plan, folder / network)
+    search(stated, searcher, folder / network)
     print(
         f"{network}: peak {(peak() - before) / size:.2f} of a mosaic of {size / 2**20:.0f} MiB,"
         f" {time.process_time() - begin:.0f} core-seconds"

@@ -48,7 +48,8 @@ def main() -> None:
     trained = checkpoint.load(args.checkpoint, expected)
     claim(args.gpus)
     torch.set_num_threads(args.threads)
-    searcher = (Baseline if trained["kind"] == "baseline" else Network)(trained, views, args.core)
+    is_baseline = trained["kind"] == "baseline"
+    searcher = Baseline(trained) if is_baseline else Network(trained, views, args.core)
     images = args.config["images"]
     if args.plan:
         for stated in images.values():
@@ -119,7 +120,7 @@ class Network:
 class Baseline:
     """A baseline as what searches images: each as a whole, in memory."""
 
-    def __init__(self, trained: dict, views: int, core: int):
+    def __init__(self, trained: dict):
         self.trained, self.threshold = trained, baselines.THRESHOLD
         self.predict = checkpoint.predictor(trained)
 

@@ -61,3 +61,12 @@ def test_missing_names_are_refused_with_those_that_are_there():
 def test_entry_point_imports_and_describes_itself(path):
     module = importlib.import_module(path.stem)
     assert callable(module.main) and module.__doc__.strip()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "benchmarks").glob("*.py")), ids=lambda p: p.stem
+)
+def test_benchmark_imports_and_describes_itself(path, monkeypatch):
+    monkeypatch.syspath_prepend(str(path.parent))
+    module = importlib.import_module(path.stem)
+    assert callable(module.main) and module.__doc__.strip()

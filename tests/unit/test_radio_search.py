@@ -98,7 +98,7 @@ def test_baseline_searches_an_image_as_it_does_a_field(batch, tmp_path):
     state = {"module": "threshold", "scale": 2.0, "level": 6.0, "island": 3.0}
     trained = {"study": "radio", "model": "threshold", "module": "threshold", "kind": "baseline"}
     trained |= {"entry": {}, "meta": META | {"beam_pixels": [3, 6]}, "digest": "abc"}
-    searcher = radio_search_images.Baseline(trained | {"state": state}, 1, 320)
+    searcher = radio_search_images.Baseline(trained | {"state": state})
     batch.search({"path": str(path)}, searcher, tmp_path / "kept")
     mask = fits.getdata(tmp_path / "kept/mask.fits")
     grown = 14  # four deviations of the smoothing
