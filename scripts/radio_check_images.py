@@ -24,7 +24,8 @@ def main() -> None:
             refused.setdefault(str(error), name)
     if refused:
         raise cli.BadInput("\n".join(f"image {name}: {text}" for text, name in refused.items()))
-    args.output.write_text(f"{len(args.config['images'])} image(s) can be read\n")
+    with cli.atomic(args.output) as part:
+        part.write_text(f"{len(args.config['images'])} image(s) can be read\n")
 
 
 def check(stated: dict) -> None:

@@ -59,10 +59,11 @@ class Plan(Study):
         if "noise" in stated and "smooth_arcsec" in stated:
             why = "the map is not that of the smoothed image; leave out noise or smooth_arcsec"
             refuse(f"{key}.noise", why)
-        if FIELD in stated.get("path", "") and FIELD not in stated.get("noise", FIELD):
-            refuse(f"{key}.noise", f"'{stated['noise']}' has no {FIELD}, as path has")
-        if FIELD in stated.get("path", "") and "truth" in stated:
-            refuse(f"{key}.truth", f"of many images, {stated['path']}; expected of one")
+        if FIELD in stated.get("path", ""):
+            if FIELD not in stated.get("noise", FIELD):
+                refuse(f"{key}.noise", f"'{stated['noise']}' has no {FIELD}, as path has")
+            if "truth" in stated:
+                refuse(f"{key}.truth", f"of many images, {stated['path']}; expected of one")
         truth = stated.get("truth", {"mask": None})
         if ("mask" in truth) == ("level" in truth) or ("level" in truth) != ("at" in truth):
             refuse(f"{key}.truth", f"has {', '.join(truth)}; expected mask, or level and at")
@@ -243,6 +244,15 @@ class Plan(Study):
             files.pop("noise", None)  # it is that of the narrower beam
         return files | {key: value for key, value in stated.items() if key not in SURVEY_KEYS}
 
+    def batch_images(self, batch: str) -> dict[str, dict]:
+        """What the scripts read of the images of a batch, by name."""
+        return {image: self.image(image) for image in self.batches[batch]}
+
+    def batch_files(self, batch: str) -> list[str]:
+        """The files of the images of a batch, each once."""
+        files = [file for image in self.batches[batch] for file in self.image_files(image)]
+        return list(dict.fromkeys(files))
+
     def image_files(self, name: str) -> list[str]:
         """The files of an image: itself, its noise and its clusters."""
         stated = self.image(name)
@@ -258,11 +268,14 @@ class Plan(Study):
         stated = self.truth(name)
         return [stated[key] for key in ("classes", "mask", "excluded") if key in stated]
 
-    @property
+    @functools.cached_property
     def compared(self) -> dict[str, list[str]]:
         """Searched image whose diffuse emission is known -> the models that searched it."""
-        images = dict.fromkeys(image for image, _ in self.searched if self.truth(image))
-        return {image: [m for i, m in self.searched if i == image] for image in images}
+        found = {}
+        for image, model in self.shown:
+            if self.truth(image):
+                found.setdefault(image, []).append(model)
+        return found
 
     @functools.cached_property
     def tables(self) -> dict[str, Table]:

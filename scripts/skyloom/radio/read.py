@@ -49,6 +49,17 @@ class Image:
         """[pixel]"""
         return beam_area(*self.beam[:2]) / self.pixel**2
 
+    def require_shape(self, values: np.ndarray | Pixels, what: str, path: str | Path) -> None:
+        """Refuse values of another file that are not on the pixels of this image.
+
+        what : words for them
+        """
+        if values.shape != self.data.shape:
+            raise BadInput(
+                f"{path}: {what} has {values.shape} pixels; expected {self.data.shape}, those of"
+                f" {self.path}"
+            )
+
     def header(self) -> fits.Header:
         """WCS, beam and kind of the data, for a product on the same grid."""
         header = self.wcs.to_header()
@@ -98,11 +109,7 @@ def read_stated(stated: dict) -> Image:
 def read_noise(path: str | Path, image: Image) -> Pixels:
     """The survey's map of the noise on the grid of an image, (y, x) [Jy/beam]."""
     found = read_image(path, {"beam_arcsec": image.beam, "unit": "Jy/beam"})
-    if found.data.shape != image.data.shape:
-        raise BadInput(
-            f"{path}: the map of the noise has {found.data.shape} pixels; expected"
-            f" {image.data.shape}, those of {image.path}"
-        )
+    image.require_shape(found.data, "the map of the noise", path)
     return found.data
 
 

@@ -121,9 +121,7 @@ rule radio_check_images:
     """Read the images of a batch before anything is trained, and say what is wrong with one."""
     input:
         code=code("radio_check_images.py"),
-        images=lambda w: ancient(
-            list(dict.fromkeys(f for i in radio.batches[w.batch] for f in radio.image_files(i)))
-        ),
+        images=lambda w: ancient(radio.batch_files(w.batch)),
     output:
         radio.path("search/{batch}_checked.txt"),
     log:
@@ -135,9 +133,7 @@ rule radio_check_images:
         runtime=growing(30),
         mem_mb=growing(4000),
     params:
-        config=lambda w: as_json(
-            images={image: radio.image(image) for image in radio.batches[w.batch]}
-        ),
+        config=lambda w: as_json(images=radio.batch_images(w.batch)),
     message:
         "radio: checking {wildcards.batch}"
     shell:
@@ -151,9 +147,7 @@ rule radio_search_images:
     """
     input:
         code=lambda w: radio.code("radio_search_images.py", w.model),
-        images=lambda w: ancient(
-            list(dict.fromkeys(f for i in radio.batches[w.batch] for f in radio.image_files(i)))
-        ),
+        images=lambda w: ancient(radio.batch_files(w.batch)),
         checkpoint=lambda w: radio.checkpoints([w.model], first=True),
     output:
         ensure(radio.search_status("{batch}", "{model}"), non_empty=True),
@@ -172,7 +166,7 @@ rule radio_search_images:
         mem_mb=growing(radio["search"]["mem_mb"]),
     params:
         config=lambda w: as_json(
-            images={image: radio.image(image) for image in radio.batches[w.batch]},
+            images=radio.batch_images(w.batch),
             entry=radio.science(w.model),
             views=radio["search"]["views"],
         ),

@@ -99,9 +99,5 @@ def _share(part: np.ndarray, whole: np.ndarray) -> float:
 def _mask(path: str | Path, image: Image) -> np.ndarray:
     """The plane (y, x) of a mask on the pixels of an image."""
     values, _ = images.read_image(path, 2, expected="a mask on the pixels of an image")
-    if values.shape != image.data.shape:
-        raise BadInput(
-            f"{path}: the mask has {values.shape} pixels; expected {image.data.shape}, those of"
-            f" {image.path}"
-        )
+    image.require_shape(values, "the mask", path)
     return values
