@@ -19,7 +19,7 @@ from skyloom.radio.simulate.field import CLASSES
 FIELDS = {"pixels": 128, "train": 400, "valid": 0, "test": 0, "seed": 0, "bank": 0}
 FIELDS |= {"confusers": True, "beams": [6, 20], "beam_pixels": [3, 6], "diffuse": 1.1}
 FIELDS |= {"galaxies": 2.0, "bright": 0.4, "peak": [1, 1000], "noise_ujy": [60, 150]}
-FIELDS |= {"mask_sigma": 1.0, "borders": 0.05, "maps": [], "peak_share": 1}
+FIELDS |= {"mask_sigma": 3.0, "borders": 0.05, "maps": [], "peak_share": 1}
 
 
 def rate(run, number: int) -> float:

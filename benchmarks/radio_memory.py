@@ -29,6 +29,7 @@ MODULES = {"unet": unet, "transunet": transunet}
 ENTRY = {"width": 8, "depth": 4, "layers": 4, "heads": 4, "class_weights": [1, 1, 1, 1]}
 ENTRY |= {"dice": 1.0, "confused": 0.1, "noise_jitter": [1, 1], "weight_decay": 0.0}
 META = {"pixels": 128, "classes": list(CLASSES), "invalid": INVALID, "beam_pixels": [3, 6]}
+META |= {"beams": [6, 20]}
 CARDS = {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CRVAL1": 150.0, "CRVAL2": 40.0}
 CARDS |= {"CDELT1": -1.5 / 3600, "CDELT2": 1.5 / 3600, "BMAJ": 6 / 3600, "BMIN": 6 / 3600}
 CARDS |= {"BPA": 0.0, "BUNIT": "Jy/beam"}
@@ -91,7 +92,7 @@ def alone(network: str) -> None:
 
 def measure(network: str, threshold: float, folder: Path) -> None:
     searcher = untrained(network)
-    searcher.threshold = threshold
+    searcher.task.thresholds.fill_(threshold)
     stated = {"path": str(folder / "image.fits"), "noise": str(folder / "noise.fits")}
     size = Path(stated["path"]).stat().st_size
     before, begin = forget_peak(), time.process_time()

@@ -86,9 +86,12 @@ class Network:
     def __init__(self, trained: dict, views: int, core: int):
         self.trained, self.core = trained, core
         self.module, task = checkpoint.network(trained)
-        self.threshold = float(task.threshold)
+        self.task = task
         self.device = next(task.parameters()).device
         self.probability = tiles.of_views(task.probability, views)
+
+    def threshold(self, image: Image) -> float:
+        return float(self.task.threshold(image.beam_arcsec))
 
     def plan(self, image: Image) -> tiles.Plan:
         """The tiles of an image; their cost is printed."""
@@ -121,16 +124,20 @@ class Baseline:
     """A baseline as what searches images: each as a whole, in memory."""
 
     def __init__(self, trained: dict):
-        self.trained, self.threshold = trained, baselines.THRESHOLD
+        self.trained = trained
         self.predict = checkpoint.predictor(trained)
+
+    def threshold(self, image: Image) -> float:
+        return baselines.THRESHOLD
 
     def plan(self, image: Image) -> tiles.Plan:
         print(f"{image.path}: searched as a whole", flush=True)
         return tiles.Plan(image.data.shape, max(image.data.shape), 0)
 
     def apply(self, batch: torch.Tensor, image: Image) -> torch.Tensor:
-        beams = torch.full((len(batch),), image.beam_pixels)
-        return self.predict({"input": batch, "beam": beams})["prediction"]
+        beams = {"beam": image.beam_pixels, "beam_arcsec": image.beam_arcsec}
+        beams = {name: torch.full((len(batch),), fwhm) for name, fwhm in beams.items()}
+        return self.predict({"input": batch} | beams)["prediction"]
 
 
 def identity(stated: dict, common: list) -> str:
@@ -150,7 +157,7 @@ def search(stated: dict, searcher: Network | Baseline, folder: Path) -> None:
         # a table of many images has few clusters in each
         table = catalogue.within(table, image) if "field" in stated else table
     given = read_noise(stated["noise"], image) if "noise" in stated else None
-    plan, threshold = searcher.plan(image), searcher.threshold
+    plan, threshold = searcher.plan(image), searcher.threshold(image)
     levels = noise.levels(image.data, image.beam_pixels, given)
     if levels is None:
         raise cli.BadInput(

@@ -9,6 +9,7 @@ from astropy.table import Table
 from scipy.ndimage import label
 from test_radio_read import image, write
 
+from skyloom.examples import Examples, Held
 from skyloom.radio import baselines
 from skyloom.radio.data import noise
 from skyloom.radio.evaluate import called, image_sums, records
@@ -16,9 +17,10 @@ from skyloom.radio.models import transunet, unet
 from skyloom.radio.models.task import best_threshold, magnified
 from skyloom.radio.products import catalogue, tiles
 from skyloom.radio.read import read_image
-from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
+from skyloom.radio.simulate.field import CLASSES, DIFFUSE, GALAXY, INVALID
 
 META = {"pixels": 64, "classes": list(CLASSES), "invalid": INVALID, "mask_sigma": 1.0}
+META |= {"beams": [6.0, 20.0]}
 ENTRY = {"width": 4, "depth": 3, "layers": 1, "heads": 2, "class_weights": [1, 1, 1, 1]}
 ENTRY |= {"dice": 1.0, "confused": 0.1, "weight_decay": 0.0}
 ENTRY |= {"noise_jitter": [1, 1], "beam_jitter": [1, 1]}
@@ -294,15 +296,56 @@ def test_class_is_diffuse_above_the_threshold_and_else_the_best_other_one():
 
 def test_threshold_has_the_largest_overlap():
     """And few galaxies above it, where there is such a one."""
-    counts = torch.zeros(3, 10)
-    counts[0, :5], counts[1, 6:] = 100, 10
+    counts = torch.zeros(1, 3, 10)
+    counts[0, 0, :5], counts[0, 1, 6:] = 100, 10
     assert best_threshold(counts, 0.1) == pytest.approx(0.5)
-    counts[2, 7] = 10
-    counts[0, 7] = 10
+    counts[0, 2, 7] = 10
+    counts[0, 0, 7] = 10
     assert best_threshold(counts, 0.1) == pytest.approx(0.8)
-    counts[2, 9] = 10
+    counts[0, 2, 9] = 10
     assert best_threshold(counts, 0.1) == pytest.approx(0.95)
     assert best_threshold(counts, 1.0) == pytest.approx(0.5)
+
+
+def test_threshold_and_islands_are_chosen_for_each_beam():
+    """Galaxies look like diffuse emission at the narrow beam, and do not at the wide one."""
+    task = unet.make_task(ENTRY, META)
+    label = torch.zeros(2, 1, 64, 64)
+    label[:, :, :8], label[:, :, 8:16] = DIFFUSE, GALAXY
+    probability = torch.zeros(2, len(CLASSES), 64, 64)
+    probability[:, DIFFUSE, :8], probability[0, DIFFUSE, 8:16] = 0.8, 0.6
+    task.probability = lambda image: probability
+    beams = torch.tensor([7.0, 19.0])
+    task.calibrate([{"input": torch.zeros(2, 2, 64, 64), "label": label, "beam_arcsec": beams}])
+    assert 0.6 < task.threshold(7.0) < 0.8 and task.threshold(45.0) < 0.6
+    assert task.threshold(np.array([21.0, 5.0])).tolist() == task.thresholds.flip(0).tolist()
+
+    image = np.zeros((2, 1, 64, 64), np.float32)
+    image[0, 0, 20:40, 20:40], image[1, 0, 20:40, 20:40] = 20, 1
+    seen = torch.from_numpy(np.arcsinh(image / noise.SOFTENING))
+    seen += 0.1 * torch.randn(seen.shape, generator=torch.Generator().manual_seed(0))
+    held = Held(
+        {
+            "input": torch.cat([seen, torch.ones_like(seen)], 1),
+            "label": torch.from_numpy((image > 0) * DIFFUSE).float(),
+            "beam": torch.tensor([2.0, 2.0]),
+            "beam_arcsec": beams,
+        }
+    )
+    entry = {"module": "threshold", "images": 2, "scales": [1], "levels": [4, 40], "islands": [1]}
+    chosen = baselines.fit(entry, Examples(held, held, held, META), 0)["chosen"]
+    assert [one["level"] for one in chosen] == [40, 4]
+
+
+def test_threshold_allows_for_the_error_of_the_share_of_galaxies():
+    """Of 10 pixels of galaxies in each of two images, those of one are called diffuse: a share of
+    0.5, with an error of sqrt(2 * 5^2) / 20 = 0.35.
+    """
+    counts = torch.zeros(2, 3, 10)
+    counts[:, 1, 6:] = 10
+    counts[0, 2, 7], counts[1, 2, 2] = 10, 10
+    assert best_threshold(counts, 0.86) == pytest.approx(0.3)
+    assert best_threshold(counts, 0.84) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("module", ["threshold", "wavelets"])
@@ -311,9 +354,11 @@ def test_baseline_finds_a_wide_source_and_no_noise(module):
     values[0, 0, 30:60, 30:60] += 3
     seen = np.arcsinh(values / noise.SOFTENING)
     batch = {"input": torch.from_numpy(np.concatenate([seen, np.ones_like(seen)], 1))}
-    batch["beam"] = torch.tensor([4.0])
-    state = {"module": module, "scale": 2.0, "level": 4.0, "island": 3.0}
-    found = baselines.predict(state, batch, {})["prediction"][0, DIFFUSE].numpy() > 0.5
+    batch |= {"beam": torch.tensor([4.0]), "beam_arcsec": torch.tensor([18.0])}
+    chosen = {"scale": 2.0, "level": 4.0, "island": 3.0}
+    # that of the other beam would find nothing
+    state = {"module": module, "chosen": [chosen | {"level": 1e6}, chosen]}
+    found = baselines.predict(state, batch, META)["prediction"][0, DIFFUSE].numpy() > 0.5
     assert found[33:57, 33:57].mean() > 0.95
     assert found[:20].mean() == 0 and found[-25:].mean() == 0
 

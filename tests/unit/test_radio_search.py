@@ -95,7 +95,8 @@ def test_baseline_searches_an_image_as_it_does_a_field(batch, tmp_path):
     values[40:60, 50:80] += 2e-3
     values[:, 120:] = np.nan
     path = write(tmp_path / "mine.fits", values)
-    state = {"module": "threshold", "scale": 2.0, "level": 6.0, "island": 3.0}
+    chosen = {"scale": 2.0, "level": 6.0, "island": 3.0}
+    state = {"module": "threshold", "chosen": [chosen, chosen]}
     trained = {"study": "radio", "model": "threshold", "module": "threshold", "kind": "baseline"}
     trained |= {"entry": {}, "meta": META | {"beam_pixels": [3, 6]}, "digest": "abc"}
     searcher = radio_search_images.Baseline(trained | {"state": state})

@@ -94,12 +94,38 @@ def test_shapes_have_the_peak_one_and_lie_within_the_image(name):
             assert 0 <= box.y and box.y + height <= 100 and 0 <= box.x and box.x + width <= 100
 
 
+SHAPES = ["halo", "bridge", "filament", "fr1", "fr2", "tail", "wide_tail", "double_double"]
+SHAPES += ["remnant", "spiral"]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_fade_before_their_box_ends(name):
+    """A box that ends in emission is a straight edge on the sky: here none of a peak of 1000 times
+    the noise is above 0.3 times the noise.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        values = getattr(components, name)(500, 500, 30.0, 1000, rng).values
+        edges = (values[0], values[-1], values[:, 0], values[:, -1])
+        assert max(edge.max() for edge in edges) < 3e-4
+
+
+def test_relics_fade_before_their_box_ends():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        values = components.relic(500, 500, 30.0, 1000, rng, rng.uniform(0, 2 * np.pi)).values
+        edges = (values[0], values[-1], values[:, 0], values[:, -1])
+        assert max(edge.max() for edge in edges) < 3e-4
+
+
 def test_labels_follow_the_brightness_without_noise():
     diffuse = np.array([[0.5, 2.0, 2.0, 0.0, 0.0]])
     galaxies = np.array([[0.0, 0.0, 3.0, 1.5, 0.0]])
     artefacts = np.array([[0.0, 5.0, 0.0, 0.0, -2.5]])
     expected = [[NONE, DIFFUSE, GALAXY, GALAXY, ARTEFACT]]
     assert field.labels(diffuse, galaxies, artefacts, 1.0).tolist() == expected
+    expected = [[NONE, ARTEFACT, NONE, NONE, ARTEFACT]]
+    assert field.labels(diffuse, galaxies, artefacts, 3.5).tolist() == expected
 
 
 def test_field_depends_on_its_generator_alone_and_marks_what_is_unobserved():

@@ -1,6 +1,7 @@
 """Diffuse emission without a network: islands of a smoothed image, and of its coarse wavelets.
 
-Both choose their parameters on validation, as networks choose their threshold.
+Both choose their parameters on validation for each beam of the set, as networks choose their
+threshold.
 """
 
 import itertools
@@ -11,6 +12,7 @@ from scipy.ndimage import convolve1d, gaussian_filter, label
 from torch import Tensor
 
 from skyloom.examples import Batch, Examples
+from skyloom.radio.data.beams import nearest
 from skyloom.radio.data.noise import clipped, signal_to_noise
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE, NONE
 from skyloom.radio.simulate.instrument import FWHM, beam_area
@@ -21,12 +23,23 @@ BELOW = 0.49  # score of pixels in islands that are too small
 
 
 def fit(entry: dict, examples: Examples, seed: int) -> dict:
-    """The parameters of the grid with the largest overlap (IoU) on validation."""
+    """The parameters of the grid with the largest overlap (IoU) on validation, at each beam."""
     batch = examples.valid[np.arange(min(len(examples.valid), entry["images"]))]
+    groups = nearest(batch["beam_arcsec"], examples.meta["beams"])
+    chosen = []
+    for k in range(len(examples.meta["beams"])):
+        own = torch.from_numpy(groups == k)
+        of_beam = {name: values[own] for name, values in batch.items()} if own.any() else batch
+        chosen.append(best(entry, of_beam, examples.meta["invalid"]))
+    return {"module": entry["module"], "chosen": chosen}
+
+
+def best(entry: dict, batch: Batch, invalid: int) -> dict[str, float]:
+    """`scale`, `level` and `island` of the largest overlap in a batch."""
     images, observed, beams = planes(batch)
     label_ = batch["label"][:, 0].numpy()
-    true, kept = label_ == DIFFUSE, observed & (label_ != examples.meta["invalid"])
-    best, overlap = None, -1.0
+    true, kept = label_ == DIFFUSE, observed & (label_ != invalid)
+    parameters, overlap = None, -1.0
     for scale in entry["scales"]:
         maps = [
             significance(entry["module"], *field, scale)
@@ -38,20 +51,21 @@ def fit(entry: dict, examples: Examples, seed: int) -> dict:
             )
             both, either = ((found & true)[kept]).sum(), ((found | true)[kept]).sum()
             if both / max(either, 1) > overlap:
-                best, overlap = (scale, level, island), both / max(either, 1)
+                parameters, overlap = (scale, level, island), both / max(either, 1)
     names = ("scale", "level", "island")
-    chosen = {name: float(value) for name, value in zip(names, best, strict=True)}
-    return {"module": entry["module"]} | chosen
+    return {name: float(value) for name, value in zip(names, parameters, strict=True)}
 
 
 def predict(state: dict, batch: Batch, meta: dict) -> dict[str, Tensor]:
     """`prediction` (n, class, y, x), a score that is 0.5 at the level, and `threshold` (n,)."""
     images, observed, beams = planes(batch)
     out = np.zeros((len(images), len(CLASSES), *images.shape[1:]), np.float32)
+    groups = nearest(batch["beam_arcsec"], meta["beams"])
     for k, (image, seen, beam) in enumerate(zip(images, observed, beams, strict=True)):
-        found = significance(state["module"], image, seen, beam, state["scale"]).clip(0)
-        score = found / (found + state["level"])
-        kept = islands(found, beam, state["level"], state["island"])
+        scale, level, island = (state["chosen"][groups[k]][n] for n in ("scale", "level", "island"))
+        found = significance(state["module"], image, seen, beam, scale).clip(0)
+        score = found / (found + level)
+        kept = islands(found, beam, level, island)
         out[k, DIFFUSE] = np.where(kept, score, np.minimum(score, BELOW))
     out[:, NONE] = 1 - out[:, DIFFUSE]
     return {"prediction": torch.from_numpy(out), "threshold": torch.full((len(images),), THRESHOLD)}

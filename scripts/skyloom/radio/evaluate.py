@@ -181,13 +181,16 @@ def image_sums(patches: xr.Dataset, predictions: xr.Dataset) -> dict[str, np.nda
     weights = stated[observed]
     sums["stated"] = np.bincount(place[observed], weights, n * BINS).reshape(n, BINS)
     brightness = patches["diffuse"].values
-    inside = [true & (brightness >= a) & (brightness < b) for a, b in BRIGHT.values()]
+    # at any `mask_sigma`: what is fainter than it is no target, and yet emission
+    emission = np.isin(label, (NONE, DIFFUSE))
+    inside = [emission & (brightness >= a) & (brightness < b) for a, b in BRIGHT.values()]
     sums["bright"] = np.stack([i.sum(pixels) for i in inside], 1)
     sums["bright_found"] = np.stack([(i & found).sum(pixels) for i in inside], 1)
     area = beam_area(patches["beam_pixels"].values, patches["beam_pixels"].values)
-    flagged, empty = sums["found"] > FLAGGED_BEAMS * area, sums["true"] == 0
+    flagged, full = sums["found"] > FLAGGED_BEAMS * area, sums["true"] > 0
+    empty = ~full & (np.where(observed, brightness, 0).max(pixels) < BRIGHTNESS[0])
     sums |= {"empty": empty, "empty_flagged": empty & flagged}
-    sums |= {"full": ~empty, "full_flagged": ~empty & flagged}
+    sums |= {"full": full, "full_flagged": full & flagged}
     sums |= object_sums(found, true, brightness, area)
     return {name: np.asarray(values, np.float64) for name, values in sums.items()}
 

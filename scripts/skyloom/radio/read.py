@@ -40,9 +40,14 @@ class Image:
     data_kind: str
 
     @property
+    def beam_arcsec(self) -> float:
+        """Mean FWHM ["]."""
+        return float(np.sqrt(self.beam[0] * self.beam[1]))
+
+    @property
     def beam_pixels(self) -> float:
         """Mean FWHM [pixel]."""
-        return float(np.sqrt(self.beam[0] * self.beam[1])) / self.pixel
+        return self.beam_arcsec / self.pixel
 
     @property
     def beam_area(self) -> float:

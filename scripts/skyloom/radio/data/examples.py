@@ -18,7 +18,8 @@ TRAINED_ATTRIBUTES = ()
 @dataclass(frozen=True)
 class Images:
     """`input` (n, 2, y, x), asinh of S/N and what is observed; `label` (n, 1, y, x), a class or
-    255; `diffuse` (n, 1, y, x), brightness without noise [noise]; `beam` (n,), FWHM [pixel].
+    255; `diffuse` (n, 1, y, x), brightness without noise [noise]; `beam` (n,), FWHM [pixel], and
+    `beam_arcsec`.
     """
 
     patches: PatchSet
@@ -34,12 +35,14 @@ class Images:
         )
         seen = network_input(self.patches.array("image")[rows], level, noise)
         label = self.patches.array("target")[rows, None].astype(np.float32)
-        beam = self.patches.coords["beam_pixels"][rows].astype(np.float32)
-        return {
+        beams = {
+            name: torch.from_numpy(self.patches.coords[key][rows].astype(np.float32))
+            for name, key in (("beam", "beam_pixels"), ("beam_arcsec", "beam_arcsec"))
+        }
+        return beams | {
             "input": torch.from_numpy(seen),
             "label": torch.from_numpy(label),
             "diffuse": torch.from_numpy(self.patches.array("diffuse")[rows, None]),
-            "beam": torch.from_numpy(beam),
         }
 
 
@@ -49,6 +52,7 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     parts = {name: Images(patches, rows) for name, rows in split_rows(patches).items()}
     described = {"classes": list(CLASSES), "pixels": int(patches.array("image").shape[-1])}
     described |= {"invalid": INVALID, "mask_sigma": float(patches.attrs["mask_sigma"])}
+    described["beams"] = np.atleast_1d(patches.attrs["beams"]).tolist()
     beams = patches.coords["beam_pixels"]
     described["beam_pixels"] = [float(beams.min()), float(beams.max())]
     return Examples(parts["train"], parts["valid"], parts["test"], meta or described)

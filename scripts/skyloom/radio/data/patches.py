@@ -56,6 +56,7 @@ def shard(settings: dict, number: int, of: int) -> xr.Dataset:
         {
             "data_kind": "user-simulation" if settings["maps"] else "simulated",
             "mask_sigma": settings["mask_sigma"],
+            "beams": np.array(settings["beams"], float),  # ["]
         },
     )
 

@@ -16,9 +16,9 @@ def examples(entry: dict, pixels: int, n: int, seed: int = 0) -> Examples:
         image = torch.randn(n, 2, pixels, pixels, generator=draw)
         image[:, 1] = 1
         diffuse = torch.rand(n, 1, pixels, pixels, generator=draw)
-        beam = torch.full((n,), 4.0)
-        return Held({"input": image, "label": label, "diffuse": diffuse, "beam": beam})
+        beams = {"beam": torch.full((n,), 4.0), "beam_arcsec": torch.full((n,), 6.0)}
+        return Held({"input": image, "label": label, "diffuse": diffuse} | beams)
 
-    meta = {"classes": list(CLASSES), "pixels": pixels, "invalid": INVALID, "mask_sigma": 1.0}
-    meta |= {"beam_pixels": [3.0, 6.0]}
+    meta = {"classes": list(CLASSES), "pixels": pixels, "invalid": INVALID, "mask_sigma": 3.0}
+    meta |= {"beam_pixels": [3.0, 6.0], "beams": [6.0, 20.0]}
     return Examples(*(held() for _ in range(3)), meta)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
@@ -9,6 +10,7 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 from skyloom.examples import Batch
 from skyloom.networks import symmetries
 from skyloom.networks.devices import to_device
+from skyloom.radio.data.beams import nearest
 from skyloom.radio.data.noise import SOFTENING, signal_to_noise
 from skyloom.radio.simulate.field import DIFFUSE, GALAXY
 from skyloom.training import Task, adamw, one_cycle
@@ -25,7 +27,7 @@ class Segmentation(Task):
     entry : `class_weights`, of the classes in the cross entropy; `dice`, weight of the overlap;
         `noise_jitter` and `beam_jitter`, least and most factor on the noise and on the beam of a
         training image; `weight_decay`; `confused`, the most of the galaxies' pixels that the
-        threshold may call diffuse
+        threshold may call diffuse, with their standard error
     """
 
     def __init__(self, entry: dict, meta: dict, net: nn.Module):
@@ -33,8 +35,9 @@ class Segmentation(Task):
         self.entry, self.invalid, self.net = entry, meta["invalid"], net
         weights = torch.tensor([float(w) for w in entry["class_weights"]])
         self.register_buffer("class_weights", weights, persistent=False)
-        # probability from which on a pixel is called diffuse; chosen on validation
-        self.register_buffer("threshold", torch.tensor(0.5))
+        self.beams = meta["beams"]
+        # probability from which on a pixel is called diffuse, at each beam; chosen on validation
+        self.register_buffer("thresholds", torch.full((len(self.beams),), 0.5))
 
     def forward(self, image: Tensor) -> Tensor:
         """(n, 2, y, x) -> logits (n, class, y, x)."""
@@ -76,30 +79,45 @@ class Segmentation(Task):
         return self(batch["input"]), true[:, 0], observed[:, 0]
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
-        """Choose the threshold of the largest overlap (IoU) on validation, among those at which
-        few pixels of galaxies are called diffuse.
+        """Choose the threshold of the largest overlap (IoU) on validation at each beam, among those
+        at which few pixels of galaxies are called diffuse.
         """
-        counts = torch.zeros(3, BINS, dtype=torch.float64)
+        counts, beams = [], []
         for batch in batches:
             found = self.probability(batch["input"])[:, DIFFUSE].cpu()
             label = batch["label"][:, 0].cpu()
-            for k, pixels in enumerate((label != DIFFUSE, label == DIFFUSE, label == GALAXY)):
-                values = found[pixels & (label != self.invalid)]
-                counts[k] += torch.histc(values.float(), BINS, 0, 1).double()
-        self.threshold.fill_(best_threshold(counts, self.entry["confused"]))
+            beams.append(nearest(batch["beam_arcsec"].cpu(), self.beams))
+            for probability, true in zip(found.float(), label, strict=True):
+                kinds = (true != DIFFUSE) & (true != self.invalid), true == DIFFUSE, true == GALAXY
+                histograms = [torch.histc(probability[pixels], BINS, 0, 1) for pixels in kinds]
+                counts.append(torch.stack(histograms))
+        counts, beams = torch.stack(counts).double(), torch.from_numpy(np.concatenate(beams))
+        for k in range(len(self.beams)):
+            own = counts[beams == k] if (beams == k).any() else counts
+            self.thresholds[k] = best_threshold(own, self.entry["confused"])
+
+    def threshold(self, arcsec: np.ndarray) -> Tensor:
+        """The thresholds of images of these beams ["]."""
+        return self.thresholds[torch.as_tensor(nearest(arcsec, self.beams))]
 
 
 def best_threshold(counts: Tensor, confused: float) -> float:
     """Probability with the largest IoU at which at most `confused` of the galaxies are diffuse.
 
-    counts : (3, bin), pixels of other classes, diffuse ones and galaxies by their probability of
-        diffuse emission. Where no threshold up to `HIGHEST` is so good, it is that one.
+    counts : (image, 3, bin), pixels of other classes, diffuse ones and galaxies by their
+        probability of diffuse emission. The share of the galaxies is taken one standard error
+        above its value: few images have most of these pixels. Where no threshold up to `HIGHEST`
+        is so good, it is that one.
     """
-    above = counts.flip(1).cumsum(1).flip(1)  # called diffuse from the lower edge of a bin on
-    overlap = above[1] / (counts[1].sum() + above[0]).clamp(min=1)
-    share = above[2] / counts[2].sum().clamp(min=1)
-    edges = torch.arange(counts.shape[1]) / counts.shape[1]
-    allowed = (share <= confused) & (edges > 0) & (edges <= HIGHEST)
+    above = counts.flip(2).cumsum(2).flip(2)  # called diffuse from the lower edge of a bin on
+    other, diffuse, galaxies = above.sum(0)
+    overlap = diffuse / (diffuse[0] + other).clamp(min=1)
+    number = galaxies[0].clamp(min=1)
+    share = galaxies / number
+    # of a ratio of sums over images
+    error = (above[:, 2] - share * above[:, 2, :1]).square().sum(0).sqrt() / number
+    edges = torch.arange(counts.shape[2]) / counts.shape[2]
+    allowed = (share + error <= confused) & (edges > 0) & (edges <= HIGHEST)
     if not allowed.any():
         return HIGHEST
     return float(edges[torch.where(allowed, overlap, -1).argmax()])
@@ -155,7 +173,7 @@ def magnified(batch: Batch, factor: Tensor, invalid: int) -> Batch:
 def predict(task: Segmentation, batch: Batch) -> Batch:
     """`prediction` (n, class, y, x), the probabilities, and `threshold` (n,) of diffuse ones."""
     found = task.probability(batch["input"])
-    return {"prediction": found, "threshold": task.threshold.expand(len(found))}
+    return {"prediction": found, "threshold": task.threshold(batch["beam_arcsec"].cpu())}
 
 
 def scheme(task: Segmentation, meta: dict) -> tuple[nn.Module, tuple[int, ...]]:

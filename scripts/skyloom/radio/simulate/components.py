@@ -12,7 +12,10 @@ import numpy as np
 from scipy import fft
 
 Rng = np.random.Generator
-REACH = 3.0  # of a Gaussian, in standard deviations
+# How far a shape is drawn: the brightest source, a thousand times the noise, is below it there
+REACH = 5.0  # of a Gaussian, in standard deviations
+FOLDS = 10.0  # of an exponential, in e-folding radii
+WING = 0.01  # of its peak: a source with no more of it in the image lies outside
 
 
 class Box(NamedTuple):
@@ -34,7 +37,7 @@ def chain(
         return None
     rows = np.exp(-0.5 * ((np.arange(y0, y1) - y[:, None]) / width[:, None]) ** 2)
     columns = np.exp(-0.5 * ((np.arange(x0, x1) - x[:, None]) / width[:, None]) ** 2)
-    return Box(y0, x0, _peak_one((brightness[:, None] * rows).T @ columns))
+    return _peak_one(y0, x0, (brightness[:, None] * rows).T @ columns, brightness.max())
 
 
 def texture(shape: tuple[int, int], index: float, rng: Rng) -> np.ndarray:
@@ -63,7 +66,7 @@ def halo(y: float, x: float, radius: float, side: int, rng: Rng) -> Box | None:
         distance = np.hypot(along, across / ratio) / radius
         return np.exp(-distance) * np.exp(0.35 * texture(distance.shape, -3.0, rng))
 
-    return _drawn(y, x, 5 * radius, side, values)
+    return _drawn(y, x, FOLDS * radius, side, values)
 
 
 def relic(y: float, x: float, length: float, side: int, rng: Rng, angle: float) -> Box | None:
@@ -169,16 +172,17 @@ def remnant(y: float, x: float, length: float, side: int, rng: Rng) -> Box | Non
 def spiral(y: float, x: float, length: float, side: int, rng: Rng) -> Box | None:
     """A star-forming disc with a nucleus and two arms."""
     ratio, angle, pitch = rng.uniform(0.2, 1.0), rng.uniform(0, np.pi), rng.uniform(2, 5)
+    radius = length / 6
 
     def values(dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
         along, across = _turned(dy, dx, angle)
         across = across / ratio
-        distance = np.hypot(along, across) / (length / 6) + 1e-3
+        distance = np.hypot(along, across) / radius + 1e-3
         phase = 2 * np.arctan2(across, along) - pitch * np.log(distance)
         core = 2 * np.exp(-((distance / 0.2) ** 2))
         return np.exp(-distance) * (1 + 0.8 * np.cos(phase)) + core
 
-    return _drawn(y, x, 1.2 * length, side, values)
+    return _drawn(y, x, FOLDS * radius, side, values)
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -193,11 +197,16 @@ def _drawn(
     if y1 - y0 < 2 or x1 - x0 < 2:
         return None
     dy, dx = np.arange(y0, y1)[:, None] - y, np.arange(x0, x1) - x
-    return Box(y0, x0, _peak_one(values(dy, dx)))
+    return _peak_one(y0, x0, values(dy, dx), 1.0)
 
 
-def _peak_one(values: np.ndarray) -> np.ndarray:
-    return (values / max(values.max(), 1e-12)).astype(np.float32)
+def _peak_one(y: int, x: int, values: np.ndarray, whole: float) -> Box | None:
+    """The box with a peak of 1; None where it is the wing of a source outside of the image.
+
+    whole : peak of the source
+    """
+    peak = values.max()
+    return Box(y, x, (values / peak).astype(np.float32)) if peak > WING * whole else None
 
 
 def _turned(dy: np.ndarray, dx: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,7 @@ GALAXIES = {
 DECILE = 1.2816  # of a normal distribution
 BRIGHT = 100.0  # [noise/beam] from which on a source has artefacts
 ARTEFACT_CAP = 8.0  # [noise] of what remains of a bright source's beam
+ARTEFACT_LEAST = 2.0  # [noise] of that, from which on a pixel is an artefact
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,12 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
 def labels(
     diffuse: np.ndarray, galaxies: np.ndarray, artefacts: np.ndarray, least: float
 ) -> np.ndarray:
-    """Class of each pixel from brightness without noise [noise/beam], uint8."""
+    """Class of each pixel from brightness without noise [noise/beam], uint8.
+
+    least : from which on a pixel is diffuse or of a galaxy
+    """
     label = np.full(diffuse.shape, NONE, np.uint8)
-    label[abs(artefacts) > 2 * least] = ARTEFACT
+    label[abs(artefacts) > ARTEFACT_LEAST] = ARTEFACT
     label[(galaxies > least) & (galaxies > diffuse)] = GALAXY
     label[(diffuse > least) & (diffuse >= galaxies)] = DIFFUSE
     return label
