@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skyloom import cli
 from skyloom.radio.products import catalogue
-from skyloom.radio.read import read_image, read_noise
+from skyloom.radio.read import read_image, read_noise, require_wider
 
 
 def main() -> None:
@@ -30,6 +30,8 @@ def main() -> None:
 
 def check(stated: dict) -> None:
     image = read_image(stated["path"], stated)
+    if "smooth_arcsec" in stated:
+        require_wider(image, stated["smooth_arcsec"])
     if "noise" in stated:
         read_noise(stated["noise"], image)
     if "clusters" in stated:

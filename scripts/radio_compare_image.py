@@ -16,9 +16,12 @@ from skyloom.scores.records import write_csv
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='"image", "truth", "models"'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='"image", "truth", "models" with seeds',
     )
-    parser.add_argument("--masks", type=Path, nargs="+", required=True, help="by model")
+    parser.add_argument("--masks", type=Path, nargs="+", required=True, help="of these")
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     parser.add_argument("--output-truth", type=Path, required=True, help="classes, FITS")
     args = parser.parse_args()
@@ -27,9 +30,10 @@ def main() -> None:
     image = read_image(stated["path"], stated)
     true, excluded = agreement.truth(args.config["truth"], image)
     rows = []
-    for model, path in zip(args.config["models"], args.masks, strict=True):
+    for (model, seed), path in zip(args.config["models"], args.masks, strict=True):
         found = fits.getdata(path) > 0
-        rows.append({"model": model} | agreement.agreement(found, true, excluded, image.pixel))
+        scores = agreement.agreement(found, true, excluded, image.pixel)
+        rows.append({"model": model, "seed": seed} | scores)
     with cli.atomic(args.output) as part:
         write_csv(pd.DataFrame(rows), part)
     classes = np.where(true, DIFFUSE, np.where(excluded, INVALID, NONE)).astype(np.uint8)

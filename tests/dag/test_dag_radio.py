@@ -197,6 +197,21 @@ def test_one_image_more_leaves_nearly_all_in_their_batch(mosaics):
     assert all(image in last["batch6"] for image in moved)
 
 
+def test_networks_of_all_seeds_search_where_it_is_stated(mosaics):
+    mosaics(["P1"])
+    radio = plan(
+        "radio",
+        seeds=[4, 5],
+        search={"models": ["unet", "threshold"], "all_seeds": True},
+    )
+    seeds = {"unet": ("unet", 4), "threshold": ("threshold", 4), "unet_seed5": ("unet", 5)}
+    assert radio.searchers == seeds
+    assert radio.compared == {"mosaic": [*seeds]}
+    # the report shows first seeds
+    assert radio.shown == [("mosaic", "unet"), ("mosaic", "threshold")]
+    assert len(radio.searched) == 3
+
+
 def test_search_in_which_an_image_failed_is_made_again(mosaics, tmp_path):
     mosaics(["P1", "P2"])
     study = searching()
@@ -221,6 +236,8 @@ def test_search_of_many_images_is_one_job_with_products_of_each(tmp_path):
     text = snakemake(folder, "-n", "-p", "--configfile", "mine.yaml").stdout
     assert text.count("rule radio_search_images:") == 2, text[-3000:]
     assert text.count("rule radio_publish_image:") == 6
+    assert text.count("rule radio_merge_survey:") == 2
+    assert f"--output {R}/products/dr3_unet_bare_sources.fits" in text
     # their figures are drawn on demand
     assert text.count("rule radio_plot_image:") == 0
     target = f"{R}/products/dr3_P000+23_unet_bare/sources.fits"

@@ -89,6 +89,7 @@ def test_bad_image_of_a_batch_fails_alone_and_is_searched_again_once_it_is_mende
 
     def searched(*fields: str, words: tuple[str, ...] = ()) -> CompletedProcess:
         targets = [product(field, "sources.fits") for field in fields]
+        targets.append(f"{RUN}/products/dr3_unet_sources.fits")
         return snakemake(folder, *targets, *words, *WORDS, "--configfile", "mine.yaml")
 
     def times() -> dict[str, float]:
@@ -114,6 +115,11 @@ def test_bad_image_of_a_batch_fails_alone_and_is_searched_again_once_it_is_mende
         np.testing.assert_array_equal(fits.getdata(folder / product(field, "mask.fits")), expected)
     assert len(Table.read(folder / product("P2", "clusters.csv"))) <= 6
     assert not (folder / product("P1", "mask.fits")).exists()
+    merged = Table.read(folder / f"{RUN}/products/dr3_unet_sources.fits")
+    # the two images that can be read are the same sky
+    assert len(merged) == len(Table.read(folder / product("P2", "sources.fits")))
+    log = (folder / f"{RUN}/logs/radio_merge_survey/dr3_unet.log").read_text()
+    assert "dr3_P1 is left out: maps/P1/mosaic.fits: cut short" in log and "in 2 of 3 images" in log
     before = times()
     assert set(before) == {"dr3_P000+23", "dr3_P2"}
 

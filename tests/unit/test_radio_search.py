@@ -133,6 +133,8 @@ def test_images_are_checked_before_the_search_all_faults_at_once(tmp_path, monke
     first, second = str(refused.value).splitlines()
     assert first.startswith("image page: ") and "is a web page" in first
     assert second.startswith("image noisy: ") and "(20, 30) pixels; expected (50, 40)" in second
+    with pytest.raises(BadInput, match=r"cannot be smoothed to 5 arcsec, its beam has 6 arcsec"):
+        run({"narrow": {"path": str(good), "smooth_arcsec": 5}})
     assert not (tmp_path / "checked.txt").exists()
     run({"good": images["good"]})
     assert (tmp_path / "checked.txt").read_text() == "1 image(s) can be read\n"

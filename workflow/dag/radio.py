@@ -148,13 +148,26 @@ class Plan(Study):
 
     @property
     def shown(self) -> list[tuple[str, str]]:
-        """The searches in the report: not those of an entry that stands for many images."""
-        return [(image, model) for image, model in self.searched if not self.fields_of[image][1]]
+        """The searches in the report: those of first seeds, and none of an entry that stands for
+        many images.
+        """
+        return [
+            (image, name)
+            for image, name in self.searched
+            if not self.fields_of[image][1] and name in self["models"]
+        ]
 
-    @property
-    def searchers(self) -> list[str]:
-        """The models of this run that search images."""
-        return [m for m in self["search"]["models"] if m in self.models()]
+    @functools.cached_property
+    def searchers(self) -> dict[str, tuple[str, int]]:
+        """Name of a training that searches images -> its model and seed. The first seed has the
+        name of the model.
+        """
+        models = [m for m in self["search"]["models"] if m in self.models()]
+        found = {model: (model, seed) for model, seed in self.runs(models, first=True)}
+        if self["search"]["all_seeds"]:
+            runs = [run for run in self.runs(models) if run not in found.values()]
+            found |= {f"{model}_seed{seed}": (model, seed) for model, seed in runs}
+        return found
 
     @functools.cached_property
     def batches(self) -> dict[str, list[str]]:
@@ -192,6 +205,20 @@ class Plan(Study):
         """Searches in which an image failed: the next run tries it again."""
         files = [Path(self.search_status(b, m)) for b in self.batches for m in self.searchers]
         return [str(f) for f in files if f.exists() and any(read_json(f).values())]
+
+    @functools.cached_property
+    def surveys(self) -> dict[str, list[str]]:
+        """Entry of `images` that stands for many -> those of them that are searched."""
+        found = {}
+        for image, (entry, field) in self.fields_of.items():
+            if field:
+                found.setdefault(entry, []).append(image)
+        return found
+
+    def survey_status(self, entry: str, model: str) -> list[str]:
+        """The outcomes of the searches of a survey, batch by batch."""
+        batches = dict.fromkeys(self.batch_of[image] for image in self.surveys[entry])
+        return [self.search_status(batch, model) for batch in batches]
 
     def product(self, image: str, model: str, file: str) -> str:
         return self.path(f"products/{image}_{model}/{file}")
@@ -270,12 +297,9 @@ class Plan(Study):
 
     @functools.cached_property
     def compared(self) -> dict[str, list[str]]:
-        """Searched image whose diffuse emission is known -> the models that searched it."""
-        found = {}
-        for image, model in self.shown:
-            if self.truth(image):
-                found.setdefault(image, []).append(model)
-        return found
+        """Searched image whose diffuse emission is known -> the trainings that searched it."""
+        images = dict.fromkeys(image for image, _ in self.shown if self.truth(image))
+        return {image: list(self.searchers) for image in images}
 
     @functools.cached_property
     def tables(self) -> dict[str, Table]:

@@ -118,16 +118,20 @@ def read_noise(path: str | Path, image: Image) -> Pixels:
     return found.data
 
 
-def smoothed(image: Image, arcsec: float) -> Image:
-    """The image with a circular beam of `arcsec`, in Jy per that beam.
-
-    Its data are in memory, and their Fourier transforms take several times as much.
-    """
+def require_wider(image: Image, arcsec: float) -> None:
     if not arcsec >= image.beam[0]:
         raise BadInput(
             f"{image.path}: cannot be smoothed to {arcsec:g} arcsec, its beam has"
             f" {image.beam[0]:g} arcsec; expected a wider one"
         )
+
+
+def smoothed(image: Image, arcsec: float) -> Image:
+    """The image with a circular beam of `arcsec`, in Jy per that beam.
+
+    Its data are in memory, and their Fourier transforms take several times as much.
+    """
+    require_wider(image, arcsec)
     values = np.asarray(image.data)
     size = [fft.next_fast_len(n + int(4 * arcsec / image.pixel)) for n in values.shape]
     kernel = fft.rfft2(_kernel(image, arcsec, size))

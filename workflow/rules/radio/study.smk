@@ -16,6 +16,11 @@ rule radio:
         [radio.path(f"search/{batch}_checked.txt") for batch in radio.batches if radio.searched],
         [radio.product(*search, "sources.fits") for search in radio.searched],
         [radio.path(f"figures/image_{image}_{model}.png") for image, model in radio.shown],
+        [
+            radio.path(f"products/{s}_{m}_sources.fits")
+            for s in radio.surveys
+            for m in radio.searchers
+        ],
 
 
 rule radio_project_power:
@@ -146,9 +151,9 @@ rule radio_search_images:
     Products stay in `kept` when the job is killed: Snakemake deletes what a job declares.
     """
     input:
-        code=lambda w: radio.code("radio_search_images.py", w.model),
+        code=lambda w: radio.code("radio_search_images.py", radio.searchers[w.model][0]),
         images=lambda w: ancient(radio.batch_files(w.batch)),
-        checkpoint=lambda w: radio.checkpoints([w.model], first=True),
+        checkpoint=lambda w: radio.checkpoint(*radio.searchers[w.model]),
     output:
         ensure(radio.search_status("{batch}", "{model}"), non_empty=True),
     log:
@@ -156,7 +161,7 @@ rule radio_search_images:
     benchmark:
         radio.benchmark("radio_search_images", "{batch}_{model}")
     wildcard_constraints:
-        model="|".join(radio.searchers) or "none",
+        model="|".join(map(re.escape, radio.searchers)) or "none",
     conda:
         ENV
     threads: radio["search"]["threads"]
@@ -167,7 +172,7 @@ rule radio_search_images:
     params:
         config=lambda w: as_json(
             images=radio.batch_images(w.batch),
-            entry=radio.science(w.model),
+            entry=radio.science(radio.searchers[w.model][0]),
             views=radio["search"]["views"],
         ),
         kept=lambda w: [radio.kept(image, w.model) for image in radio.batches[w.batch]],
@@ -196,7 +201,7 @@ rule radio_publish_image:
     log:
         radio.log("radio_publish_image", "{image}_{model}"),
     wildcard_constraints:
-        model="|".join(radio.searchers) or "none",
+        model="|".join(map(re.escape, radio.searchers)) or "none",
     conda:
         ENV
     params:
@@ -206,6 +211,37 @@ rule radio_publish_image:
     shell:
         "python3 {input.code[0]:q} --status {input.status:q} --kept {params.kept:q}"
         " --output {output:q} > {log:q} 2>&1"
+
+
+rule radio_merge_survey:
+    """The sources and the verdicts on clusters of all images of a survey, each once. Images whose
+    search has failed are left out.
+    """
+    input:
+        code=code("radio_merge_survey.py"),
+        status=lambda w: radio.survey_status(w.survey, w.model),
+    output:
+        sources=ensure(radio.path("products/{survey}_{model}_sources.fits"), non_empty=True),
+        regions=radio.path("products/{survey}_{model}_sources.reg"),
+        clusters=radio.path("products/{survey}_{model}_clusters.csv"),
+    log:
+        radio.log("radio_merge_survey", "{survey}_{model}"),
+    wildcard_constraints:
+        survey="|".join(map(re.escape, radio.surveys)) or "none",
+        model="|".join(map(re.escape, radio.searchers)) or "none",
+    conda:
+        ENV
+    resources:
+        runtime=growing(30),
+        mem_mb=growing(4000),
+    params:
+        kept=lambda w: [radio.kept(image, w.model) for image in radio.surveys[w.survey]],
+    message:
+        "radio: merging the sources of {wildcards.survey}, found with {wildcards.model}"
+    shell:
+        "python3 {input.code[0]:q} --status {input.status:q} --kept {params.kept:q}"
+        " --output {output.sources:q} --output-regions {output.regions:q}"
+        " --output-clusters {output.clusters:q} > {log:q} 2>&1"
 
 
 rule radio_compare_image:
@@ -227,7 +263,9 @@ rule radio_compare_image:
         mem_mb=growing(8000),
     params:
         config=lambda w: as_json(
-            image=radio.image(w.image), truth=radio.truth(w.image), models=radio.compared[w.image]
+            image=radio.image(w.image),
+            truth=radio.truth(w.image),
+            models=[radio.searchers[name] for name in radio.compared[w.image]],
         ),
     message:
         "radio: comparing what was found in {wildcards.image}"
@@ -258,7 +296,7 @@ rule radio_plot_image:
     log:
         radio.log("radio_plot_image", "{image}_{model}"),
     wildcard_constraints:
-        model="|".join(radio.searchers) or "none",
+        model="|".join(map(re.escape, radio.searchers)) or "none",
     conda:
         ENV
     resources:
