@@ -16,10 +16,7 @@ from skyloom.scores.records import write_csv
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config",
-        type=cli.json_argument,
-        required=True,
-        help='"image", "truth", "models" with seeds',
+        "--config", type=cli.json_argument, required=True, help='"image", "truth", (model, seed)s'
     )
     parser.add_argument("--masks", type=Path, nargs="+", required=True, help="of these")
     parser.add_argument("--output", type=Path, required=True, help="CSV")

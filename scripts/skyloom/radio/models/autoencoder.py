@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from skyloom.examples import Batch
 from skyloom.networks.unet import require_multiple
 from skyloom.radio.data.noise import SOFTENING, signal_to_noise
-from skyloom.radio.models.task import Segmentation, augmented, predict, scheme
+from skyloom.radio.models.task import Detector, augmented, predict, scheme
 from skyloom.radio.models.unet import double_conv
 from skyloom.radio.simulate.field import DIFFUSE, NONE
 
@@ -34,8 +34,12 @@ def bottleneck(width: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
 
 
-class Autoencoder(Segmentation):
+class Autoencoder(Detector):
     """Squared error of the scaled brightness, over the observed pixels."""
+
+    def __init__(self, entry: dict, meta: dict, net: nn.Module):
+        super().__init__(entry, meta, net)
+        self.classes = len(meta["classes"])
 
     def probability(self, image: Tensor) -> Tensor:
         """A brightness b [noise] as b / (1 + b), a monotonic score of diffuse emission."""
@@ -43,12 +47,12 @@ class Autoencoder(Segmentation):
         found = brightness / (1 + brightness)
         zero = torch.zeros_like(found)
         parts = {NONE: 1 - found, DIFFUSE: found}
-        return torch.cat([parts.get(k, zero) for k in range(len(self.class_weights))], 1)
+        return torch.cat([parts.get(k, zero) for k in range(self.classes)], 1)
 
     def losses(self, batch: Batch, step: int):
         # another noise would change the brightness in units of it
-        entry = self.entry | {"noise_jitter": (1.0, 1.0)}
-        yield "net", self.error(augmented(batch, entry, self.invalid)).mean()
+        batch = augmented(batch, self.invalid, self.entry["beam_jitter"])
+        yield "net", self.error(batch).mean()
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         return {"squared_error": self.error(batch)}

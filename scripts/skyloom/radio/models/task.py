@@ -1,6 +1,6 @@
 """What the networks share: losses of a segmentation, augmentation, choice of a threshold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -20,32 +20,28 @@ HIGHEST = 0.95  # threshold
 SMOOTHING = 100.0  # pixels that the overlap of a batch begins with
 
 
-class Segmentation(Task):
-    """A network of class logits: cross entropy over the observed pixels, and the overlap of diffuse
-    emission (Dice).
+class Detector(Task):
+    """A network that gives each pixel a probability of diffuse emission.
 
-    entry : `class_weights`, of the classes in the cross entropy; `dice`, weight of the overlap;
-        `noise_jitter` and `beam_jitter`, least and most factor on the noise and on the beam of a
-        training image; `weight_decay`; `confused`, the most of the galaxies' pixels that the
-        threshold may call diffuse, with their standard error
+    entry : `beam_jitter`, least and most factor on the beam of a training image; `weight_decay`;
+        `confused`, the most of the galaxies' pixels that the threshold may call diffuse, with their
+        standard error
     """
 
     def __init__(self, entry: dict, meta: dict, net: nn.Module):
         super().__init__()
         self.entry, self.invalid, self.net = entry, meta["invalid"], net
-        weights = torch.tensor([float(w) for w in entry["class_weights"]])
-        self.register_buffer("class_weights", weights, persistent=False)
         self.beams = meta["beams"]
         # probability from which on a pixel is called diffuse, at each beam; chosen on validation
         self.register_buffer("thresholds", torch.full((len(self.beams),), 0.5))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(n, 2, y, x) -> logits (n, class, y, x)."""
+        """(n, 2, y, x) -> (n, channel, y, x), in single precision."""
         return self.net(image).float()
 
     def probability(self, image: Tensor) -> Tensor:
         """(n, 2, y, x) -> probability of each class (n, class, y, x)."""
-        return self(image).softmax(1)
+        raise NotImplementedError
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
@@ -53,30 +49,6 @@ class Segmentation(Task):
 
     def schedules(self, optimisers: dict) -> dict:
         return {"net": one_cycle(optimisers["net"], self.plan.steps)}
-
-    def losses(self, batch: Batch, step: int):
-        batch = augmented(batch, self.entry, self.invalid)
-        logits, true, observed = self.classified(batch)
-        pixels = cross_entropy(logits, true, self.class_weights, reduction="none") * observed
-        entropy = pixels.sum() / observed.sum().clamp(min=1)
-        yield "net", entropy + self.entry["dice"] * missed_overlap(logits, true, observed)
-
-    def score(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of each image, its missed overlap, and its cross entropy without weights."""
-        logits, true, observed = self.classified(batch)
-        number = observed.sum((1, 2)).clamp(min=1)
-        weighted, plain = (
-            (cross_entropy(logits, true, weights, reduction="none") * observed).sum((1, 2)) / number
-            for weights in (self.class_weights, None)
-        )
-        dice = missed_overlap(logits, true, observed, (1, 2))
-        return {"loss": weighted + self.entry["dice"] * dice, "dice": dice, "log_loss": plain}
-
-    def classified(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (n, class, y, x), true classes and what is observed (n, y, x)."""
-        observed = (batch["label"] != self.invalid).float()
-        true = (batch["label"] * observed).long()
-        return self(batch["input"]), true[:, 0], observed[:, 0]
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Choose the threshold of the largest overlap (IoU) on validation at each beam, among those
@@ -99,6 +71,50 @@ class Segmentation(Task):
     def threshold(self, arcsec: np.ndarray) -> Tensor:
         """The thresholds of images of these beams ["]."""
         return self.thresholds[torch.as_tensor(nearest(arcsec, self.beams))]
+
+
+class Segmentation(Detector):
+    """Class logits: cross entropy over the observed pixels, and the overlap of diffuse emission
+    (Dice).
+
+    entry : `class_weights`, of the classes in the cross entropy; `dice`, weight of the overlap;
+        `noise_jitter`, least and most factor on the noise of a training image; and those of
+        `Detector`
+    """
+
+    def __init__(self, entry: dict, meta: dict, net: nn.Module):
+        super().__init__(entry, meta, net)
+        weights = torch.tensor([float(w) for w in entry["class_weights"]])
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def probability(self, image: Tensor) -> Tensor:
+        return self(image).softmax(1)
+
+    def losses(self, batch: Batch, step: int):
+        batch = augmented(
+            batch, self.invalid, self.entry["beam_jitter"], self.entry["noise_jitter"]
+        )
+        logits, true, observed = self.classified(batch)
+        pixels = cross_entropy(logits, true, self.class_weights, reduction="none") * observed
+        entropy = pixels.sum() / observed.sum().clamp(min=1)
+        yield "net", entropy + self.entry["dice"] * missed_overlap(logits, true, observed)
+
+    def score(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of each image, its missed overlap, and its cross entropy without weights."""
+        logits, true, observed = self.classified(batch)
+        number = observed.sum((1, 2)).clamp(min=1)
+        weighted, plain = (
+            (cross_entropy(logits, true, weights, reduction="none") * observed).sum((1, 2)) / number
+            for weights in (self.class_weights, None)
+        )
+        dice = missed_overlap(logits, true, observed, (1, 2))
+        return {"loss": weighted + self.entry["dice"] * dice, "dice": dice, "log_loss": plain}
+
+    def classified(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, class, y, x), true classes and what is observed (n, y, x)."""
+        observed = (batch["label"] != self.invalid).float()
+        true = (batch["label"] * observed).long()
+        return self(batch["input"]), true[:, 0], observed[:, 0]
 
 
 def best_threshold(counts: Tensor, confused: float) -> float:
@@ -132,13 +148,15 @@ def missed_overlap(
     return 1 - (2 * both + SMOOTHING) / (sums + SMOOTHING)
 
 
-def augmented(batch: Batch, entry: dict, invalid: int) -> Batch:
-    """The batch under random symmetries of the square, each image with another noise and beam.
+def augmented(
+    batch: Batch, invalid: int, beam: Sequence[float], noise: Sequence[float] = (1.0, 1.0)
+) -> Batch:
+    """The batch under random symmetries of the square, each image with another beam and noise.
 
-    entry : `noise_jitter` and `beam_jitter`, least and most factor
+    beam, noise : least and most factor
     """
     batch = symmetries.apply(batch, symmetries.draw(len(batch["input"])))
-    noise, beam = (_factors(entry[f"{name}_jitter"], batch) for name in ("noise", "beam"))
+    noise, beam = (_factors(ends, batch) for ends in (noise, beam))
     image, observed = batch["input"][:, :1], batch["input"][:, 1:]
     scaled = signal_to_noise(image) / (SOFTENING * noise)
     batch = batch | {"input": torch.cat([scaled.asinh(), observed], 1)}
@@ -170,12 +188,12 @@ def magnified(batch: Batch, factor: Tensor, invalid: int) -> Batch:
 
 
 @torch.no_grad()
-def predict(task: Segmentation, batch: Batch) -> Batch:
+def predict(task: Detector, batch: Batch) -> Batch:
     """`prediction` (n, class, y, x), the probabilities, and `threshold` (n,) of diffuse ones."""
     found = task.probability(batch["input"])
     return {"prediction": found, "threshold": task.threshold(batch["beam_arcsec"].cpu())}
 
 
-def scheme(task: Segmentation, meta: dict) -> tuple[nn.Module, tuple[int, ...]]:
+def scheme(task: Detector, meta: dict) -> tuple[nn.Module, tuple[int, ...]]:
     """The layers of the network, and the shape of their input."""
     return task.net, (2, meta["pixels"], meta["pixels"])
