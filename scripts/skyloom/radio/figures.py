@@ -6,6 +6,8 @@ import xarray as xr
 from astropy.table import Table
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
 
 from skyloom import plotting
 from skyloom.plotting import Look
@@ -17,6 +19,7 @@ FIELDS = 5  # columns of panels
 SHOWN = -2, 100  # ends of the scale of images [noise]
 TICKS = 0, 3, 10, 30, 100
 SMALL = 1200  # pixels along a side of a drawn image, at most
+SCALE_BARS = 10, 30, 60, 120, 300, 600, 1800, 3600  # lengths ["]
 
 
 def panels(
@@ -43,7 +46,8 @@ def panels(
             ratio = (field["image"].values - float(field["background"])) / float(field["noise"])
             drawn = axes[0, column].imshow(_scaled(ratio), **_scale(), origin="lower")
             beam = float(field["beam_pixels"])
-            _beam(axes[0, column], beam)
+            _beam(axes[0, column], beam, beam)
+            _scale_bar(axes[0, column], float(field["beam_arcsec"]) / beam, ratio.shape[1])
             axes[0, column].set_title(f"beam {float(field['beam_arcsec']):.0f}\N{DOUBLE PRIME}")
             classes = axes[1, column].imshow(
                 _classes(field["target"].values),
@@ -94,8 +98,21 @@ def _palette() -> ListedColormap:
     return ListedColormap(["white", *colours, "0.8"])
 
 
-def _beam(ax, beam: float) -> None:
-    ax.add_patch(plt.Circle((1.2 * beam, 1.2 * beam), beam / 2, color="white", fill=False))
+def _beam(ax, major: float, minor: float, angle: float = 0.0) -> None:
+    """The beam's FWHM [pixel] in the lower left; angle : from north to east [deg]."""
+    place = 1.2 * major, 1.2 * major
+    ax.add_patch(Ellipse(place, minor, major, angle=angle, color="white", fill=False))
+
+
+def _scale_bar(ax, pixel: float, width: int) -> None:
+    """A bar of a round length in the lower right; pixel : ["]; width : of the image [pixel]."""
+    lengths = [length for length in SCALE_BARS if length <= 0.4 * width * pixel]
+    arcsec = max(lengths, default=SCALE_BARS[0])
+    text = f"{arcsec / 60:g}\N{PRIME}" if arcsec >= 60 else f"{arcsec:g}\N{DOUBLE PRIME}"
+    end, low = 0.94 * width, 0.06 * width
+    ax.plot([end - arcsec / pixel, end], [low, low], color="white", lw=1.2)
+    place = end - arcsec / pixel / 2, low + 0.02 * width
+    ax.text(*place, text, color="white", ha="center", va="bottom", fontsize=7)
 
 
 def _bars(figure: Figure, axes, drawn, classes, stated) -> None:
@@ -199,12 +216,19 @@ def image(
         shown = np.nan_to_num(probability[::step, ::step])
         if truth is not None:
             ax.contour(truth[::step, ::step] == DIFFUSE, [0.5], colors="white", linewidths=0.5)
-            handles.append(plt.Line2D([], [], color="0.6", label="true diffuse emission"))
+            outline = [withStroke(linewidth=2.5, foreground="0.4")]
+            handles.append(
+                plt.Line2D(
+                    [], [], color="white", label="true diffuse emission", path_effects=outline
+                )
+            )
         ax.contour(shown, [threshold], colors="cyan", linewidths=0.7)
         handles.append(plt.Line2D([], [], color="cyan", label="found"))
         for number, row in enumerate(found[:12], 1):
             ax.text(row["x"] / step, row["y"] / step, str(number), color="white", fontsize=7)
-        _beam(ax, image.beam_pixels / step)
+        size = image.pixel * step
+        _beam(ax, image.beam[0] / size, image.beam[1] / size, image.beam[2])
+        _scale_bar(ax, size, shown.shape[1])
         ax.set(xlabel="right ascension", ylabel="declination")
         bar = figure.colorbar(drawn, ax=ax, label="S/N", shrink=0.8)
         bar.set_ticks([_scaled(t) for t in TICKS], labels=[str(t) for t in TICKS])
