@@ -12,13 +12,12 @@ import numpy as np
 import scipy.fft
 
 from skyloom.cli import BadInput
+from skyloom.hashing import key, mix, shifted
 from skyloom.turbulence.simulate.arrays import Array, library
 
 BLOCK = 1 << 17  # modes at a time, which fit into the cache of a core
 BLOCK_GPU = 1 << 24
 LARGEST_K = 1 << 20  # wave numbers take 21 bits each in the hash
-# SplitMix64 (Steele et al. 2014)
-GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def velocity_field(
@@ -81,8 +80,8 @@ def _solenoidal_modes(xp: ModuleType, k: tuple, index: float, seed: int, kmax: i
     noise = []
     for component in range(3):
         # Box-Muller; the scale cancels in the normalisation to `rms`
-        radius = amplitude * xp.sqrt(-2 * xp.log(_uniform(xp, wave, _key(seed, 2 * component))))
-        phase = 2 * math.pi * _uniform(xp, wave, _key(seed, 2 * component + 1))
+        radius = amplitude * xp.sqrt(-2 * xp.log(_uniform(xp, wave, key(seed, 2 * component))))
+        phase = 2 * math.pi * _uniform(xp, wave, key(seed, 2 * component + 1))
         noise.append(radius * xp.cos(phase) + 1j * (sign * radius * xp.sin(phase)))
     parallel = sum(a * b for a, b in zip(k, noise, strict=True)) / k2
     return [b - a * parallel for a, b in zip(k, noise, strict=True)]
@@ -95,7 +94,6 @@ def _to_space(modes: Array, grid: int) -> Array:
 
 
 # --- the hash ------------------------------------------------------------------------------------
-# Its 64-bit integers wrap around: the signed ones of numpy and torch do so in the same way.
 
 
 def _pack(kz, ky, kx):
@@ -103,38 +101,15 @@ def _pack(kz, ky, kx):
     return ((kz + LARGEST_K) << 42) | ((ky + LARGEST_K) << 21) | (kx + LARGEST_K)
 
 
-def _key(seed: int, stream: int) -> int:
-    """A number for (seed, stream), mixed in Python's integers."""
-    x = ((seed * 8 + stream + 1) * GOLDEN) % 2**64
-    for shift, factor in ((30, FIRST), (27, SECOND)):
-        x = ((x ^ (x >> shift)) * factor) % 2**64
-    return _signed(x ^ (x >> 31))
-
-
 def _uniform(xp: ModuleType, x, key: int):
     """Uniform in (0, 1), 53 bits: two rounds of SplitMix64's mixer on the wave vector's integer."""
-    x = _mix(_mix(x ^ key) + key)
-    return (_real(xp, _shifted(x, 11)) + 0.5) * 2.0**-53
+    x = mix(mix(x ^ key) + key)
+    return (_real(xp, shifted(x, 11)) + 0.5) * 2.0**-53
 
 
 def _real(xp: ModuleType, x):
     """float64, stated explicitly: torch makes float32 of an integer times 1.0."""
     return xp.asarray(x, dtype=xp.float64)
-
-
-def _mix(x):
-    x = (x ^ _shifted(x, 30)) * _signed(FIRST)
-    x = (x ^ _shifted(x, 27)) * _signed(SECOND)
-    return x ^ _shifted(x, 31)
-
-
-def _shifted(x, bits: int):
-    """Logical shift to the right of a signed integer: the copies of the sign are masked."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _signed(x: int) -> int:
-    return x - 2**64 if x >= 2**63 else x
 
 
 def _backend(device: str | None) -> tuple[ModuleType, dict]:
