@@ -1,0 +1,111 @@
+"""The stars of a sightline without extinction: a compact model after that of Besançon.
+
+`galaxy` has the densities, `stars` the content of each population. Here both give counts, and
+stars that are drawn with a Poisson number. Study page: docs/extinction.md.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyloom.extinction.simulate.galaxy import POPULATIONS, density, place
+from skyloom.extinction.simulate.stars import BANDS, Content, contents
+
+FARTHEST, SHELLS = 14000.0, 700  # [pc]
+SR_PER_DEG2 = (np.pi / 180) ** 2
+SATURATED = 2.0  # K of stars that are left out
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Stars of a field without extinction, in random order, float32.
+
+    distance (n,) : [pc]; magnitudes (band, n) : apparent, of `stars.BANDS`; phase (n,) : as
+    `stars`; population (n,) : index in `galaxy.POPULATIONS`; richness : fields of such stars that
+    were drawn together
+    """
+
+    distance: np.ndarray
+    magnitudes: np.ndarray
+    phase: np.ndarray
+    population: np.ndarray
+    richness: float
+
+    def __len__(self) -> int:
+        return len(self.distance)
+
+    def band(self, name: str) -> np.ndarray:
+        """Apparent magnitudes (n,) of a band."""
+        return self.magnitudes[BANDS.index(name)]
+
+
+def sightline(
+    longitude: float,
+    latitude: float,
+    area: float,
+    limits: dict[str, float],
+    rng: np.random.Generator,
+    richness: float = 1.0,
+    draws: int = 200_000,
+) -> Stars:
+    """The stars of a field that are brighter than the limit in one band at least.
+
+    longitude, latitude : Galactic [deg]; area : solid angle [deg2]; limits : magnitude by band
+    richness : fields to draw together, a pool to draw single fields from
+    draws : weighted stars that stand for each population
+    """
+    edges = np.linspace(0, FARTHEST, SHELLS + 1)
+    masses = shell_masses(longitude, latitude, area * richness, edges)
+    parts = []
+    for index, (mass, content) in enumerate(zip(masses, contents(draws), strict=True)):
+        number, order, total = _visible(content, limits, edges[:-1])
+        count = rng.poisson(mass * total)
+        if not count.sum():
+            continue
+        shell = np.repeat(np.arange(SHELLS), count)
+        cumulated = np.append(0, content.weight[order].cumsum())
+        wanted = rng.random(shell.size) * total[shell]
+        chosen = np.searchsorted(cumulated, wanted, side="right") - 1
+        chosen = order[chosen.clip(0, number[shell] - 1)]
+        inner, outer = edges[shell] ** 3, edges[shell + 1] ** 3
+        distance = np.cbrt(inner + rng.random(shell.size) * (outer - inner))
+        magnitudes = content.magnitudes[:, chosen] + modulus(distance)
+        population = np.full(shell.size, index, np.int8)
+        parts.append((distance, magnitudes, content.phase[chosen], population))
+    distance, magnitudes, phase, population = (
+        np.concatenate(values, -1) for values in zip(*parts, strict=True)
+    )
+    seen = magnitudes[BANDS.index("K")] > SATURATED
+    seen &= np.any([magnitudes[BANDS.index(b)] < limit for b, limit in limits.items()], 0)
+    chosen = rng.permutation(np.flatnonzero(seen))
+    arrays = (values[..., chosen].astype(np.float32) for values in (distance, magnitudes))
+    return Stars(*arrays, phase[chosen], population[chosen], richness)
+
+
+def shell_masses(
+    longitude: float, latitude: float, area: float, edges: np.ndarray
+) -> list[np.ndarray]:
+    """Mass of living stars (shell,) of each population [Msun]. edges : of the shells [pc]"""
+    volume = area * SR_PER_DEG2 * np.diff(edges**3) / 3
+    at = place(longitude, latitude, (edges[1:] + edges[:-1]) / 2)
+    return [density(population, at) * volume for population in POPULATIONS]
+
+
+def modulus(distance: np.ndarray) -> np.ndarray:
+    """Distance modulus [mag] of a distance [pc]."""
+    return 5 * np.log10(np.maximum(distance, 1e-3)) - 5
+
+
+def _visible(
+    content: Content, limits: dict[str, float], nearest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number of stars and their weight, by shell, that are seen at its near edge; their order.
+
+    A star is seen up to the largest modulus that some limit leaves: the stars in the order of that
+    modulus, and those of a shell are its first.
+    """
+    reach = np.max([m - content.magnitudes[BANDS.index(b)] for b, m in limits.items()], 0)
+    order = np.argsort(-reach, kind="stable")
+    number = np.searchsorted(-reach[order], -modulus(nearest))
+    total = np.append(0, content.weight[order].cumsum())[number]
+    return number, order, total
