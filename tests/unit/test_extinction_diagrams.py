@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pretended_gpu import pretended_gpu, reason
 
 from skyloom.extinction.simulate import diagrams, draws, population, skies, survey
 from skyloom.extinction.simulate.population import Stars
@@ -95,6 +96,39 @@ def test_both_engines_draw_the_same_stars(pool):
     assert first.sum() > 3000
     # a star on the edge of a pixel may fall to either side by the rounding of float32
     assert (first - second).abs().sum() <= 1e-4 * first.sum()
+
+
+@pytest.mark.skipif(reason() is not None, reason=str(reason()))
+def test_on_a_gpu_the_host_never_waits_and_the_diagrams_are_those_of_a_cpu():
+    def drawn(device):
+        stars = single(3000.0, J=13.6, K=13.0)
+        kept = diagrams.field(stars, ["2mass", "2mass_gaia"], STEP, device)
+        mean = torch.ones(BINS).to(device)
+        seeds = examples(4).to(device)
+        before = dict(machine.waits)
+        profile = skies.profiles(seeds, mean)
+        given = conditions(seeds, kept.bands, randomised=Randomised())
+        image = diagrams.counts(kept, profile, given, seeds)
+        waits = {key: n for key, n in machine.waits.items() if n != before.get(key)}
+        return image, waits
+
+    with pretended_gpu() as machine:
+        torch.use_deterministic_algorithms(True)
+        image, waits = drawn("cuda")
+        assert image.device.type == "cuda"
+        assert waits == {} and not machine.unordered
+        expected, _ = drawn("cpu")
+        image = image.held
+    assert expected.sum() > 1000
+    assert (image - expected).abs().sum() <= 1e-3 * expected.sum()
+
+
+def test_cumulative_profile_begins_with_zero_and_is_the_sum():
+    profile = torch.rand(3, BINS, generator=torch.Generator().manual_seed(0))
+    found = diagrams.cumulative(profile)
+    expected = np.cumsum(profile.numpy().astype(float), 1)
+    assert (found[:, 0] == 0).all()
+    np.testing.assert_allclose(found[:, 1:], expected, rtol=1e-6)
 
 
 def test_diagrams_are_those_of_their_seeds_in_any_batch(pool):

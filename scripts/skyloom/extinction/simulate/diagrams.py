@@ -46,6 +46,7 @@ class Field:
 
     rows (star, 1 + band) : place on the grid of distances [step] and magnitudes, float32; the first
     rows are repeated at the end; size : stars of the pool; mean : stars of one field
+    normals, errors, detections : the tables below
     """
 
     rows: Tensor
@@ -53,6 +54,9 @@ class Field:
     mean: float
     bands: tuple[str, ...]
     diagrams: tuple[str, ...]
+    normals: Tensor
+    errors: Tensor
+    detections: Tensor
 
 
 def field(stars: Stars, diagrams: Sequence[str], step: float, device: str = "cpu") -> Field:
@@ -61,8 +65,9 @@ def field(stars: Stars, diagrams: Sequence[str], step: float, device: str = "cpu
     rows = np.stack([stars.distance / step, *(stars.band(b) for b in bands)], 1)
     rows = np.concatenate([rows, np.resize(rows, (BLOCK, rows.shape[1]))])
     size = len(stars)
-    tensor = torch.as_tensor(rows.astype(np.float32), device=device)
-    return Field(tensor, size, size / stars.richness, bands, tuple(diagrams))
+    arrays = rows.astype(np.float32), normal_table(), error_table(bands), detection_table(bands)
+    rows, *tables = (torch.from_numpy(array).to(device) for array in arrays)
+    return Field(rows, size, size / stars.richness, bands, tuple(diagrams), *tables)
 
 
 def counts(
@@ -77,9 +82,7 @@ def counts(
     profiles (n, bin) : A_V of each bin of distance [mag]; examples (n,) : seeds
     engine : `numba` or `torch`; None: numba on a CPU
     """
-    zero = profiles.new_zeros(len(profiles), 1)
-    # float64 sums are alike on all devices after rounding
-    total = torch.cat([zero.double(), profiles.double().cumsum(1)], 1).float()
+    total = cumulative(profiles)
     number = draws.poisson(examples, pool.mean * given.count)
     keys = [draws.stream(examples, draws.BLOCK)]
     keys += [draws.stream(examples, draws.BAND + BANDS.index(b)) for b in pool.bands]
@@ -87,6 +90,19 @@ def counts(
     if (engine or ("numba" if profiles.device.type == "cpu" else "torch")) == "numba":
         return _counts_numba(*arguments)
     return _counts_torch(*arguments)
+
+
+def cumulative(profiles: Tensor) -> Tensor:
+    """A_V from 0 at no distance to the end of the last bin, (n, bin + 1) float32.
+
+    The sums of pairs, fours and so on are alike on all devices; `cumsum` on a GPU is not.
+    """
+    total = torch.nn.functional.pad(profiles.double(), (1, 0))
+    reach = 1
+    while reach < total.shape[1]:
+        total = total + torch.nn.functional.pad(total[:, :-reach], (reach, 0))
+        reach *= 2
+    return total.float()
 
 
 def bare(pool: Field, bins: int, repeats: int = 64, limits: dict | None = None) -> Tensor:
@@ -165,7 +181,7 @@ def _counts_numba(
     result = np.zeros((len(total), len(columns), PIXELS, PIXELS), np.float32)
     tensors = pool.rows, total, given.limit, given.zero, given.law, number, keys
     arrays = (t.contiguous().numpy() for t in tensors)
-    tables = normal_table(), error_table(pool.bands), detection_table(pool.bands)
+    tables = (t.numpy() for t in (pool.normals, pool.errors, pool.detections))
     fill(result, *arrays, pool.size, *tables, columns, scales)
     return torch.from_numpy(result)
 
@@ -184,9 +200,7 @@ def _counts_torch(
     order = torch.arange(blocks * BLOCK, device=device)
     present = order < number[:, None]
     order = order * STEP
-    normals = torch.as_tensor(normal_table(), device=device)
-    errors = torch.as_tensor(error_table(pool.bands), device=device)
-    shares = torch.as_tensor(detection_table(pool.bands), device=device)
+    normals, errors, shares = pool.normals, pool.errors, pool.detections
     measured, detected = [], []
     for b in range(len(pool.bands)):
         bits = mix(keys[:, b + 1 : b + 2] + order)

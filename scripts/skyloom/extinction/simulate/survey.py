@@ -17,6 +17,7 @@ from skyloom.extinction.simulate import draws
 from skyloom.extinction.simulate.laws import ratios
 from skyloom.extinction.simulate.population import Stars
 from skyloom.extinction.simulate.stars import BANDS
+from skyloom.networks.devices import to_device
 
 LARGEST_ERROR = 0.4  # [mag]; a fainter star is not in a catalogue
 DEEPEST = 1.5  # a star that much fainter than the limit is never detected [mag]
@@ -131,24 +132,27 @@ def conditions(
 
     limits : 50 % limits by band where they are not those of `SURVEYS`, as of a field in the plane
     """
-    device = examples.device
     own = [(limits or {}).get(band, SURVEYS[band].limit) for band in bands]
-    first = torch.as_tensor(ratios(law, bands), dtype=torch.float32, device=device)
-    other = torch.as_tensor(ratios(randomised.other, bands), dtype=torch.float32, device=device)
+    own, first, other = (
+        to_device(torch.tensor(values, dtype=torch.float32), examples.device)
+        for values in (own, ratios(law, bands), ratios(randomised.other, bands))
+    )
     count = 1 + randomised.count * (2 * draws.uniform(examples, draws.COUNT)[:, 0] - 1)
     names = list(dict.fromkeys(band.survey for band in SURVEYS.values()))
     # a band has the same draws next to any other bands
-    columns = torch.tensor([BANDS.index(band) for band in bands], device=device)
-    survey = torch.tensor([names.index(SURVEYS[band].survey) for band in bands], device=device)
+    columns = [BANDS.index(band) for band in bands]
+    surveys = [names.index(SURVEYS[band].survey) for band in bands]
     shifts = draws.uniform(examples, draws.LIMIT, len(names) + len(BANDS))
-    common, single = shifts[:, survey], shifts[:, len(names) + columns]
+    common = torch.stack([shifts[:, k] for k in surveys], 1)
+    single = torch.stack([shifts[:, len(names) + k] for k in columns], 1)
+    zeros = draws.normal(examples, draws.ZERO, len(BANDS))
     brighter = randomised.limit * (COMMON * common + (1 - COMMON) * single)
     share = randomised.law * draws.uniform(examples, draws.LAW)
     return Conditions(
         count,
         1 + randomised.count,
-        torch.tensor(own, device=device) - brighter,
-        randomised.zero * draws.normal(examples, draws.ZERO, len(BANDS))[:, columns],
+        own - brighter,
+        randomised.zero * torch.stack([zeros[:, k] for k in columns], 1),
         (1 - share) * first + share * other,
     )
 
