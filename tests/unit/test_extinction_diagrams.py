@@ -7,6 +7,7 @@ import pytest
 import torch
 from pretended_gpu import pretended_gpu, reason
 
+from skyloom.cli import BadInput
 from skyloom.extinction.simulate import diagrams, draws, population, skies, survey
 from skyloom.extinction.simulate.population import Stars
 from skyloom.extinction.simulate.stars import BANDS
@@ -243,6 +244,14 @@ def test_network_input_has_observed_and_bare_of_each_diagram(pool):
     assert found.shape == (2, 6, 64, 64)
     np.testing.assert_allclose(found[:, 2], observed[:, 1].log1p() / 2, rtol=1e-6)
     np.testing.assert_allclose(found[1, 5], bare[2].log1p() / 2, rtol=1e-6)
+
+
+def test_field_without_stars_is_refused():
+    rng = np.random.default_rng(0)
+    none = population.sightline(284.0, 89.0, 1e-9, {"K": 5.0}, rng, 1, 40_000)
+    assert len(none) == 0
+    with pytest.raises(BadInput, match="no star in a pool of 1 fields"):
+        diagrams.field(none, ["2mass"], STEP)
 
 
 def test_stars_of_a_catalogue_without_a_band_are_left_out():

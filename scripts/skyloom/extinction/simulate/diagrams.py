@@ -17,6 +17,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from skyloom.cli import BadInput
 from skyloom.extinction.simulate import draws
 from skyloom.extinction.simulate.population import Stars
 from skyloom.extinction.simulate.stars import BANDS
@@ -60,8 +61,13 @@ class Field:
 
 
 def field(stars: Stars, diagrams: Sequence[str], step: float, device: str = "cpu") -> Field:
-    """The pool of a sightline for these diagrams; step : of the grid of distances [pc]."""
+    """The pool of a sightline for these diagrams; step : of the grid of distances [pc].
+
+    Raises BadInput for a pool without a star.
+    """
     bands = bands_of(diagrams)
+    if not len(stars):
+        raise BadInput(f"no star in a pool of {stars.richness:g} fields; expected a wider field")
     rows = np.stack([stars.distance / step, *(stars.band(b) for b in bands)], 1)
     rows = np.concatenate([rows, np.resize(rows, (BLOCK, rows.shape[1]))])
     size = len(stars)

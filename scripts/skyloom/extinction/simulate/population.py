@@ -1,7 +1,7 @@
 """The stars of a sightline without extinction: a compact model after that of Besançon.
 
-`galaxy` has the densities, `stars` the content of each population. Here both give counts, and
-stars that are drawn with a Poisson number. Study page: docs/extinction.md.
+`galaxy` has the densities, `stars` the content of each population. Here both give stars, drawn with
+a Poisson number.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,8 @@ def sightline(
     """
     edges = np.linspace(0, FARTHEST, SHELLS + 1)
     masses = shell_masses(longitude, latitude, area * richness, edges)
-    parts = []
+    nothing = np.zeros(0)
+    parts = [(nothing, np.zeros((len(BANDS), 0)), nothing.astype(np.int8), nothing.astype(np.int8))]
     for index, (mass, content) in enumerate(zip(masses, contents(draws), strict=True)):
         number, order, total = _visible(content, limits, edges[:-1])
         count = rng.poisson(mass * total)
