@@ -3,8 +3,8 @@
     PYTHONPATH=scripts python benchmarks/extinction_diagrams.py
 
 A field of 0.222 deg2 at l = 284, b = 0 deg with 20,800 stars of K < 15.7, diagrams of 64 x 64
-pixels, random profiles and surveys. The clock is that of the process. Where a GPU is found, diagrams a second on
-it by wall time follow.
+pixels, random profiles and surveys. The clock is that of the process. Where a GPU is found,
+diagrams a second on it by wall time follow.
 """
 
 import resource
