@@ -1,0 +1,107 @@
+"""Mock fields: a survey's conditions, and diagrams of many examples of several pools."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skyloom.extinction.data.pools import Pools
+from skyloom.extinction.simulate import diagrams, draws, skies
+from skyloom.extinction.simulate.survey import (
+    NOTHING,
+    SURVEYS,
+    Conditions,
+    Randomised,
+    bands_of,
+    conditions,
+)
+
+NONE = {"count": 1.0, "brighter": 0.0, "zero": 0.0, "law": None}  # of `mismatch`
+
+
+def grid(settings: dict) -> skies.Grid:
+    """Bins of distance of a set."""
+    return skies.Grid(settings["bins"], settings["step"])
+
+
+def prior(settings: dict) -> skies.Prior:
+    """What the profiles of a set are drawn from."""
+    given = settings["profiles"]
+    return skies.Prior(
+        tuple(given["slope"]),
+        tuple(given["spread"]),
+        given["median"],
+        given["scatter"],
+        given["largest"],
+    )
+
+
+def limits(settings: dict) -> dict[str, float]:
+    """50 % limits by band that the model assumes."""
+    stated = settings["limits"]
+    return {band: stated.get(band, SURVEYS[band].limit) for band in bands_of(settings["diagrams"])}
+
+
+def training_survey(settings: dict, examples: Tensor) -> Conditions:
+    """The surveys that a model is trained on: the assumed one, or random ones around it."""
+    given = Randomised(**settings["range"]) if settings["randomised"] else NOTHING
+    bands = bands_of(settings["diagrams"])
+    return conditions(examples, bands, settings["law"], given, limits(settings))
+
+
+def test_survey(settings: dict, examples: Tensor) -> Conditions:
+    """The surveys of test examples: those of the training, or one that departs from the assumed."""
+    wrong = NONE | {k: v for k, v in (settings["mismatch"] or {}).items() if v is not None}
+    if wrong == NONE:
+        return training_survey(settings, examples)
+    bands = bands_of(settings["diagrams"])
+    brighter = {band: limit - wrong["brighter"] for band, limit in limits(settings).items()}
+    law = wrong["law"] or settings["law"]
+    given = conditions(examples, bands, law, NOTHING, brighter)
+    zero = given.zero.clone()
+    # J is the band whose zero point moves: J - K moves by as much
+    zero[:, bands.index("J")] += wrong["zero"]
+    return Conditions(
+        given.count * wrong["count"], given.most * wrong["count"], given.limit, zero, given.law
+    )
+
+
+class Fields:
+    """Pools as fields of the diagrams of a set, and their smooth dust; made when first used."""
+
+    def __init__(self, pools: Pools, settings: dict):
+        self.pools, self.settings, self.grid = pools, settings, grid(settings)
+        self.made: dict[int, tuple[diagrams.Field, Tensor]] = {}
+
+    def __getitem__(self, pool: int) -> tuple[diagrams.Field, Tensor]:
+        """The field of a pool and its smooth dust (bin,)."""
+        if pool not in self.made:
+            mean = torch.as_tensor(self.pools.mean(pool, self.grid)).float()
+            names = self.settings["diagrams"]
+            self.made[pool] = self.pools.field(pool, names, self.grid), mean
+        return self.made[pool]
+
+    def bare(self, pool: int) -> Tensor:
+        """The mean diagrams without extinction in the assumed survey (diagram, y, x)."""
+        return diagrams.bare(self[pool][0], self.grid.bins, limits=limits(self.settings))
+
+    def draw(self, examples: Tensor, pool: np.ndarray, survey=training_survey):
+        """Diagrams (n, diagram, y, x) float32 and profiles (n, bin) [mag] of examples.
+
+        examples (n,) : seeds; pool (n,) : the pool of each; survey : of the settings and examples
+        """
+        profiles = torch.empty(len(examples), self.grid.bins)
+        shape = len(self.settings["diagrams"]), diagrams.PIXELS, diagrams.PIXELS
+        counts = torch.empty(len(examples), *shape)
+        drawn_from = prior(self.settings)
+        for number in np.unique(pool):
+            rows = torch.from_numpy(np.flatnonzero(pool == number))
+            field, mean = self[int(number)]
+            profiles[rows] = skies.profiles(examples[rows], mean, drawn_from)
+            given = survey(self.settings, examples[rows])
+            counts[rows] = diagrams.counts(field, profiles[rows], given, examples[rows])
+        return counts, profiles
+
+
+def seeds(seed: int, epoch: int, index: np.ndarray) -> Tensor:
+    """Seeds of the examples `index` (n,) of an epoch."""
+    return draws.seeds(seed, epoch, torch.from_numpy(np.asarray(index, np.int64)))
