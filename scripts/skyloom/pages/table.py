@@ -12,7 +12,7 @@ from skyloom.scores.verdict import decimals
 
 DIRECTIONS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}"}
 DIRECTIONS |= {"zero": "\N{RIGHTWARDS ARROW} 0", "one": "\N{RIGHTWARDS ARROW} 1"}
-DIRECTIONS |= {"nominal": "\N{RIGHTWARDS ARROW} 0.683"}
+DIRECTIONS |= {"nominal": "\N{RIGHTWARDS ARROW} 0.683", "nominal95": "\N{RIGHTWARDS ARROW} 0.95"}
 ASCENDING = ("lower", "zero")  # their best value is the smallest
 ZERO = 1e-6  # a number that is smaller is printed as 0
 WIDEST = 7  # columns of one table, which then fits the pane of the report (944 px)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import ndtr
 
 NOMINAL = 0.6827  # share of a normal distribution within one standard deviation
+NOMINAL95 = 0.95
 LEVELS = np.linspace(0.05, 0.95, 19)  # of the central intervals of a coverage curve
 
 

@@ -3,7 +3,7 @@
 A record is `{"name", "of", "split", "subset", "value", "ci68": [lo, hi], "unit", "better", "n",
 "blocks"}`. `of` is what was scored: "model", one "sample" of a stochastic model, or a reference of
 the same test examples (for CO "dust" and "ceiling"). `better` is "higher", "lower", "zero" (a
-bias), "one" (a ratio) or "nominal" (the coverage of a 68 % interval).
+bias), "one" (a ratio), "nominal" or "nominal95" (the coverage of a 68 % or a 95 % interval).
 
 In memory a record also has its bootstrap `draws` and the `digest` of their blocks. They are written
 to scores.nc: models of one set share blocks and draws, so that any statistic of two of them can be
@@ -25,7 +25,7 @@ import xarray as xr
 from skyloom import cli, files
 from skyloom.cli import BadInput
 from skyloom.scores.bootstrap import MIN_BLOCKS, bracket, pooled
-from skyloom.scores.forecasts import NOMINAL
+from skyloom.scores.forecasts import NOMINAL, NOMINAL95
 
 # values of `of` that a model itself produces
 OUTPUTS = ("model", "sample")
@@ -40,6 +40,7 @@ LOSS = {
     "zero": np.abs,
     "one": lambda v: np.abs(_log(np.asarray(v, np.float64))),
     "nominal": lambda v: np.abs(np.asarray(v) - NOMINAL),
+    "nominal95": lambda v: np.abs(np.asarray(v) - NOMINAL95),
 }
 
 
