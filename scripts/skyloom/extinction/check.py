@@ -12,9 +12,8 @@ import numpy as np
 
 from skyloom.extinction.simulate.diagrams import PIXELS
 from skyloom.extinction.simulate.survey import DIAGRAMS
+from skyloom.extinction.verdicts import FLAGGED, ORDER, REFUSED, USED
 
-USED, FLAGGED, REFUSED = "used", "flagged", "refused"
-ORDER = USED, FLAGGED, REFUSED
 LEAST = 100  # stars of a diagram
 # the limit: bins [mag], and the part of the counts before their maximum that is extrapolated
 BIN, BEFORE, LEAST_LIMIT = 0.1, (1.6, 0.5), 200

@@ -2,7 +2,7 @@
 
 FITS: images A_V, A_V_16 and A_V_84 (distance, b, l) have A_V from the Sun to a distance [mag],
 DENSITY, DENSITY_16 and DENSITY_84 have it by length [mag/kpc]. VERDICT (b, l) is an index in
-`profiles.VERDICTS`. The distance of A_V is the far edge of a bin, that of DENSITY its middle. A
+`verdicts.VERDICTS`. The distance of A_V is the far edge of a bin, that of DENSITY its middle. A
 sightline that was refused, or that has no stars, is NaN.
 """
 
@@ -17,21 +17,15 @@ from astropy.wcs import WCS
 
 from skyloom import images
 from skyloom.cli import BadInput, atomic
-from skyloom.extinction.products.profiles import (
-    MEDIAN,
-    QUANTILES,
-    VERDICTS,
-    Profiles,
-    write,
-)
+from skyloom.extinction.products.profiles import MEDIAN, QUANTILES, Profiles, write
 from skyloom.extinction.simulate.laws import LAWS
+from skyloom.extinction.verdicts import MISSING, VERDICTS
 from skyloom.provenance import git_state
 
 NAMES = {"extinction": ("A_V_16", "A_V", "A_V_84")}
 NAMES |= {"density": ("DENSITY_16", "DENSITY", "DENSITY_84")}
 UNITS = {"extinction": "mag", "density": "mag/kpc"}
 BANDS = "J", "K"
-MISSING = VERDICTS.index("missing")
 PLACE_ERROR = 1e-3  # of the places of a grid, in steps
 
 
@@ -40,7 +34,7 @@ class Cube:
     """longitude (x,), latitude (y,) : centres, ascending, longitude without a jump at 360 [deg]
     distance (z,) : far edges [pc]
     extinction, density : (3, z, y, x) float32 of `QUANTILES`; of a truth (1, z, y, x)
-    verdict (y, x) : index in `VERDICTS`
+    verdict (y, x) : index in `verdicts.VERDICTS`
     """
 
     path: Path
@@ -106,12 +100,11 @@ def of_profiles(profiles: Profiles, like: Cube | None = None) -> Cube:
     cell = np.ravel_multi_index((y[inside], x[inside]), shape)
     if len(np.unique(cell)) < len(cell):
         raise BadInput(f"{profiles.path}: two sightlines have one direction; expected one each")
-    verdict = np.full(shape, MISSING, np.int16)
+    verdict = np.full(shape, VERDICTS.index(MISSING), np.int16)
     verdict.flat[cell] = profiles.verdict[inside]
-    if like is not None and (verdict == MISSING).any():
+    if like is not None and (absent := verdict.size - inside.sum()):
         raise BadInput(
-            f"{profiles.path}: {(verdict == MISSING).sum()} of {verdict.size} directions of"
-            f" {like.path} are not there"
+            f"{profiles.path}: {absent} of {verdict.size} directions of {like.path} are not there"
         )
     planes = []
     for values in (profiles.extinction, profiles.density):

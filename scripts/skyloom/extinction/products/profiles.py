@@ -20,13 +20,12 @@ import xarray as xr
 
 from skyloom import files
 from skyloom.cli import BadInput, atomic, require
-from skyloom.extinction.check import ORDER
 from skyloom.extinction.simulate.laws import LAWS
+from skyloom.extinction.verdicts import MISSING, REFUSED, VERDICTS
 
 QUANTILES = 0.16, 0.5, 0.84
 MEDIAN = QUANTILES.index(0.5)
-VERDICTS = *ORDER, "missing"
-BLANK = VERDICTS.index("refused"), VERDICTS.index("missing")
+BLANK = VERDICTS.index(REFUSED), VERDICTS.index(MISSING)
 TRUE_ATTRIBUTES = "law", "data_kind"
 
 
@@ -35,7 +34,7 @@ class Profiles:
     """longitude, latitude : (sightline,) [deg]; distance : (bin,) far edges [pc]
     extinction, density : (3, sightline, bin) of `QUANTILES` [mag, mag/kpc], NaN where unknown; a
         truth has the median alone
-    verdict : (sightline,) index in `VERDICTS`
+    verdict : (sightline,) index in `verdicts.VERDICTS`
     """
 
     path: Path

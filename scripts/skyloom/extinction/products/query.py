@@ -16,9 +16,10 @@ from astropy.units import Quantity
 
 from skyloom.cli import BadInput, atomic, require
 from skyloom.extinction.products.cube import Cube, cell_of
-from skyloom.extinction.products.profiles import MEDIAN, VERDICTS
+from skyloom.extinction.products.profiles import MEDIAN
 from skyloom.extinction.read.tables import column, read_table
 from skyloom.extinction.simulate.laws import ratios
+from skyloom.extinction.verdicts import VERDICTS
 
 OUTSIDE = "outside"
 FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
