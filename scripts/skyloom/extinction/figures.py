@@ -54,8 +54,8 @@ def draw_profile(ax, k: int, distance, patches, predictions, looks) -> None:
     ax.plot(distance, patches["target"][k], **plotting.OBSERVED.line(label="truth"))
     for name, predicted in predictions.items():
         ax.plot(distance, predicted["prediction"][k], **looks[name].line())
-    # an estimate may leave the range of all others
-    top = float(max(patches["target"][k].max(), predictions[first]["upper95"][k].max()))
+    # the 95 % interval of a poor model leaves no room for the others
+    top = float(max(patches["target"][k].max(), predictions[first]["upper68"][k].max()))
     ax.set(xlim=(0, distance[-1]), ylim=(0, 1.25 * top))
 
 
@@ -103,10 +103,11 @@ def scatter(
             ax.remove()
         for ax in axes[:, 0]:
             ax.set_ylabel(f"predicted {AV}")
-        for ax in axes[-1]:
-            if ax.figure:
-                ax.set_xlabel(f"true {AV}")
-        plotting.colour_bar(figure, drawn, "sightlines and distances", ax=axes, shrink=0.8)
+        shown = list(axes.flat[: len(predictions)])
+        for ax in shown[-across:]:
+            ax.set_xlabel(f"true {AV}")
+            ax.tick_params(labelbottom=True)
+        plotting.colour_bar(figure, drawn, "sightlines and distances", ax=shown, shrink=0.8)
     return figure
 
 

@@ -23,8 +23,9 @@ from skyloom.networks.devices import to_device
 from skyloom.training import Task, adamw, one_cycle
 
 MEDIAN = QUANTILES.index(0.5)
-START = -2.5  # of all outputs: softplus(-2.5) = 0.08 mag a bin, the median of random profiles
-BEND = 0.2  # [mag] from which on an error of an increment counts linearly
+# of all outputs: softplus(-2.5) = 0.08 mag in 100 pc, the median of random profiles
+START, STEP = -2.5, 100.0
+BEND = 0.2  # [mag in 100 pc] from which on an error of an increment counts linearly
 
 
 class Profiles(Task):
@@ -36,7 +37,7 @@ class Profiles(Task):
     def __init__(self, entry: dict, meta: dict, encoder: nn.Module, width: int):
         """encoder : diagrams (n, 2 diagram, y, x) to features (n, width)."""
         super().__init__()
-        self.entry, self.bins = entry, meta["bins"]
+        self.entry, self.bins, self.wide = entry, meta["bins"], meta["step"] / STEP
         self.encoder = encoder
         self.head = nn.Linear(width, len(QUANTILES) * self.bins)
         self.register_buffer("factors", torch.ones(len(LEVELS)))
@@ -45,7 +46,7 @@ class Profiles(Task):
     def increments(self, x: Tensor) -> Tensor:
         """A_V of each bin (n, quantile, bin) [mag], not sorted."""
         output = self.head(self.encoder(x)).float()
-        return softplus(output.view(-1, len(QUANTILES), self.bins) + START)
+        return self.wide * softplus(output.view(-1, len(QUANTILES), self.bins) + START)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantiles of A_V up to each distance (n, quantile, bin) [mag]."""
@@ -62,7 +63,7 @@ class Profiles(Task):
         increments, target = self.increments(batch["input"]), batch["target"]
         loss = pinball(increments.cumsum(2), target, self.quantiles).mean()
         true = torch.diff(target, dim=1, prepend=torch.zeros_like(target[:, :1]))
-        shape = smooth_l1_loss(increments[:, MEDIAN], true, beta=BEND)
+        shape = smooth_l1_loss(increments[:, MEDIAN], true, beta=BEND * self.wide)
         yield "net", loss + self.entry["shape_weight"] * shape
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
