@@ -15,6 +15,16 @@ class Plan(Study):
             self.check_fields(name, entry)
         for name, entry in self["sets"].items():
             self.check_set(name, entry)
+        maps = self["maps"]
+        refuse_unknown("extinction.maps.regions", "region", maps["regions"], self["regions"])
+        refuse_unknown("extinction.maps.models", "model", maps["models"], self["models"])
+        for name, entry in self["regions"].items():
+            key = f"extinction.regions.{name}"
+            refuse_unknown(f"{key}.set", "set", [entry["set"]], self["sets"])
+            for axis in ("longitude", "latitude"):
+                low, high = entry[axis]
+                if not low < high:
+                    refuse(f"{key}.{axis}", f"{low:g} is not below {high:g}")
 
     def check_fields(self, name: str, entry: dict) -> None:
         key = f"extinction.fields.{name}"
@@ -54,6 +64,21 @@ class Plan(Study):
     def training_set(self, model: str) -> list[str]:
         name = self.entry(model)["set"]
         return [self.patches(name), self.stars(self["sets"][name]["fields"])]
+
+    @property
+    def mapped(self) -> list[tuple[str, str]]:
+        """(region, model) of each map: networks that run."""
+        models = [m for m in self["maps"]["models"] if m in self.models(kind="network")]
+        return [(region, model) for region in self["maps"]["regions"] for model in models]
+
+    def region(self, name: str) -> dict:
+        """What the sightlines of a region are drawn by."""
+        entry = self["regions"][name]
+        settings = self["sets"][entry["set"]]
+        return {"region": entry, "set": settings, "fields": self["fields"][settings["fields"]]}
+
+    def product(self, region: str, model: str, file: str) -> str:
+        return self.path(f"products/{region}_{model}/{file}")
 
     def image_pixels(self, model: str) -> int:
         return PIXELS

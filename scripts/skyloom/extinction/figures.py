@@ -77,13 +77,13 @@ def scatter(
     """Predicted against true A_V at all distances, a panel for each model."""
     true = patches["target"].values.ravel()
     top = float(np.quantile(true, 0.999))
-    across = min(4, len(predictions))
+    across = min(3, len(predictions))
     down = -(-len(predictions) // across)
     with plotting.style():
         figure, axes = plt.subplots(
             down,
             across,
-            figsize=(plotting.PAGE, 0.6 + 1.9 * down),
+            figsize=(plotting.PAGE, 0.6 + 2.4 * down),
             sharex=True,
             sharey=True,
             squeeze=False,
@@ -128,6 +128,7 @@ def scores(curves: dict[str, xr.Dataset], looks: dict[str, Look]) -> Figure:
         draw_groups(axes[1, 2], curves[first], looks[first])
         for ax in axes[0]:
             ax.set_yscale("log")
+            plotting.plain_decades(ax.yaxis)
         labels = "RMSE [mag]", "median error [mag]", "RMSE [mag]"
         labels += "68 % interval covers", "95 % interval covers", "median error [mag]"
         for ax, label in zip(axes.flat, labels, strict=True):

@@ -4,6 +4,7 @@ A direction that is trained on has three pools: training, validation and test sh
 others are tested only.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,8 @@ ROWS += [("unseen", "test"), ("beyond", "test")]
 BEYOND = 10_000  # directions of one group at most, so that each pool has a seed of its own
 
 
-def draw(settings: dict) -> xr.Dataset:
-    """The pools of all sightlines by the embedded model, in the order of `ROWS`.
+def draw(settings: dict, splits: Iterable[str] = SPLITS) -> xr.Dataset:
+    """The pools of all sightlines by the embedded model, in the order of `ROWS`, of these splits.
 
     settings : for each group `longitude` and `latitude` [deg], whose grid are its directions;
     `area` [deg2], `faintest` K, `richness`, `seed`; `bands` that are kept.
@@ -35,6 +36,8 @@ def draw(settings: dict) -> xr.Dataset:
     """
     found = []
     for row, (group, split) in enumerate(ROWS):
+        if split not in splits:
+            continue
         for k, (longitude, latitude) in enumerate(directions(settings[group])):
             rng = np.random.default_rng((settings["seed"], row * BEYOND + k))
             stars = population.sightline(
@@ -151,8 +154,12 @@ class Pools:
 
 
 def load(path: str | Path) -> Pools:
-    """Raises BadInput for a file without stars of a pool."""
-    file = files.load_dataset(path, decode_cf=False)
+    """The pools of a file. Raises BadInput for one without stars of a pool."""
+    return of_dataset(files.load_dataset(path, decode_cf=False), path)
+
+
+def of_dataset(file: xr.Dataset, path: str | Path = "the fields") -> Pools:
+    """The pools of what `draw` or `read` gives."""
     stars, bands = [], file["band"].values.tolist()
     ends = zip(file["first"].values, file["number"].values, strict=True)
     for pool, (first, number) in enumerate(ends):

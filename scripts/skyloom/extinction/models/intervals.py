@@ -7,6 +7,7 @@ from skyloom.scores.forecasts import NOMINAL, NOMINAL95
 
 LEVELS = NOMINAL, NOMINAL95
 QUANTILES = 0.025, 0.16, 0.5, 0.84, 0.975
+NAMES = "lower95", "lower68", "prediction", "upper68", "upper95"
 # columns of the ends of each level
 ENDS = (1, 3), (0, 4)
 MEDIAN = 2
@@ -49,5 +50,4 @@ def widened(predicted: Tensor, by: Tensor) -> Tensor:
 
 def named(quantiles: Tensor) -> dict[str, Tensor]:
     """`prediction` and the ends of both intervals (n, bin) from (n, quantile, bin)."""
-    names = "lower95", "lower68", "prediction", "upper68", "upper95"
-    return dict(zip(names, quantiles.unbind(1), strict=True))
+    return dict(zip(NAMES, quantiles.unbind(1), strict=True))
