@@ -12,14 +12,6 @@ from skyloom.extinction.models.intervals import NAMES, QUANTILES
 from skyloom.extinction.products import profiles
 from skyloom.extinction.simulate import diagrams, skies
 
-# variables of a prediction by their quantile
-QUANTILES = {
-    "lower95": 0.025,
-    "lower68": 0.16,
-    "prediction": 0.5,
-    "upper68": 0.84,
-    "upper95": 0.975,
-}
 SKY = 1  # spawn key of the dust; the stars have none
 
 
