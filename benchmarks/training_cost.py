@@ -32,7 +32,8 @@ HEADER = """\
 # survey.yaml: the dry run's estimate of GPU-hours. Printed by benchmarks/training_cost.py.
 # a100_ms: GPU time on an A100 [ms]: that on an H200 (benchmarks/README.md, step times busy) times
 #   3.2, the ratio of their bandwidths; of the radio networks, whose steps were not timed, at the
-#   rate of CO's Res-UNet, 35 TFLOP/s; finished trainings on a GPU replace it
+#   rate of CO's Res-UNet, 35 TFLOP/s; of the extinction networks the time in which 14 CPU cores
+#   draw an example; finished trainings on a GPU replace it
 # gflop: operations [1e9]; a test counts them again
 """
 
