@@ -19,6 +19,7 @@ from torch.nn.functional import smooth_l1_loss, softplus
 
 from skyloom.examples import Batch
 from skyloom.extinction.models.intervals import LEVELS, QUANTILES, factors, named, widened
+from skyloom.extinction.simulate.diagrams import running_sum
 from skyloom.networks.devices import to_device
 from skyloom.training import Task, adamw, one_cycle
 
@@ -50,7 +51,7 @@ class Profiles(Task):
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantiles of A_V up to each distance (n, quantile, bin) [mag]."""
-        return self.increments(x).cumsum(2).sort(1).values
+        return running_sum(self.increments(x)).sort(1).values
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
@@ -61,7 +62,7 @@ class Profiles(Task):
 
     def losses(self, batch: Batch, step: int):
         increments, target = self.increments(batch["input"]), batch["target"]
-        loss = pinball(increments.cumsum(2), target, self.quantiles).mean()
+        loss = pinball(running_sum(increments), target, self.quantiles).mean()
         true = torch.diff(target, dim=1, prepend=torch.zeros_like(target[:, :1]))
         shape = smooth_l1_loss(increments[:, MEDIAN], true, beta=BEND * self.wide)
         yield "net", loss + self.entry["shape_weight"] * shape

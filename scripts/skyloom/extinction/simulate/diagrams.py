@@ -100,16 +100,20 @@ def counts(
 
 
 def cumulative(profiles: Tensor) -> Tensor:
-    """A_V from 0 at no distance to the end of the last bin, (n, bin + 1) float32.
+    """A_V from 0 at no distance to the end of the last bin, (n, bin + 1) float32."""
+    return running_sum(torch.nn.functional.pad(profiles.double(), (1, 0))).float()
+
+
+def running_sum(values: Tensor) -> Tensor:
+    """Cumulative sums along the last dimension.
 
     The sums of pairs, fours and so on are alike on all devices; `cumsum` on a GPU is not.
     """
-    total = torch.nn.functional.pad(profiles.double(), (1, 0))
     reach = 1
-    while reach < total.shape[1]:
-        total = total + torch.nn.functional.pad(total[:, :-reach], (reach, 0))
+    while reach < values.shape[-1]:
+        values = values + torch.nn.functional.pad(values[..., :-reach], (reach, 0))
         reach *= 2
-    return total.float()
+    return values
 
 
 def bare(pool: Field, bins: int, repeats: int = 64, limits: dict | None = None) -> Tensor:
