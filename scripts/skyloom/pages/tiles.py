@@ -155,6 +155,8 @@ def strip(patches: xr.Dataset, predictions: xr.Dataset, row: int) -> list[np.nda
     kind = kind_of(patches, predictions)
     if kind == "number":
         image = patches[image_name(patches)].values[row]
+        # of several channels the first
+        image = image.reshape(-1, *image.shape[-2:])[0]
         low, high = np.nanpercentile(image, [0.5, 99.5])
         return [coloured(image, low, high, plotting.MAP)]
     target = patches["target"].values[row]
@@ -187,8 +189,12 @@ def scale(target: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def image_name(patches: xr.Dataset) -> str:
-    """The variable that is shown: the first of images."""
-    return next(str(name) for name in patches.data_vars if patches[name].ndim == 3)
+    """The variable that is shown: the first of images of the examples."""
+    return next(
+        str(name)
+        for name, values in patches.data_vars.items()
+        if values.dims[0] == "example" and values.ndim >= 3
+    )
 
 
 def coloured(values: np.ndarray, low: float, high: float, colours: str) -> np.ndarray:
@@ -244,7 +250,8 @@ def _figure(
     if kind == "map":
         top = scale(patches["target"].values[row], predictions["prediction"].values[row])
         lines.append(f"scale 0 to {_text(top)}")
-    if kind == "number":
+    # a row of numbers has its scores alone
+    if kind == "number" and patches["target"].ndim == 1:
         true, stated = (v.values[row] for v in (patches["target"], predictions["prediction"]))
         lines.append(f"true {true:.3g}" + f", predicted {stated:.3g}" * ("correct" not in examples))
     text = " · ".join(escape(line).replace(" ", "&nbsp;") for line in lines)
