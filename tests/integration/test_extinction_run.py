@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from skyloom.extinction.products import cube, profiles
+
 RUN = "results/test/extinction"
 MODELS = "mlp", "published", "mean", "ridge", "colour_excess"
 
@@ -42,4 +44,12 @@ def test_wrong_survey_is_a_row_of_the_transfer(finished):
 
 def test_verdict_names_the_models(finished):
     verdict = json.loads((finished / RUN / "verdict.json").read_text())
-    assert "2 networks" in verdict["text"] or "networks; one seed" in verdict["text"]
+    assert "best of 2 networks" in verdict["text"]
+
+
+def test_cube_of_the_region_has_its_sightlines_and_the_truth_fits_it(finished):
+    folder = finished / RUN
+    found = cube.read_cube(folder / "products/carina_mlp/cube.fits")
+    truth = profiles.read_profiles(folder / "raw/region_carina.nc", truth=True)
+    assert found.median.shape == (20, 2, 2) and found.data_kind == "simulated"
+    assert cube.of_profiles(truth, found).median.shape == found.median.shape
