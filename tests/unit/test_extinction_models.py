@@ -22,14 +22,12 @@ NAMES = "lower95", "lower68", "prediction", "upper68", "upper95"
 def test_quantiles_rise_with_distance_and_do_not_cross(module):
     torch.manual_seed(0)
     network = module.make_task(ENTRY, META).eval()
-    network.factors.copy_(torch.tensor([3.0, 0.4]))
+    network.factors.copy_(torch.tensor([30.0, 0.4]))
     found = module.predict(network, {"input": 3 * torch.randn(5, 2, 32, 32)})
     values = torch.stack([found[name] for name in NAMES])
     assert values.shape == (5, 5, META["bins"]) and (values >= 0).all()
     assert (values.diff(dim=2) >= 0).all()
-    # each interval contains the median; the two have factors of their own
-    for low, high in ((0, 4), (1, 3)):
-        assert (values[low] <= values[2]).all() and (values[2] <= values[high]).all()
+    assert (values.diff(dim=0) >= 0).all()
 
 
 def test_factors_give_the_shares_of_validation_their_intervals():

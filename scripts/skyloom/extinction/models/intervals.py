@@ -45,6 +45,10 @@ def widened(predicted: Tensor, by: Tensor) -> Tensor:
         above = (predicted[:, high] - middle).clamp(min=LEAST)
         result[:, low] = (middle - factor * below).clamp(min=0)
         result[:, high] = middle + factor * above
+    # the factors of a poor model may let the levels cross
+    (low, high), (lowest, highest) = ENDS
+    result[:, lowest] = torch.minimum(result[:, lowest], result[:, low])
+    result[:, highest] = torch.maximum(result[:, highest], result[:, high])
     return result.cummax(2).values
 
 
