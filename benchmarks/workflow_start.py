@@ -18,7 +18,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REPEATS = 3
-COPIES = {"extinction": "turbulence", "cosmic_rays": "turbulence"}
+COPIES = {"cosmic_rays": "turbulence"}
 EMPTY = "rule nothing:\n    output: 'nothing'\n"
 
 
