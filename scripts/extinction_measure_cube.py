@@ -1,0 +1,27 @@
+"""Artefacts of a cube beside the truth: tiles, fingers of God, coherence, bands of latitude."""
+
+from pathlib import Path
+
+from skyloom import cli
+
+
+def main() -> None:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--cube", type=Path, required=True)
+    parser.add_argument(
+        "--truth", type=Path, required=True, help="true profiles of the same directions, netCDF"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="CSV")
+    args = parser.parse_args()
+
+    from skyloom.extinction.products import cube, profiles, statistics
+    from skyloom.scores.records import write_csv
+
+    found = cube.read_cube(args.cube)
+    truth = cube.of_profiles(profiles.read_profiles(args.truth, truth=True), found)
+    with cli.atomic(args.output) as part:
+        write_csv(statistics.table(found, truth), part)
+
+
+if __name__ == "__main__":
+    cli.run(main)
