@@ -66,6 +66,11 @@ def words(table: Table, name: str) -> np.ndarray:
     return np.where(mask, "", np.array(plain, dtype=str)) if plain else np.array([], dtype=str)
 
 
+def plain_words(page: str) -> str:
+    """The beginning of a page or an XML document without its tags, in one line."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())[:200]
+
+
 def _fits(path: Path) -> Table:
     with images.opened(path, "a table of stars") as hdus:
         tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
@@ -78,8 +83,7 @@ def _fits(path: Path) -> Table:
 
 def _votable(path: Path, head: bytes) -> Table:
     if b"<VOTABLE" not in head:
-        text = re.sub(r"<[^>]*>", " ", head.decode(errors="replace"))
-        text = " ".join(text.split())[:80]
+        text = plain_words(head.decode(errors="replace"))[:80]
         raise BadInput(f"{path}: is a web page ({text!r}); expected {KNOWN}; {AGAIN}")
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -91,8 +95,8 @@ def _votable(path: Path, head: bytes) -> Table:
         for info in resource.infos:
             if info.name != "QUERY_STATUS" or info.value == "OK":
                 continue
-            words_ = " ".join((info.content or "").split())[:200]
-            reason = "rows were left out" if info.value == "OVERFLOW" else words_
+            said = plain_words(info.content or "")
+            reason = "rows were left out" if info.value == "OVERFLOW" else said
             raise BadInput(f"{path}: the server answered {info.value}: {reason}; {AGAIN}")
     tables = list(document.iter_tables())
     if not tables:
