@@ -255,9 +255,13 @@ def test_commands_write_a_cube_and_answer_from_it(tmp_path):
     assert done.returncode == 0 and "6 fields: 6 used; A_V to 1 kpc" in done.stdout, done.stderr
     done = run("scripts/extinction_query.py", path, 283, -0.5, 0.5)
     assert done.stdout.startswith("A_V 2.225 [1.780, 2.670] mag (68 %), A_J 0.541, A_K 0.174 mag")
-    assert run("scripts/extinction_query.py", path, 283, -0.5, "500pc").stdout == done.stdout
-    done = run("scripts/extinction_query.py", path, 283, -0.5, 2)
+    done = run("scripts/extinction_query.py", path, 283, -0.5, "2000pc")
     assert done.returncode == 2 and done.stderr.startswith("error: l 283 deg")
+    for text, unit, expected in (("500pc", u.kpc, 0.5), ("0.5", u.kpc, 0.5), ("-0.5", u.deg, None)):
+        found = query.quantity(text, unit)
+        assert found == (-0.5 * u.deg if expected is None else expected * u.kpc)
+    with pytest.raises(BadInput, match="'near' is no number with a unit"):
+        query.quantity("near", u.kpc)
     table = Table({"l": [283.0, 10.0], "b": [-0.5, 0.0], "distance": [500.0, 1.0]})
     table["distance"].unit = "pc"
     table.write(tmp_path / "stars.fits")
