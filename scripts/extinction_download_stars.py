@@ -4,9 +4,11 @@
         '{"survey": "2mass", "archive": "vizier", "l": [257, 303], "b": [-5, 5], "side_deg": 0.5}'
 
 A second call goes on where the first one ended. A field without a good table is left out and
-reported, with its reason in fields.csv; the others are finished.
+reported, with its reason in fields.csv; the others are finished. Its column `table` is the path of
+a table from the folder of fields.csv.
 """
 
+import os
 from pathlib import Path
 
 from skyloom import cli
@@ -19,7 +21,8 @@ def main() -> None:
         type=cli.json_argument,
         required=True,
         help='"survey", "archive", "side_deg", "l" and "b" of a region or "fields": [[l, b], ...];'
-        ' optional: "service" (address), "brighter" (band: magnitude), "jobs", "timeout_s"',
+        ' optional: "spacing_deg" of a region, "service" (address), "brighter" (band: magnitude),'
+        ' "jobs", "timeout_s"',
     )
     parser.add_argument("--folder", type=Path, required=True, help="of the tables")
     parser.add_argument("--output", type=Path, required=True, help="list of the fields, CSV")
@@ -45,7 +48,9 @@ def main() -> None:
             archive.Field(lon % 360, lat, config["side_deg"]) for lon, lat in config["fields"]
         ]
     else:
-        fields = archive.grid(config["l"], config["b"], config["side_deg"])
+        fields = archive.grid(
+            config["l"], config["b"], config["side_deg"], config.get("spacing_deg")
+        )
     rows = []
     for row in archive.download(
         config["survey"],
@@ -56,7 +61,8 @@ def main() -> None:
         jobs=config.get("jobs", 4),
         patience=config.get("timeout_s", tap.PATIENCE),
     ):
-        rows.append(row)
+        file = os.path.relpath(args.folder / f"{row['field']}.vot", args.output.parent)
+        rows.append(row | {"table": "" if row["reason"] else file})
         print(f"{len(rows)} of {len(fields)}: {row['field']}, {row['stars']} stars", flush=True)
     good = sum(not row["reason"] for row in rows)
     if not good:

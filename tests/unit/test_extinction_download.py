@@ -1,15 +1,10 @@
 """Star tables from a real TAP server on loopback: asynchronous jobs, with faults."""
 
-import io
 import json
 import re
 import subprocess
 import sys
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
-from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
@@ -17,15 +12,14 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from conftest import REPOSITORY
+from tap_server import DEFAULT_ROWS, PAGE, served, status
 
 from skyloom.cli import BadInput
 from skyloom.extinction.read import archive, tap
 from skyloom.extinction.read.catalogue import FORMS, read_catalogue
 
-PAGE = "<!DOCTYPE html>\n<html><body><h1>Service under maintenance</h1></body></html>"
 FORM = FORMS["2mass"]["VizieR II/246"]
 FIELD = archive.Field(284.25, 0.25, 0.5)
-DEFAULT_ROWS = 20  # of a query without MAXREC
 
 
 def sky() -> tuple[Table, SkyCoord]:
@@ -44,117 +38,12 @@ def sky() -> tuple[Table, SkyCoord]:
 STARS, PLACE = sky()
 
 
-def answer(adql: str, most: int) -> bytes:
-    """The VOTable of a query: the columns and the polygon that it names."""
-    names = re.findall(r'"(\w+)"', adql.split(" FROM ")[0])
-    numbers = re.search(r"POLYGON\('ICRS', ([^)]*)\)", adql)[1]
-    ra, dec = np.array(numbers.split(","), float).reshape(-1, 2).T
-    corners = SkyCoord(ra, dec, unit="deg").galactic
-    inside = (PLACE.l.deg > corners.l.deg.min()) & (PLACE.l.deg < corners.l.deg.max())
-    inside &= (PLACE.b.deg > corners.b.deg.min()) & (PLACE.b.deg < corners.b.deg.max())
-    if limit := re.search(r'"Kmag" < ([\d.]+)', adql):
-        inside &= np.asarray(STARS["Kmag"]) < float(limit[1])
-    chosen = STARS[names][inside]
-    stream = io.BytesIO()
-    chosen[:most].write(stream, format="votable")
-    return status(stream.getvalue(), "OVERFLOW" if len(chosen) > most else "OK")
-
-
-def status(votable: bytes, value: str, text: str = "") -> bytes:
-    info = f'<INFO name="QUERY_STATUS" value="{value}">{text}</INFO>'.encode()
-    return re.sub(rb"(<RESOURCE[^>]*>)", rb"\1" + info, votable, count=1)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """A TAP server with asynchronous jobs; `server.site` has its faults."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        site = self.server.site
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = {key: values[0] for key, values in parse_qs(form).items()}
-        site.requests.append(("POST", self.path))
-        if site.statuses:
-            return self.reply(site.statuses.pop(0), "busy")
-        if site.page:
-            return self.reply(200, PAGE)
-        if self.path == "/tap/async":
-            assert form["REQUEST"] == "doQuery" and form["LANG"] == "ADQL"
-            number = str(len(site.jobs))
-            form["left"] = site.polls
-            site.jobs[number] = form | {"phase": "PENDING"}
-            return self.see_other(f"/tap/async/{number}")
-        job = site.jobs[self.path.split("/")[3]]
-        if form["PHASE"] == "RUN":
-            assert job["phase"] == "PENDING"
-            job["phase"] = "QUEUED"
-        else:
-            job["phase"] = "ABORTED"
-        self.see_other(self.path.removesuffix("/phase"))
-
-    def do_GET(self):
-        site = self.server.site
-        number, _, what = self.path.removeprefix("/tap/async/").partition("/")
-        site.requests.append(("GET", what))
-        if number not in site.jobs:
-            return self.reply(404, "no such job")
-        job = site.jobs[number]
-        if what == "phase":
-            if job["phase"] in ("QUEUED", "EXECUTING"):
-                job["left"] -= 1
-                job["phase"] = "EXECUTING" if job["left"] > 0 else site.ends
-            return self.reply(200, site.phase or job["phase"])
-        if what == "error":
-            return self.reply(200, status(b"<VOTABLE><RESOURCE/></VOTABLE>", "ERROR", "no table X"))
-        body = site.change(answer(job["QUERY"], int(job.get("MAXREC", DEFAULT_ROWS))))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-votable+xml")
-        self.send_header("ETag", '"one"')
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        send = site.cuts.pop(0) if site.cuts else len(body)
-        self.wfile.write(body[:send])
-        self.close_connection = send < len(body)
-
-    def do_DELETE(self):
-        self.server.site.jobs.pop(self.path.split("/")[3])
-        self.see_other("/tap/async")
-
-    def see_other(self, place):
-        self.send_response(303)
-        # relative, as some servers write it
-        self.send_header("Location", place)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def reply(self, code, text):
-        body = text if isinstance(text, bytes) else text.encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def site(monkeypatch):
     """The server's behaviour, which a test may change. `waits` has the pauses."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *arguments: None
-    server.site = SimpleNamespace(
-        jobs={}, requests=[], statuses=[], page=False, polls=2, ends="COMPLETED", phase=None
-    )
-    server.site.change, server.site.cuts, server.site.waits = lambda body: body, [], []
-    server.site.url = f"http://127.0.0.1:{server.server_port}/tap"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-    yield server.site
-    server.shutdown()
-    server.server_close()
+    with served(STARS, PLACE) as found:
+        yield found
 
 
 def at(site):
@@ -309,6 +198,12 @@ def test_region_is_a_whole_number_of_fields():
     assert sorted({f.longitude for f in found}) == [0.25, 0.75, 359.25, 359.75] and len(found) == 8
     with pytest.raises(BadInput, match="expected whole numbers"):
         archive.grid((257.0, 303.2), (-5.0, 5.0), 0.5)
+    # small fields in the middles of wide cells
+    wide = archive.grid((270.0, 274.0), (-2.0, 2.0), 0.5, 2.0)
+    assert [(f.longitude, f.latitude, f.side) for f in wide[:2]] == [
+        (271, -1, 0.5),
+        (273, -1, 0.5),
+    ]
 
 
 def command(site, folder, **more):
@@ -329,5 +224,6 @@ def test_command_downloads_fields_and_lists_them(site, tmp_path):
     table = pd.read_csv(tmp_path / "fields.csv", keep_default_na=False)
     assert list(table["field"]) == ["l284.250_b+00.250", "l100.000_b+00.000"]
     assert table["reason"][0] == "" and "no star" in table["reason"][1]
+    assert (tmp_path / table["table"][0]).is_file() and table["table"][1] == ""
     done = command(site, tmp_path, survey="1mass")
     assert done.returncode == 2 and "survey is '1mass'; expected one of 2mass, gaia" in done.stderr

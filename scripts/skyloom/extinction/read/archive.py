@@ -63,16 +63,25 @@ class Field:
         return f"l{self.longitude:07.3f}_b{self.latitude:+07.3f}"
 
 
-def grid(longitude: tuple[float, float], latitude: tuple[float, float], side: float) -> list[Field]:
-    """The fields of a region, whose limits are edges of fields [deg]; l may run across 360."""
+def grid(
+    longitude: tuple[float, float],
+    latitude: tuple[float, float],
+    side: float,
+    spacing: float | None = None,
+) -> list[Field]:
+    """The fields of a region, whose limits are edges of cells [deg]; l may run across 360.
+
+    spacing : side of the cells, in whose middles the fields lie [deg]; None: that of the fields
+    """
+    cell = spacing or side
     spans = (longitude[1] - longitude[0]) % 360 or 360.0, latitude[1] - latitude[0]
-    numbers = [span / side for span in spans]
+    numbers = [span / cell for span in spans]
     if not all(n >= 1 and abs(n - round(n)) < 1e-6 for n in numbers):
         raise BadInput(
-            f"l {longitude}, b {latitude}: {numbers[0]:g} x {numbers[1]:g} fields of {side:g} deg;"
+            f"l {longitude}, b {latitude}: {numbers[0]:g} x {numbers[1]:g} fields of {cell:g} deg;"
             " expected whole numbers"
         )
-    columns, rows = (side * (np.arange(round(n)) + 0.5) for n in numbers)
+    columns, rows = (cell * (np.arange(round(n)) + 0.5) for n in numbers)
     return [
         Field((longitude[0] + x) % 360, latitude[0] + y, side)
         for y in rows.tolist()
