@@ -6,7 +6,7 @@ from skyloom import cli, plotting
 from skyloom.extinction.products import cube, figures, maps, outside, profiles
 
 FIGURES = "sky", "face", "reach", "profile"
-REACH = {"relative": 0.1, "absolute_mag": 0.1}
+REACH = {"relative": 0.1, "absolute_mag": 0.3, "from_pc": 1000}
 
 
 def main() -> None:
@@ -16,8 +16,8 @@ def main() -> None:
         "--config",
         type=cli.json_argument,
         default={},
-        help='optional: "dust" (path, column, mag_per_unit, title), "regions" (path),'
-        ' "reach" (relative, absolute_mag)',
+        help='optional: "dust" (path, column, mag_per_unit, title), "hii_regions" (path),'
+        ' "reach" (relative, absolute_mag, from_pc)',
     )
     parser.add_argument("--cube", type=Path, required=True)
     parser.add_argument("--truth", type=Path, help="true profiles of the same directions, netCDF")
@@ -31,20 +31,18 @@ def main() -> None:
     if args.figure == "sky":
         if config.get("dust"):
             stated = config["dust"]
-            other, title = outside.dust_map(stated, found), stated.get("title", "dust map")
+            other, title = outside.dust_map(stated, found), stated["title"]
         else:
             other, title = (None if truth is None else truth.median[-1]), "truth"
         compared = truth is not None and not config.get("dust")
         figure = figures.sky(found, other, title, compared)
     elif args.figure == "face":
-        listed = outside.regions(config["regions"]) if config.get("regions") else None
+        listed = outside.regions(config["hii_regions"]) if config.get("hii_regions") else None
         figure = figures.face(found, truth, listed)
     elif args.figure == "reach":
-        stated = REACH | config.get("reach", {})
-        relative, absolute = stated["relative"], stated["absolute_mag"]
-        true = None if truth is None else maps.reach_true(found, truth, relative, absolute)
-        bound = f"{100 * relative:g} % of $A_V$ + {absolute:g} mag"
-        figure = figures.reach(found, maps.reach_stated(found, relative, absolute), true, bound)
+        bound = maps.Bound(**REACH | config.get("reach", {}))
+        true = None if truth is None else maps.reach_true(found, truth, bound)
+        figure = figures.reach(found, maps.reach_stated(found, bound), true, str(bound))
     else:
         figure = figures.profile(found, truth)
     plotting.save(figure, args.output, found.data_kind)

@@ -15,6 +15,7 @@ from skyloom.extinction.products import cube, figures, maps, outside, published,
 LON, LAT = np.arange(257.25, 303, 0.5), np.arange(-4.75, 5, 0.5)
 EDGES = np.arange(100.0, 10001, 100)
 MIDDLE = EDGES - 50
+BOUND = maps.Bound(0.1, 0.3, 1000)
 
 
 def sky(density, lon=LON, lat=LAT, kind="simulated"):
@@ -110,11 +111,14 @@ def test_coherence_is_the_correlation_of_the_construction():
 
 def test_table_lists_each_statistic_beside_the_truth(isotropic):
     truth = sky(isotropic)
-    found = statistics.table(sky(gaussian_filter(isotropic, (6, 0, 0))), truth)
+    found = statistics.table(sky(gaussian_filter(isotropic, (6, 0, 0))), truth, BOUND)
     assert list(found.columns) == ["statistic", "separation", "cube", "truth", "unit", "ideal"]
     one = found.set_index("statistic").loc["fingers-of-God index"]
     assert one["cube"] > one["truth"]
     assert (found["statistic"] == "coherence").sum() == 4
+    # the truth has no error, and its interval no width
+    exact = statistics.table(truth, truth, BOUND).set_index("statistic").loc["reliable distance"]
+    assert exact["cube"] == exact["truth"] == truth.distance[-1] / 1e3 and exact["unit"] == "kpc"
 
 
 def test_slice_from_above_has_dust_where_it_is():
@@ -140,15 +144,20 @@ def test_reach_ends_where_interval_or_error_leave_the_bound():
     density = np.ones((len(EDGES), 2, 3))
     found = sky(density, LON[:3], LAT[:2])
     # A_V of 0.1 mag a bin, half of the interval is 10 %: beyond 5 % + 0.1 mag at 2 mag
-    stated = maps.reach_stated(found, 0.05, 0.1)
+    stated = maps.reach_stated(found, maps.Bound(0.05, 0.1, 0))
     assert stated == pytest.approx(np.full((2, 3), 2000), abs=100)
     truth = density.copy()
     truth[30:, 0, 0] = 3.0
     truth = sky(truth, LON[:3], LAT[:2])
     found.extinction[:, :, 1, 1] = np.nan
-    true = maps.reach_true(found, truth, 0.05, 0.1)
+    true = maps.reach_true(found, truth, maps.Bound(0.05, 0.1, 0))
     assert true[0, 1] == 10000 and true[0, 0] == pytest.approx(3100, abs=100)
     assert np.isnan(true[1, 1])
+    # errors near the Sun are not judged; one that is large right behind gives no reach
+    truth.extinction[:, :5, 1, 0] += 1
+    truth.extinction[:, :15, 1, 2] += 1
+    true = maps.reach_true(found, truth, maps.Bound(0.05, 0.1, 1000))
+    assert true[1, 0] == 10000 and true[1, 2] == 0
 
 
 def test_dust_map_of_the_user_is_averaged_in_fields(tmp_path):
@@ -188,7 +197,7 @@ def test_figures_are_drawn_with_blank_fields_and_without_a_truth(isotropic):
         figures.sky(found, None, "", False),
         figures.face(found, truth, (np.array([285.0]), np.array([2500.0]))),
         figures.face(found, None),
-        figures.reach(found, maps.reach_stated(found, 0.1, 0.1), None, "a bound"),
+        figures.reach(found, maps.reach_stated(found, BOUND), None, "a bound"),
         figures.profile(found, truth),
         figures.profile(found, None),
     ):

@@ -20,6 +20,7 @@ from skyloom.cli import BadInput, atomic
 from skyloom.extinction.products.profiles import MEDIAN, QUANTILES, Profiles, write
 from skyloom.extinction.simulate.laws import LAWS
 from skyloom.extinction.verdicts import MISSING, VERDICTS
+from skyloom.patchset import flags
 from skyloom.provenance import git_state
 
 NAMES = {"extinction": ("A_V_16", "A_V", "A_V_84")}
@@ -126,7 +127,8 @@ def write_fits(cube: Cube, path: Path) -> None:
         "LAW": (cube.law, "extinction law"),
         **{f"A_{b}_A_V": (law.ratios[b], f"A_{b} over A_V of the law") for b in BANDS},
         "MODEL": (cube.model, "that predicted the profiles"),
-        "DIGEST": (cube.digest, "of its training"),
+        # as long as a card: it has no room for a comment
+        "DIGEST": cube.digest,
         "GITHASH": ((git_state()["commit"] or "unknown")[:12], "code"),
     }
     hdus: list = [fits.PrimaryHDU()]
@@ -204,15 +206,13 @@ def write_healpix(cube: Cube, path: Path, nside: int | None = None) -> None:
         kind: (dims, values[:, :, y, x].transpose(2, 0, 1), {"units": UNITS[kind]})
         for kind, values in (("extinction", cube.extinction), ("density", cube.density))
     }
-    flags = np.arange(len(VERDICTS), dtype=np.int8)
-    words = {"flag_values": flags, "flag_meanings": " ".join(VERDICTS)}
     coordinates = {
         "pixel": ("pixel", pixel),
         "quantile": ("quantile", list(QUANTILES)),
         "distance": ("distance", cube.distance, {"units": "pc"}),
         "l": ("pixel", lon[pixel], {"units": "degree"}),
         "b": ("pixel", lat[pixel], {"units": "degree"}),
-        "verdict": ("pixel", cube.verdict[y, x].astype(np.int8), words),
+        "verdict": ("pixel", cube.verdict[y, x].astype(np.int8), flags(VERDICTS)),
     }
     facts = {"nside": nside, "ordering": "RING", "frame": "galactic"}
     kept = {key: getattr(cube, key) for key in ("law", "data_kind", "model", "digest")}

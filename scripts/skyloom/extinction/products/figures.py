@@ -14,6 +14,8 @@ from skyloom.plotting import Look
 
 ARM_LEVEL = 0.6  # of the nearness to an arm, at the drawn lines
 DECADES = 1.5  # of the scale of densities
+FLAT = 0.6  # height over width of a sector below which panels are rows
+SHORTEST = 1.3  # of a panel [inch]
 MARKS = "#C8400A"
 REGION = {"marker": "o", "color": MARKS, "markersize": 3.5, "markeredgecolor": "white"}
 FOUND = Look("predicted", plotting.NETWORKS[0][0], "o")
@@ -87,13 +89,18 @@ def face(
     norm = LogNorm(top / 10**DECADES, top, clip=True)
     first = next(iter(slices.values()))
     left, right, low, high = first.extent
-    size = (plotting.PAGE if len(slices) > 1 else plotting.COLUMN) - 0.7
-    tall = size / len(slices) * (high - low) / (right - left)
+    shape = (high - low) / (right - left)
+    # a flat sector is wide: one below the other
+    below = shape < FLAT
+    rows, columns = (len(slices), 1) if below else (1, len(slices))
+    size = (plotting.PAGE if below or columns > 1 else plotting.COLUMN) - 1.4
+    tall = max(shape * size / columns, SHORTEST) + 0.45
     with plotting.style():
         figure, axes = plt.subplots(
-            1,
-            len(slices),
-            figsize=(size + 0.7, tall + 0.75),
+            rows,
+            columns,
+            figsize=(size + 1.4, tall * rows + 0.7),
+            sharex=True,
             sharey=True,
             squeeze=False,
         )
@@ -103,9 +110,12 @@ def face(
             ax.plot(0, SUN_RADIUS / 1e3, marker="*", color=MARKS, markersize=7, clip_on=False)
             if regions is not None:
                 _regions(ax, *regions)
-            ax.set(title=title, xlabel="y, to l = 90° [kpc]", aspect="equal")
+            ax.set(title=title, aspect="equal")
             ax.set(xlim=(left, right), ylim=(low, high))
-        axes[0, 0].set_ylabel("x, from the centre to the Sun [kpc]")
+        for ax in axes[-1]:
+            ax.set_xlabel("y, to l = 90° [kpc]")
+        for ax in axes[:, 0]:
+            ax.set_ylabel("x, to the Sun [kpc]")
         bar = plotting.colour_bar(figure, image, "$A_V$ by length [mag/kpc]", ax=axes, aspect=30)
         plotting.plain_decades(bar.ax.yaxis)
         handles = [plt.Line2D([], [], color="white", linewidth=0.9, path_effects=plotting.HALO)]

@@ -72,21 +72,42 @@ def _layers(cube: Cube, half_height: float) -> np.ndarray:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
-def reach_stated(cube: Cube, relative: float, absolute: float) -> np.ndarray:
-    """How far (y, x) half of the 68 % interval stays below `relative` A_V + `absolute` [pc].
+@dataclass(frozen=True)
+class Bound:
+    """An error of A_V is small up to `relative` A_V + `absolute_mag`, judged beyond `from_pc`.
 
-    absolute : [mag]; NaN of a blank field
+    A field of a quarter of a square degree has few stars near the Sun.
+    """
+
+    relative: float
+    absolute_mag: float
+    from_pc: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.relative:g} % of $A_V$ + {self.absolute_mag:g} mag"
+
+    def of(self, extinction: np.ndarray) -> np.ndarray:
+        """The bound of A_V [mag]."""
+        return self.relative * extinction + self.absolute_mag
+
+
+def reach_stated(cube: Cube, bound: Bound) -> np.ndarray:
+    """How far (y, x) half of the 68 % interval stays within the bound [pc], NaN of a blank field.
+
+    A field that leaves it at once has 0.
     """
     low, median, high = cube.extinction
-    return _reach(cube, (high - low) / 2, relative * median + absolute)
+    return _reach(cube, (high - low) / 2, bound.of(median), bound.from_pc)
 
 
-def reach_true(cube: Cube, truth: Cube, relative: float, absolute: float) -> np.ndarray:
-    """How far (y, x) the error of the median stays below `relative` A_V + `absolute` [pc]."""
+def reach_true(cube: Cube, truth: Cube, bound: Bound) -> np.ndarray:
+    """How far (y, x) the error of the median stays within the bound [pc]; as `reach_stated`."""
     error = np.abs(cube.median - truth.median)
-    return _reach(cube, error, relative * truth.median + absolute)
+    return _reach(cube, error, bound.of(truth.median), bound.from_pc)
 
 
-def _reach(cube: Cube, error: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    good = np.logical_and.accumulate(error <= bound, axis=0).sum(0) * cube.step
+def _reach(cube: Cube, error: np.ndarray, bound: np.ndarray, begin: float) -> np.ndarray:
+    near = (cube.distance <= begin)[:, None, None]
+    number = np.logical_and.accumulate((error <= bound) | near, axis=0).sum(0)
+    good = np.where(number > near.sum(), number, 0) * cube.step
     return np.where(np.isfinite(error).any(0), good, np.nan)

@@ -22,6 +22,7 @@ from skyloom import files
 from skyloom.cli import BadInput, atomic, require
 from skyloom.extinction.simulate.laws import LAWS
 from skyloom.extinction.verdicts import MISSING, REFUSED, VERDICTS
+from skyloom.patchset import flags
 
 QUANTILES = 0.16, 0.5, 0.84
 MEDIAN = QUANTILES.index(0.5)
@@ -67,6 +68,17 @@ def dataset(
     if density is not None:
         words = {"units": "mag/kpc", "long_name": "A_V by length"}
         variables["density"] = (dims, np.asarray(density, np.float32), words)
+    coordinates = axes(distance, place, quantile, verdict)
+    return xr.Dataset(variables, coordinates, attributes)
+
+
+def axes(
+    distance: np.ndarray,
+    place: tuple[np.ndarray, np.ndarray],
+    quantile: np.ndarray | None = None,
+    verdict: np.ndarray | None = None,
+) -> dict:
+    """Coordinates of a file of sightlines; arguments as those of `dataset`."""
     coordinates = {
         "distance": ("distance", np.asarray(distance, float), {"units": "pc"}),
         "l": ("sightline", np.asarray(place[0], float), {"units": "degree"}),
@@ -75,12 +87,8 @@ def dataset(
     if quantile is not None:
         coordinates["quantile"] = ("quantile", np.asarray(quantile, float))
     if verdict is not None:
-        flags = {
-            "flag_values": np.arange(len(VERDICTS), dtype=np.int8),
-            "flag_meanings": " ".join(VERDICTS),
-        }
-        coordinates["verdict"] = ("sightline", np.asarray(verdict, np.int8), flags)
-    return xr.Dataset(variables, coordinates, attributes)
+        coordinates["verdict"] = ("sightline", np.asarray(verdict, np.int8), flags(VERDICTS))
+    return coordinates
 
 
 def write(content: xr.Dataset, path: Path) -> None:

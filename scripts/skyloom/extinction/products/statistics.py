@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import uniform_filter1d
 
+from skyloom.extinction.products import maps
 from skyloom.extinction.products.cube import Cube
 
 NEAR, FAR = 1500.0, 8000.0  # of the fingers of God [pc]
@@ -106,8 +107,11 @@ def latitude_index(error: np.ndarray) -> float:
     return float(rows / columns) if columns > 0 else np.nan
 
 
-def table(cube: Cube, truth: Cube) -> pd.DataFrame:
-    """All statistics: `statistic`, `separation` [deg], `cube`, `truth`, `unit`, and `ideal`."""
+def table(cube: Cube, truth: Cube, bound: maps.Bound) -> pd.DataFrame:
+    """All statistics: `statistic`, `separation` [deg], `cube`, `truth`, `unit`, and `ideal`.
+
+    bound : of the reliable distance
+    """
     grid = cube.distance - cube.step / 2, cube.longitude, cube.latitude
     lengths = [correlation_lengths(c.median_density, *grid) for c in (cube, truth)]
     rows = [
@@ -117,11 +121,20 @@ def table(cube: Cube, truth: Cube) -> pd.DataFrame:
         ("tangential correlation length", np.nan, *(t for _, t in lengths), "pc", "truth"),
         ("latitude index", np.nan, latitude_index(cube.median - truth.median), np.nan, "", "1"),
     ]
+    # stated by the intervals of the cube, and by its errors
+    ends = maps.reach_stated(cube, bound), maps.reach_true(cube, truth, bound)
+    rows.append(("reliable distance", np.nan, *(_median(v) / 1e3 for v in ends), "kpc", "truth"))
     for separation in SEPARATIONS:
         pair = [coherence(c.median[-1], c.longitude, separation) for c in (cube, truth)]
         rows.append(("coherence", separation, *pair, "", "truth"))
     names = ["statistic", "separation", "cube", "truth", "unit", "ideal"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _median(values: np.ndarray) -> float:
+    """Of the fields that have a value; NaN where none has."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else np.nan
 
 
 def _trend(density: np.ndarray, step: float) -> np.ndarray:
