@@ -1,31 +1,45 @@
-"""Draw the diagrams of a region on a coherent mock sky, with the true profiles and verdicts."""
+"""The diagrams of the sightlines of a region, with their verdicts.
+
+They are drawn on a coherent mock sky, with the true profiles, or read from star tables.
+"""
 
 import time
 from pathlib import Path
 
-import numpy as np
-
 from skyloom import cli
-from skyloom.extinction import check
-from skyloom.extinction.data.region import observed
+from skyloom.extinction.data import region
 from skyloom.extinction.products import profiles
+from skyloom.scores.records import write_csv
 
 
 def main() -> None:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--config", type=cli.json_argument, required=True, help='"region", "fields", "set"'
+        "--config",
+        type=cli.json_argument,
+        required=True,
+        help='"region", "fields", "set", "checks" by name of the set, "surveys" of the lists',
+    )
+    parser.add_argument(
+        "--lists", type=Path, nargs="*", default=[], help="lists of star tables, one a survey"
     )
     parser.add_argument("--output", type=Path, required=True, help="region, netCDF")
+    parser.add_argument("--output-table", type=Path, required=True, help="sightlines, CSV")
     args = parser.parse_args()
 
     begin = time.process_time()
-    drawn = observed(*(args.config[name] for name in ("region", "fields", "set")))
+    config = args.config
+    # none on a mock sky
+    lists = dict(zip(config["surveys"], args.lists, strict=True)) or None
+    drawn, table = region.observed(
+        config["region"], config["fields"], config["set"], config["checks"], lists
+    )
     profiles.write(drawn, args.output)
-    number = np.bincount(drawn["verdict"].values, minlength=len(check.ORDER))
-    found = ", ".join(f"{n} {name}" for n, name in zip(number, check.ORDER, strict=True))
-    seconds = time.process_time() - begin
-    print(f"{drawn.sizes['sightline']} sightlines ({found}): {seconds:.0f} core-seconds")
+    with cli.atomic(args.output_table) as part:
+        write_csv(table, part)
+    for line in region.counted(table):
+        print(line)
+    print(f"{time.process_time() - begin:.0f} core-seconds")
 
 
 if __name__ == "__main__":

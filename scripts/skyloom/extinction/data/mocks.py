@@ -1,5 +1,7 @@
 """Mock fields: a survey's conditions, and diagrams of many examples of several pools."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,6 +48,30 @@ def training_survey(settings: dict, examples: Tensor) -> Conditions:
     given = Randomised(**settings["range"]) if settings["randomised"] else NOTHING
     bands = bands_of(settings["diagrams"])
     return conditions(examples, bands, settings["law"], given, limits(settings))
+
+
+def limit_ranges(settings: dict) -> dict[str, tuple[float, float]]:
+    """50 % limits by band that a model is trained on, least and most [mag]."""
+    reach = settings["range"]["limit"] if settings["randomised"] else 0.0
+    return {band: (limit - reach, limit) for band, limit in limits(settings).items()}
+
+
+def limited_survey(measured: dict[str, float]):
+    """The surveys of the training, but for limits: those that were measured, by band [mag].
+
+    A limit outside of the training, or NaN, is replaced by the nearest of the training, or by the
+    assumed one.
+    """
+
+    def survey(settings: dict, examples: Tensor) -> Conditions:
+        drawn = training_survey(settings, examples)
+        known = [
+            np.clip(measured[band], *ends) if np.isfinite(measured[band]) else ends[1]
+            for band, ends in limit_ranges(settings).items()
+        ]
+        return replace(drawn, limit=torch.tensor(known).float().expand_as(drawn.limit))
+
+    return survey
 
 
 def test_survey(settings: dict, examples: Tensor) -> Conditions:

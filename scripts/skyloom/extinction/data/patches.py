@@ -99,12 +99,17 @@ def verdicts(
     return found
 
 
-def references(settings: dict, fields: mocks.Fields, pool: int) -> list[check.Reference]:
-    """The ranges of mock fields of one pool, for each diagram."""
+def references(
+    settings: dict, fields: mocks.Fields, pool: int, survey=mocks.training_survey
+) -> list[check.Reference]:
+    """The ranges of mock fields of one pool, for each diagram.
+
+    survey : of the settings and examples
+    """
     examples = mocks.seeds(
         settings["seed"], FIXED + len(PARTS), CHECKED * pool + np.arange(CHECKED)
     )
-    counts, _ = fields.draw(examples, np.full(CHECKED, pool))
+    counts, _ = fields.draw(examples, np.full(CHECKED, pool), survey)
     names = settings["diagrams"]
     return [check.reference(counts[:, k].numpy(), name) for k, name in enumerate(names)]
 
