@@ -1,6 +1,7 @@
 """The extinction study's plan: the stars of its sets, wrong surveys, and what is refused."""
 
 import json
+import re
 
 import pytest
 from conftest import copy_repository, plan, snakemake
@@ -79,9 +80,95 @@ def test_training_set_has_the_stars_of_which_diagrams_are_drawn():
             "extinction.sets.nominal.profiles.median: nan is no finite number",
         ),
         ({"transfer": {"mlp": ["half"]}}, "extinction.transfer.mlp: unknown set 'half'"),
+        (
+            {"regions": {"carina": {"source": "survey", "spacing": 3}}},
+            "extinction.regions.carina.longitude: 6.66667 fields of spacing 3; expected a whole",
+        ),
+        (
+            {
+                "sets": {"nominal": {"diagrams": ["2mass_gaia"]}},
+                "regions": {"carina": {"source": "survey"}},
+            },
+            "extinction.regions.carina.set: diagram 2mass_gaia needs a cross-match",
+        ),
+        (
+            {
+                "regions": {"carina": {"set": "own"}},
+                "sets": {"own": {"fields": "carina", "bins": 9}},
+            },
+            "extinction.regions.carina.set: bins of own and of nominal, of model mlp, differ",
+        ),
+        (
+            {"maps": {"published": {"decaps": {"path": "decaps.h5"}}}},
+            "extinction.maps.published: no region of source survey in maps.regions",
+        ),
+        (
+            {"maps": {"published": {"decap": {"path": "decaps.h5"}}}},
+            "did you mean 'decaps'?",
+        ),
+        (
+            {"regions": {"carina": {"stars": {"2mass": {"archive": "esa"}}}}},
+            "extinction.regions.carina.stars.2mass.archive",
+        ),
     ],
 )
 def test_wrong_config_is_refused_by_key(settings, message):
     with pytest.raises(WorkflowError) as refused:
         plan("extinction", **settings)
     assert message in str(refused.value)
+
+
+def test_cube_of_a_mock_sky_is_drawn_and_measured_next_to_the_truth():
+    study = plan("extinction")
+    assert study.mapped == [("carina", "mlp")]
+    assert study.truth("carina") == [f"{R}/raw/region_carina.nc"]
+    assert f"{R}/figures/cube_face_carina_mlp.png" in study.cube_figures
+    assert {"products/carina_mlp/artefacts", "products/sightlines_carina"} <= {*study.tables}
+    # a sightline is checked for the set of each model that predicts it
+    models = {"maps": {"models": ["mlp", "mlp_randomised"]}}
+    models["run_models"] = ["mlp", "mlp_randomised", "mean"]
+    assert [*plan("extinction", **models).region("carina")["checks"]] == ["nominal", "randomised"]
+
+
+def test_stars_of_a_survey_are_downloaded_and_their_cube_is_compared_with_maps(tmp_path):
+    folder = copy_repository(tmp_path / "skyloom")
+    for name in ("decaps.h5", "dust.fits", "hii.csv", "gaia.csv"):
+        (folder / name).touch()
+    orion = {"source": "survey", "set": "two", "longitude": [208, 210], "latitude": [-20, -18]}
+    orion["stars"] = {"2mass": {"archive": "irsa"}, "gaia": {"list": "gaia.csv"}}
+    dust = {"path": "dust.fits", "column": "EBV", "mag_per_unit": 2.742}
+    settings = {
+        "fields": {"carina": {"bands": ["J", "K", "G", "BP", "RP"]}},
+        "sets": {"two": {"fields": "carina", "diagrams": ["2mass", "gaia"]}},
+        "models": {"mine": {"module": "mlp", "set": "two"}},
+        "run_models": ["mine", "mean"],
+        "transfer": {"mlp": []},
+        "regions": {"orion": orion},
+        "maps": {
+            "regions": ["orion"],
+            "models": ["mine"],
+            "dust": dust,
+            "hii_regions": "hii.csv",
+            "published": {"decaps": {"path": "decaps.h5"}},
+        },
+    }
+    (folder / "mine.yaml").write_text(
+        json.dumps({"studies": ["extinction"], "extinction": settings})
+    )
+    done = snakemake(folder, "-n", "-p", "--configfile", "mine.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    text = done.stdout
+    # one survey is fetched, the other is the user's own; no truth, and so no artefacts
+    assert text.count("rule extinction_download_stars:") == 1
+    assert "--lists resources/raw/extinction/stars_orion_2mass.csv gaia.csv" in text
+    assert text.count("rule extinction_plot_cube:") == 4 and "--truth" not in text
+    assert "rule extinction_measure_cube:" not in text
+    assert f"{R}/products/orion_mine/published.html" in text
+    stated = re.search(r"extinction_download_stars.py --config '(.*?)'", text)[1]
+    assert json.loads(stated)["archive"] == "irsa" and json.loads(stated)["side_deg"] == 0.5
+    # a mock sky has no real maps next to it
+    settings["maps"]["regions"] = ["orion", "carina"]
+    settings["regions"]["carina"] = {"set": "two"}
+    study = plan("extinction", **{k: v for k, v in settings.items()})
+    assert study.shown_files("orion") == ["dust.fits", "hii.csv"]
+    assert study.shown_files("carina") == []

@@ -1,10 +1,17 @@
 """The extinction study: the stars that its sets are drawn from, and what they may ask for."""
 
-from .config import refuse, refuse_unknown
-from .study import Study
+import functools
+
+from .config import refuse, refuse_names, refuse_unknown
+from .study import Study, Table
 
 GROUPS = "trained", "unseen", "beyond"
 PIXELS = 64  # of a diagram
+# survey of the bands of a diagram; one of two catalogues needs a cross-match, which nothing does
+CATALOGUES = {"2mass": "2mass", "2mass_h": "2mass", "gaia": "gaia"}
+# keys in which the set of a model agrees with that of a region
+ALIKE = "diagrams", "bins", "step", "law", "limits"
+SHOWN = "sky", "face", "reach", "profile"  # figures of a cube
 KEPT_BYTES = 6e9  # of diagrams that a training keeps, two bytes a pixel
 
 
@@ -18,13 +25,48 @@ class Plan(Study):
         maps = self["maps"]
         refuse_unknown("extinction.maps.regions", "region", maps["regions"], self["regions"])
         refuse_unknown("extinction.maps.models", "model", maps["models"], self["models"])
+        refuse_names("extinction.regions", self["regions"])
         for name, entry in self["regions"].items():
-            key = f"extinction.regions.{name}"
-            refuse_unknown(f"{key}.set", "set", [entry["set"]], self["sets"])
-            for axis in ("longitude", "latitude"):
-                low, high = entry[axis]
-                if not low < high:
-                    refuse(f"{key}.{axis}", f"{low:g} is not below {high:g}")
+            self.check_region(name, entry)
+        for name, model in self.mapped:
+            self.check_map(name, model)
+        for key in ("dust", "hii_regions", "published"):
+            if maps[key] and not any(self.surveyed(name) for name in maps["regions"]):
+                why = "no region of source survey in maps.regions; expected one to compare with it"
+                refuse(f"extinction.maps.{key}", why)
+
+    def check_region(self, name: str, entry: dict) -> None:
+        key = f"extinction.regions.{name}"
+        refuse_unknown(f"{key}.set", "set", [entry["set"]], self["sets"])
+        for axis in ("longitude", "latitude"):
+            low, high = entry[axis]
+            if not low < high:
+                refuse(f"{key}.{axis}", f"{low:g} is not below {high:g}")
+            number = (high - low) / entry["spacing"]
+            if self.surveyed(name) and not abs(number - round(number)) < 1e-6:
+                why = f"{number:g} fields of spacing {entry['spacing']:g}; expected a whole number"
+                refuse(f"{key}.{axis}", why)
+        crossed = [d for d in self["sets"][entry["set"]]["diagrams"] if d not in CATALOGUES]
+        if self.surveyed(name) and crossed:
+            why = f"diagram {crossed[0]} needs a cross-match; expected {', '.join(CATALOGUES)}"
+            refuse(f"{key}.set", why)
+
+    def check_map(self, name: str, model: str) -> None:
+        """Refuse a region whose diagrams are others than those that a model is trained on."""
+        sets, own = self["sets"], self["regions"][name]["set"]
+        trained = self.entry(model)["set"]
+        key = f"extinction.regions.{name}.set"
+        for part in ALIKE:
+            if sets[own][part] != sets[trained][part]:
+                why = f"{part} of {own} and of {trained}, of model {model}, differ"
+                refuse(key, f"{why}; expected the same")
+        fields = [self["fields"][sets[n]["fields"]] for n in (own, trained)]
+        if fields[0]["area"] != fields[1]["area"]:
+            why = f"area {fields[0]['area']:g} deg2; model {model} has {fields[1]['area']:g}"
+            refuse(key, f"{why}; expected the same")
+        if any(entry["source"] == "besancon" for entry in fields):
+            why = "fields of source besancon; a region has stars of the embedded model"
+            refuse(key, f"{why}; expected fields of source simulated")
 
     def check_fields(self, name: str, entry: dict) -> None:
         key = f"extinction.fields.{name}"
@@ -71,11 +113,89 @@ class Plan(Study):
         models = [m for m in self["maps"]["models"] if m in self.models(kind="network")]
         return [(region, model) for region in self["maps"]["regions"] for model in models]
 
+    def surveyed(self, region: str) -> bool:
+        """Whether a region has star tables, and no truth."""
+        return self["regions"][region]["source"] == "survey"
+
+    def surveys(self, region: str) -> list[str]:
+        """Surveys whose star tables a region has."""
+        if not self.surveyed(region):
+            return []
+        diagrams = self["sets"][self["regions"][region]["set"]]["diagrams"]
+        return list(dict.fromkeys(CATALOGUES[name] for name in diagrams))
+
+    def star_lists(self, region: str) -> list[str]:
+        """Lists of the star tables of a region, one a survey."""
+        stated = self["regions"][region]["stars"]
+        return [stated[s]["list"] or self.star_list(region, s) for s in self.surveys(region)]
+
+    def star_list(self, region: str, survey: str) -> str:
+        """List of the star tables that are downloaded."""
+        return f"{self.resources}/stars_{region}_{survey}.csv"
+
+    def download(self, region: str, survey: str) -> dict:
+        """The fields and the server of a download."""
+        entry = self["regions"][region]
+        area = self["fields"][self["sets"][entry["set"]]["fields"]]["area"]
+        place = {"l": entry["longitude"], "b": entry["latitude"], "spacing_deg": entry["spacing"]}
+        stated = {key: value for key, value in entry["stars"][survey].items() if key != "list"}
+        return {"survey": survey, "side_deg": area**0.5, **place, **stated}
+
     def region(self, name: str) -> dict:
-        """What the sightlines of a region are drawn by."""
-        entry = self["regions"][name]
+        """The sightlines of a region, and the sets of models that they are checked for."""
+        entry = {key: value for key, value in self["regions"][name].items() if key != "stars"}
         settings = self["sets"][entry["set"]]
-        return {"region": entry, "set": settings, "fields": self["fields"][settings["fields"]]}
+        trained = dict.fromkeys(self.entry(model)["set"] for _, model in self.mapped)
+        return {
+            "region": entry,
+            "set": settings,
+            "fields": self["fields"][settings["fields"]],
+            "checks": {other: self["sets"][other] for other in trained},
+            "surveys": self.surveys(name),
+        }
+
+    def truth(self, region: str) -> list[str]:
+        """The true profiles of a mock sky."""
+        return [] if self.surveyed(region) else [self.path(f"raw/region_{region}.nc")]
+
+    def shown(self, region: str) -> dict:
+        """Section `maps` for the figures of a cube: those of a mock sky have no real maps."""
+        other = ("dust", "hii_regions") if self.surveyed(region) else ()
+        return {key: self["maps"][key] for key in ("reach", *other)}
+
+    def shown_files(self, region: str) -> list[str]:
+        """The user's files in the figures of a cube."""
+        shown = self.shown(region)
+        dust = shown.get("dust") or {}
+        return [path for path in (dust.get("path"), shown.get("hii_regions")) if path]
+
+    @property
+    def cube_figures(self) -> list[str]:
+        """Figures of all cubes."""
+        return [
+            self.path(f"figures/cube_{figure}_{region}_{model}.png")
+            for region, model in self.mapped
+            for figure in SHOWN
+        ]
+
+    @functools.cached_property
+    def tables(self) -> dict[str, Table]:
+        tables = super().tables
+        maps = "2 Maps and images"
+        for region in dict.fromkeys(region for region, _ in self.mapped):
+            words = region.replace("_", " ")
+            table = Table("sightlines", maps, "8 Check of star counts", words)
+            tables[f"products/sightlines_{region}"] = table
+        for region, model in self.mapped:
+            words = f"{region.replace('_', ' ')}, {self.labels([model])[model]}"
+            folder = f"products/{region}_{model}"
+            if not self.surveyed(region):
+                table = Table("artefacts", maps, "6 Artefacts of the cube", words)
+                tables[f"{folder}/artefacts"] = table
+            elif self["maps"]["published"]:
+                table = Table("published_maps", maps, "7 Published maps", words)
+                tables[f"{folder}/published"] = table
+        return tables
 
     def product(self, region: str, model: str, file: str) -> str:
         return self.path(f"products/{region}_{model}/{file}")

@@ -14,6 +14,7 @@ rule extinction:
         extinction.figures("scatter", extinction.sets),
         extinction.figures("scores", extinction.sets),
         [extinction.product(*pair, "cube.fits") for pair in extinction.mapped],
+        extinction.cube_figures,
 
 
 rule extinction_draw_stars:
@@ -161,80 +162,4 @@ rule extinction_plot_scores:
         " --output {output.png:q} > {log:q} 2>&1"
 
 
-rule extinction_observe_region:
-    """Draw the diagrams of a region on a coherent mock sky, with the true profiles."""
-    input:
-        code=code("extinction_observe_region.py"),
-    output:
-        ensure(extinction.path("raw/region_{region}.nc"), non_empty=True),
-    log:
-        extinction.log("extinction_observe_region", "{region}"),
-    benchmark:
-        extinction.benchmark("extinction_observe_region", "{region}")
-    wildcard_constraints:
-        region="|".join(map(re.escape, extinction["regions"])) or "none",
-    conda:
-        ENV
-    resources:
-        runtime=growing(120),
-        mem_mb=growing(4000),
-    params:
-        config=lambda w: as_json(**extinction.region(w.region)),
-    message:
-        "extinction: observing the region {wildcards.region}"
-    shell:
-        "python3 {input.code[0]:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
-
-
-rule extinction_predict_region:
-    """Quantiles of A_V along the sightlines of a region by a trained model."""
-    input:
-        code=lambda w: extinction.code("extinction_predict_region.py", w.model),
-        region=extinction.path("raw/region_{region}.nc"),
-        checkpoint=lambda w: extinction.checkpoints([w.model], first=True),
-    output:
-        ensure(extinction.product("{region}", "{model}", "profiles.nc"), non_empty=True),
-    log:
-        extinction.log("extinction_predict_region", "{region}_{model}"),
-    benchmark:
-        extinction.benchmark("extinction_predict_region", "{region}_{model}")
-    wildcard_constraints:
-        region="|".join(map(re.escape, extinction["regions"])) or "none",
-    conda:
-        ENV
-    resources:
-        runtime=growing(30),
-        mem_mb=growing(8000),
-    params:
-        config=lambda w: as_json(entry=extinction.science(w.model)),
-    message:
-        "extinction: predicting the region {wildcards.region} with {wildcards.model}"
-    shell:
-        "python3 {input.code[0]:q} --config {params.config:q} --region {input.region:q}"
-        " --checkpoint {input.checkpoint:q} --output {output:q} > {log:q} 2>&1"
-
-
-rule extinction_write_cube:
-    """The 3D cube of a region: FITS by l, b and distance, and the same by pixels of HEALPix."""
-    input:
-        code=code("extinction_write_cube.py"),
-        profiles=extinction.product("{region}", "{model}", "profiles.nc"),
-    output:
-        cube=ensure(extinction.product("{region}", "{model}", "cube.fits"), non_empty=True),
-        healpix=extinction.product("{region}", "{model}", "cube_healpix.nc"),
-    log:
-        extinction.log("extinction_write_cube", "{region}_{model}"),
-    wildcard_constraints:
-        region="|".join(map(re.escape, extinction["regions"])) or "none",
-    conda:
-        ENV
-    resources:
-        runtime=growing(30),
-        mem_mb=growing(8000),
-    params:
-        config=as_json(nside=extinction["maps"]["nside"]),
-    message:
-        "extinction: writing the cube of {wildcards.region} by {wildcards.model}"
-    shell:
-        "python3 {input.code[0]:q} --config {params.config:q} --predictions {input.profiles:q}"
-        " --output {output.cube:q} --output-healpix {output.healpix:q} > {log:q} 2>&1"
+include: "products.smk"
