@@ -142,7 +142,6 @@ def test_stars_of_a_survey_are_downloaded_and_their_cube_is_compared_with_maps(t
         "sets": {"two": {"fields": "carina", "diagrams": ["2mass", "gaia"]}},
         "models": {"mine": {"module": "mlp", "set": "two"}},
         "run_models": ["mine", "mean"],
-        "transfer": {"mlp": []},
         "regions": {"orion": orion},
         "maps": {
             "regions": ["orion"],
@@ -160,7 +159,7 @@ def test_stars_of_a_survey_are_downloaded_and_their_cube_is_compared_with_maps(t
     text = done.stdout
     # one survey is fetched, the other is the user's own; no truth, and so no artefacts
     assert text.count("rule extinction_download_stars:") == 1
-    assert "--lists resources/raw/extinction/stars_orion_2mass.csv gaia.csv" in text
+    assert "--lists resources/raw/extinction/stars/orion_2mass.csv gaia.csv" in text
     assert text.count("rule extinction_plot_cube:") == 4 and "--truth" not in text
     assert "rule extinction_measure_cube:" not in text
     assert f"{R}/products/orion_mine/published.html" in text
@@ -169,6 +168,6 @@ def test_stars_of_a_survey_are_downloaded_and_their_cube_is_compared_with_maps(t
     # a mock sky has no real maps next to it
     settings["maps"]["regions"] = ["orion", "carina"]
     settings["regions"]["carina"] = {"set": "two"}
-    study = plan("extinction", **{k: v for k, v in settings.items()})
+    study = plan("extinction", **settings)
     assert study.shown_files("orion") == ["dust.fits", "hii.csv"]
     assert study.shown_files("carina") == []

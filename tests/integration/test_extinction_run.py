@@ -110,7 +110,7 @@ def test_region_of_a_survey_is_fetched_checked_and_predicted(finished, tmp_path,
         target = f"{RUN}/figures/cube_sky_here_mlp.png"
         done = snakemake(folder, target, *run_words("extinction"), "--configfile", "mine.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
-    listed = pd.read_csv(folder / "resources/raw/extinction/stars_here_2mass.csv")
+    listed = pd.read_csv(folder / "resources/raw/extinction/stars/here_2mass.csv")
     assert listed["table"].notna().sum() == 2 and listed["reason"].notna().sum() == 2
     verdicts = pd.read_csv(folder / RUN / "products/sightlines_here.csv").set_index(["b", "l"])
     assert verdicts.loc[1, "verdict"].tolist() == ["missing", "missing"]

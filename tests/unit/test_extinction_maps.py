@@ -1,6 +1,7 @@
 """Statistics of artefacts on constructed skies, maps of a cube, and other maps beside it."""
 
 import sys
+import warnings
 from types import ModuleType
 
 import healpy
@@ -186,6 +187,23 @@ def test_regions_of_the_user_are_read_in_any_length(tmp_path):
     with pytest.raises(BadInput, match="column distance not found"):
         (tmp_path / "other.csv").write_text("l,b\n1,2\n")
         outside.regions(tmp_path / "other.csv")
+
+
+def test_blank_cube_is_drawn_and_has_no_index():
+    density = np.ones((100, 4, 5))
+    blank, truth = (sky(density, LON[:5], LAT[:4]) for _ in range(2))
+    blank.extinction[:], blank.density[:] = np.nan, np.nan
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        found = statistics.table(blank, truth, BOUND)
+        for figure in (
+            figures.sky(blank, None, "", False),
+            figures.face(blank, None),
+            figures.reach(blank, maps.reach_stated(blank, BOUND), None, "a bound"),
+            figures.profile(blank, None),
+        ):
+            figure.draw_without_rendering()
+            figures.plt.close(figure)
+    assert found["cube"].isna().all()
 
 
 def test_figures_are_drawn_with_blank_fields_and_without_a_truth(isotropic):

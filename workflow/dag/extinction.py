@@ -131,7 +131,7 @@ class Plan(Study):
 
     def star_list(self, region: str, survey: str) -> str:
         """List of the star tables that are downloaded."""
-        return f"{self.resources}/stars_{region}_{survey}.csv"
+        return f"{self.resources}/stars/{region}_{survey}.csv"
 
     def download(self, region: str, survey: str) -> dict:
         """The fields and the server of a download."""

@@ -15,7 +15,7 @@ rule extinction_download_stars:
     an edit must not ask an archive again.
     """
     output:
-        f"{extinction.resources}/stars_{{region}}_{{survey}}.csv",
+        f"{extinction.resources}/stars/{{region}}_{{survey}}.csv",
     log:
         extinction.log("extinction_download_stars", "{region}_{survey}"),
     wildcard_constraints:
@@ -26,7 +26,7 @@ rule extinction_download_stars:
     params:
         code=os.path.relpath(BASE / "scripts" / "extinction_download_stars.py"),
         config=lambda w: as_json(**extinction.download(w.region, w.survey)),
-        folder=f"{extinction.resources}/stars_{{region}}_{{survey}}",
+        folder=f"{extinction.resources}/stars/{{region}}_{{survey}}",
     message:
         "extinction: fetching stars of {wildcards.survey} in {wildcards.region}"
     shell:

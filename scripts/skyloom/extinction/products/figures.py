@@ -85,7 +85,10 @@ def face(
     if truth is not None:
         slices["true"] = maps.face_on(truth)
     # the scale of the truth, where it is known
-    top = np.nanpercentile(list(slices.values())[-1].density, 99.5)
+    values = list(slices.values())[-1].density
+    positive = values[values > 0]
+    # a blank cube without a truth has any scale
+    top = np.percentile(positive, 99.5) if len(positive) else 1.0
     norm = LogNorm(top / 10**DECADES, top, clip=True)
     first = next(iter(slices.values()))
     left, right, low, high = first.extent

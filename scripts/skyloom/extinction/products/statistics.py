@@ -46,13 +46,15 @@ def correlation_lengths(
     It is near 1 for an isotropic field that the grid resolves.
 
     distance (z,) : of the middles of bins [pc]; longitude, latitude : [deg]; near, far : the
-    distances that are used [pc]
+    distances that are used [pc]. NaN twice for a blank cube.
     """
     used = (distance >= near) & (distance <= far)
     distance, density = distance[used], np.asarray(density, float)[used]
     step = distance[1] - distance[0]
     contrast = density / _trend(density, step) - 1
     known = np.isfinite(contrast)
+    if not known.any():
+        return np.nan, np.nan
     contrast = np.where(known, contrast, 0)
     n, width = len(distance), len(longitude)
     radial = []
