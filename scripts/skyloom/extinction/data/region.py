@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 
 from skyloom import checkpoint
-from skyloom.cli import BadInput
+from skyloom.cli import BadInput, progress
 from skyloom.extinction import check
 from skyloom.extinction.data import mocks, patches, pools
 from skyloom.extinction.data.sightlines import Sightline, read_list, surveyed
@@ -59,7 +59,7 @@ def observed(
     else:
         tables = {survey: read_list(path, place) for survey, path in lists.items()}
     image, bare, rows, kinds = [], [], [], set()
-    for k in range(len(place[0])):
+    for (k,) in progress([[k] for k in range(len(place[0]))], "sightlines"):
         stars = model_stars(region, fields, k, place)
         assumed = mocks.Fields(stars, settings)
         if dust is not None:
