@@ -128,7 +128,9 @@ def table(cube: Cube, truth: Cube, bound: maps.Bound) -> pd.DataFrame:
     rows.append(("reliable distance", np.nan, *(_median(v) / 1e3 for v in ends), "kpc", "truth"))
     for separation in SEPARATIONS:
         pair = [coherence(c.median[-1], c.longitude, separation) for c in (cube, truth)]
-        rows.append(("coherence", separation, *pair, "", "truth"))
+        # a grid of wide steps, or a small one, lacks a separation
+        if np.isfinite(pair[1]):
+            rows.append(("coherence", separation, *pair, "", "truth"))
     names = ["statistic", "separation", "cube", "truth", "unit", "ideal"]
     return pd.DataFrame(rows, columns=names)
 
