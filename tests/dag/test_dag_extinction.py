@@ -51,6 +51,12 @@ def test_training_set_has_the_stars_of_which_diagrams_are_drawn():
     [
         ({"sets": {"nominal": {"fields": "caria"}}}, "unknown fields 'caria'; did you mean"),
         (
+            {"sets": {"nominal": {"given": ["gaia"]}}},
+            "extinction.sets.nominal.given: unknown diagram 'gaia'",
+        ),
+        ({"sets": {"nominal": {"given": []}}}, "nominal.given: no diagram; expected one at least"),
+        ({"sets": {"nominal": {"missing": 1}}}, "nominal.missing: 1; expected less than 1"),
+        (
             {"sets": {"nominal": {"profiles": {"slope": [3, 2]}}}},
             "extinction.sets.nominal.profiles.slope: 3 is above 2",
         ),

@@ -240,10 +240,11 @@ def test_network_input_has_observed_and_bare_of_each_diagram(pool):
     given = conditions(examples(2), pool.bands)
     observed = diagrams.counts(pool, torch.zeros(2, BINS), given, examples(2))
     bare = diagrams.bare(pool, BINS, 4)
-    found = diagrams.network_input(observed, bare)
+    found = diagrams.network_input(observed, bare, torch.tensor([[True] * 3, [False, True, True]]))
     assert found.shape == (2, 6, 64, 64)
     np.testing.assert_allclose(found[:, 2], observed[:, 1].log1p() / 2, rtol=1e-6)
     np.testing.assert_allclose(found[1, 5], bare[2].log1p() / 2, rtol=1e-6)
+    assert (found[1, :2] == 0).all() and found[0, :2].any()
 
 
 def test_field_without_stars_is_refused():

@@ -25,6 +25,8 @@ FIELDS = {
 }
 SET = {
     "diagrams": ["2mass"],
+    "missing": 0,
+    "given": None,
     "law": "wang2019",
     "bins": 20,
     "step": 500.0,
@@ -160,6 +162,32 @@ def test_mismatch_states_how_the_survey_departs(mismatch, field, expected):
         # bands are K, J
         values = values.flip(1)
     torch.testing.assert_close(values, torch.tensor(expected).expand_as(values).float())
+
+
+def test_training_examples_lack_diagrams_at_random_and_never_all():
+    settings = SET | {"diagrams": ["2mass", "gaia", "2mass_gaia"], "missing": 0.5}
+    seen = mocks.present(settings, mocks.seeds(0, 0, np.arange(4000)))
+    assert seen.any(1).all() and (seen.float().mean(0) - 0.5).abs().max() < 0.07
+    assert 0.1 < seen.all(1).float().mean() < 0.15
+    assert mocks.present(settings | {"missing": 0}, mocks.seeds(0, 0, np.arange(9))).all()
+
+
+def test_missing_diagram_is_empty_in_both_channels_and_a_test_has_what_is_given(tmp_path):
+    fields = FIELDS | {"bands": ["J", "K", "G", "BP", "RP"], "unseen": FIELDS["beyond"]}
+    patchset.write(pools.draw(fields), tmp_path / "stars.nc")
+    settings = SET | {"diagrams": ["2mass", "gaia"], "missing": 0.4, "unseen": 0}
+    settings |= {"given": ["gaia"]}
+    patchset.write(patches(settings, pools.load(tmp_path / "stars.nc")), tmp_path / "patches.nc")
+    found = examples.load([tmp_path / "patches.nc", tmp_path / "stars.nc"], ENTRY)
+    stars = found.test[np.arange(8)]["input"].sum((2, 3))
+    assert (stars[:, :2] == 0).all() and (stars[:, 2:] > 0).all()
+    for part in (found.train.draw(0, np.arange(12)), found.valid[np.arange(6)]):
+        stars = part["input"].sum((2, 3)) > 0
+        assert torch.equal(stars[:, 0], stars[:, 1]) and torch.equal(stars[:, 2], stars[:, 3])
+        assert (stars[:, 0] | stars[:, 2]).all() and not stars.all()
+    # another epoch lacks others of the same kept diagrams
+    masks = [found.train.draw(epoch, np.arange(12))["input"].sum((2, 3)) > 0 for epoch in (0, 1)]
+    assert not torch.equal(*masks)
 
 
 def test_set_of_other_bins_is_refused_for_a_trained_model(folder, loaded):

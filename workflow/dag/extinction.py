@@ -81,6 +81,12 @@ class Plan(Study):
     def check_set(self, name: str, entry: dict) -> None:
         key = f"extinction.sets.{name}"
         refuse_unknown(f"{key}.fields", "fields", [entry["fields"]], self["fields"])
+        if entry["given"] is not None:
+            refuse_unknown(f"{key}.given", "diagram", entry["given"], entry["diagrams"])
+            if not entry["given"]:
+                refuse(f"{key}.given", "no diagram; expected one at least, or null for all")
+        if not entry["missing"] < 1:
+            refuse(f"{key}.missing", f"{entry['missing']:g}; expected less than 1")
         for part in ("slope", "spread"):
             low, high = entry["profiles"][part]
             if not low <= high:
@@ -121,8 +127,8 @@ class Plan(Study):
         """Surveys whose star tables a region has."""
         if not self.surveyed(region):
             return []
-        diagrams = self["sets"][self["regions"][region]["set"]]["diagrams"]
-        return list(dict.fromkeys(CATALOGUES[name] for name in diagrams))
+        entry = self["sets"][self["regions"][region]["set"]]
+        return list(dict.fromkeys(CATALOGUES[n] for n in entry["given"] or entry["diagrams"]))
 
     def star_lists(self, region: str) -> list[str]:
         """Lists of the star tables of a region, one a survey."""

@@ -1,7 +1,7 @@
 """Training examples: diagrams drawn on the fly, each shown several times. Others are a patch set.
 
 A network sees log(1 + n) / 2 of the observed diagrams and of those of the same field without
-extinction.
+extinction. Both are 0 where an example lacks a diagram.
 """
 
 import json
@@ -15,7 +15,7 @@ from torch import Tensor
 from skyloom.cli import BadInput
 from skyloom.examples import Batch, Examples, Held, Split, Stream, split_rows
 from skyloom.extinction.data import mocks, pools
-from skyloom.extinction.data.patches import MOST, SETTINGS
+from skyloom.extinction.data.patches import FIXED, MOST, SETTINGS
 from skyloom.extinction.simulate import diagrams
 from skyloom.patchset import PatchSet
 
@@ -47,7 +47,8 @@ class Drawn(Stream):
     def draw(self, epoch: int, index: np.ndarray) -> Batch:
         counts, target = self.counts(epoch // self.shown, index)
         bare = self.bare[torch.from_numpy(self.pool(index))]
-        return {"input": diagrams.network_input(counts, bare), "target": target}
+        seen = mocks.present(self.fields.settings, mocks.seeds(self.seed, epoch, index))
+        return {"input": diagrams.network_input(counts, bare, seen), "target": target}
 
     def pool(self, index: np.ndarray) -> np.ndarray:
         """The pool (n,) of each example."""
@@ -84,23 +85,26 @@ class Drawn(Stream):
 class Fixed:
     """The examples of one split of a patch set, as `Drawn` gives them.
 
+    seen (row, diagram) : whether an example has a diagram
     stars (pool, 3, star) : distance [pc], J and K of model stars; None: not asked for
     """
 
     patches: PatchSet
     rows: np.ndarray
     bare: Tensor
+    seen: Tensor
     stars: Tensor | None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: np.ndarray) -> Batch:
-        rows = self.rows[np.atleast_1d(index)]
+        index = np.atleast_1d(index)
+        rows, seen = self.rows[index], self.seen[torch.from_numpy(index)]
         counts = torch.from_numpy(self.patches.array("image")[rows].astype(np.float32))
         pool = torch.from_numpy(self.patches.coords["pool"][rows].astype(np.int64))
         target = torch.from_numpy(np.asarray(self.patches.array("target")[rows], np.float32))
-        found = {"input": diagrams.network_input(counts, self.bare[pool]), "target": target}
+        found = {"input": diagrams.network_input(counts, self.bare[pool], seen), "target": target}
         return found if self.stars is None else found | {"stars": self.stars[pool]}
 
 
@@ -125,7 +129,11 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     if entry["module"] == "colour_excess":
         stars = torch.from_numpy(np.array(patches.array("stars"), np.float32))
     rows = split_rows(patches)
-    valid, test = (Fixed(patches, rows[name], bare, stars) for name in ("valid", "test"))
+    number = torch.from_numpy(np.arange(len(rows["valid"])))
+    seen = mocks.present(settings, mocks.seeds(settings["seed"], FIXED, number.numpy()))
+    valid = Fixed(patches, rows["valid"], bare, seen, stars)
+    seen = torch.tensor(mocks.given(settings)).expand(len(rows["test"]), -1)
+    test = Fixed(patches, rows["test"], bare, seen, stars)
     train: Split | Stream = Held({"target": torch.zeros(0, own["bins"])})
     if len(paths) > 1:
         found = pools.load(paths[1])

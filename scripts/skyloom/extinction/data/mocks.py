@@ -59,14 +59,14 @@ def limit_ranges(settings: dict) -> dict[str, tuple[float, float]]:
 def limited_survey(measured: dict[str, float]):
     """The surveys of the training, but for limits: those that were measured, by band [mag].
 
-    A limit outside of the training, or NaN, is replaced by the nearest of the training, or by the
+    A limit outside of the training, NaN or not measured, is replaced by the nearest of the training, or by the
     assumed one.
     """
 
     def survey(settings: dict, examples: Tensor) -> Conditions:
         drawn = training_survey(settings, examples)
         known = [
-            np.clip(measured[band], *ends) if np.isfinite(measured[band]) else ends[1]
+            np.clip(limit, *ends) if np.isfinite(limit := measured.get(band, np.nan)) else ends[1]
             for band, ends in limit_ranges(settings).items()
         ]
         return replace(drawn, limit=torch.tensor(known).float().expand_as(drawn.limit))
@@ -89,6 +89,24 @@ def test_survey(settings: dict, examples: Tensor) -> Conditions:
     return Conditions(
         given.count * wrong["count"], given.most * wrong["count"], given.limit, zero, given.law
     )
+
+
+def present(settings: dict, examples: Tensor) -> Tensor:
+    """Which diagrams training examples have (n, diagram) bool, one of them at least.
+
+    examples (n,) : seeds. Each diagram is missing with the probability `missing`.
+    """
+    number = len(settings["diagrams"])
+    drawn = draws.uniform(examples, draws.MISSING, number + 1)
+    found = drawn[:, 1:] >= settings["missing"]
+    one = (drawn[:, :1] * number).long().clamp(max=number - 1)
+    return found.scatter(1, one, found.gather(1, one) | ~found.any(1, keepdim=True))
+
+
+def given(settings: dict) -> list[bool]:
+    """Whether a survey of the test has each diagram."""
+    names = settings["given"] or settings["diagrams"]
+    return [name in names for name in settings["diagrams"]]
 
 
 class Fields:

@@ -44,8 +44,8 @@ def observed(
     region : `longitude`, `latitude`, ranges [deg], `spacing` [deg], `seed`; fields, settings :
     those of the set whose survey is assumed; checks : settings of the sets by name, for each of
     which a sightline has a verdict; lists : lists of star tables by survey, None for a mock sky.
-    `image`, `bare` (sightline, diagram, y, x); `verdict` (set, sightline); of a mock sky
-    `extinction` (sightline, distance) A_V [mag]. Columns of the table: set, l, b, stars,
+    `image`, `bare` (sightline, diagram, y, x); `given` (diagram), whether there are stars of it;
+    `verdict` (set, sightline); of a mock sky `extinction` (sightline, distance) A_V [mag]. Columns of the table: set, l, b, stars,
     `limit_<band>` [mag], verdict, reason.
     Raises BadInput as `read_list`, and where no sightline has stars.
     """
@@ -71,6 +71,7 @@ def observed(
         image.append(found.counts if known else np.zeros_like(bare[-1]))
         kinds |= {found.data_kind} if known else set()
         for name, own in checks.items():
+            own = own | {"given": settings["given"]}
             verdict = judged(found, own, mocks.Fields(stars, own))
             row = {"set": name, "l": place[0][k], "b": place[1][k], "stars": int(image[-1].sum())}
             row |= {f"limit_{band}": limit for band, limit in found.limits.items()}
@@ -86,6 +87,7 @@ def observed(
         {
             "image": (axes, np.stack(image).astype(np.float32), {"units": "1"}),
             "bare": (axes, np.stack(bare), {"units": "1"}),
+            "given": ("diagram", mocks.given(settings), {"units": "1"}),
         },
         profiles.axes(grid.edges, place)
         | {
@@ -125,9 +127,10 @@ def judged(found: Sightline, settings: dict, fields: mocks.Fields) -> check.Verd
     if not found.limits:
         return patches.verdict(found.counts, patches.references(settings, fields, 0), settings)
     survey = mocks.limited_survey(found.limits)
+    ranges = {b: ends for b, ends in mocks.limit_ranges(settings).items() if b in found.limits}
     against = patches.references(settings, fields, 0, survey)
     return check.together(
-        check.check_limits(found.limits, mocks.limit_ranges(settings)),
+        check.check_limits(found.limits, ranges),
         patches.verdict(found.counts, against, settings),
     )
 
@@ -159,7 +162,9 @@ def predicted(trained: dict, region: xr.Dataset) -> xr.Dataset:
     if not blank.all():
         used = np.flatnonzero(~blank)
         image, bare = (torch.from_numpy(region[name].values[used]) for name in ("image", "bare"))
-        found = checkpoint.predict(trained, Inputs(diagrams.network_input(image, bare)))
+        given = torch.from_numpy(region["given"].values).expand(len(image), -1)
+        rows = diagrams.network_input(image, bare, given)
+        found = checkpoint.predict(trained, Inputs(rows))
         values[used] = np.stack([found[name] for name in NAMES], 1)
     attributes = {key: region.attrs[key] for key in ("law", "data_kind")}
     attributes |= {name: trained[name] for name in ("model", "digest")}

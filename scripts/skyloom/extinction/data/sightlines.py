@@ -77,8 +77,11 @@ def surveyed(
         inside = within(stars, place, area)
         magnitudes |= {band: m[inside] for band, m in stars.magnitudes.items()}
         kinds.add(stars.data_kind)
-    names = settings["diagrams"]
-    counts = np.stack([diagrams.of_catalogue(magnitudes, DIAGRAMS[name]) for name in names])
+    names = settings["given"] or settings["diagrams"]
+    counts = np.zeros((len(settings["diagrams"]), diagrams.PIXELS, diagrams.PIXELS), np.float32)
+    for name in names:
+        image = diagrams.of_catalogue(magnitudes, DIAGRAMS[name])
+        counts[settings["diagrams"].index(name)] = image
     limits = {band: check.measured_limit(magnitudes[band]) for band in bands_of(names)}
     return Sightline(counts, limits, data_kind=" and ".join(sorted(kinds)))
 

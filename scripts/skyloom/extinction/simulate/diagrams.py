@@ -125,13 +125,14 @@ def bare(pool: Field, bins: int, repeats: int = 64, limits: dict | None = None) 
     return counts(pool, zero, nominal, examples).mean(0)
 
 
-def network_input(observed: Tensor, unreddened: Tensor) -> Tensor:
+def network_input(observed: Tensor, unreddened: Tensor, seen: Tensor) -> Tensor:
     """Observed and bare diagrams as channels (n, 2 diagram, y, x): log(1 + n) / 2.
 
-    unreddened : (n, diagram, y, x) or without n
+    unreddened : (n, diagram, y, x) or without n; seen (n, diagram) bool : 0 is in both channels
+    elsewhere
     """
     pair = torch.stack(torch.broadcast_tensors(observed, unreddened), 2)
-    return pair.flatten(1, 2).log1p() / 2
+    return (pair.log1p() / 2 * seen[:, :, None, None, None]).flatten(1, 2)
 
 
 def of_catalogue(magnitudes: dict[str, np.ndarray], diagram: Diagram) -> np.ndarray:

@@ -12,7 +12,7 @@ from skyloom.hashing import STEP, key, mix, shifted
 
 # streams; those of a band are BAND plus its index
 NUMBER, BLOCK, COUNT, LIMIT, ZERO, LAW = range(6)
-FIELD, SHAPE, TOTAL = range(6, 9)
+FIELD, SHAPE, TOTAL, MISSING = range(6, 10)
 BAND = 16
 
 
