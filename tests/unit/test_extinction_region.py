@@ -20,6 +20,7 @@ FIELDS = {"area": AREA, "faintest": 15.9, "richness": 4, "bands": ["J", "K"], "s
 RANGE = {"count": 0.25, "limit": 1.2, "zero": 0.03, "law": 1, "other": "ccm1989"}
 PROFILES = {"slope": [1.6, 3.2], "spread": [0.4, 2], "median": 8, "scatter": 0.75, "largest": 40}
 NOMINAL = {"diagrams": ["2mass"], "law": "wang2019", "bins": 50, "step": 200, "limits": {}}
+NOMINAL |= {"missing": 0, "given": None}
 NOMINAL |= {"randomised": False, "range": RANGE, "mismatch": None, "profiles": PROFILES, "seed": 0}
 RANDOM = NOMINAL | {"randomised": True}
 CHECKS = {"nominal": NOMINAL, "randomised": RANDOM}
@@ -87,6 +88,19 @@ def test_bad_table_leaves_its_sightline_blank_with_the_reason(surveyed):
     assert list(region.counted(rows))[0].endswith("2 missing")
 
 
+def test_region_has_the_diagrams_of_the_given_surveys_alone(surveyed):
+    folder, one, _ = surveyed
+    settings = NOMINAL | {"diagrams": ["gaia", "2mass"], "given": ["2mass"], "missing": 0.3}
+    fields = FIELDS | {"bands": ["J", "K", "G", "BP", "RP"]}
+    small = REGION | {"longitude": [280, 284], "latitude": [-2, 2]}
+    lists = {"2mass": folder / "list.csv"}
+    content, rows = region.observed(small, fields, settings, {"channels": settings}, lists)
+    assert content["given"].values.tolist() == [False, True]
+    np.testing.assert_array_equal(content["image"][:, 1], one["image"][:, 0])
+    assert not content["image"][:, 0].any()
+    assert rows["verdict"].iloc[0] == "used" and "limit_G" not in rows
+
+
 def test_stars_beyond_the_field_are_left_out(surveyed):
     """The table has four times the area of the field."""
     folder, _, rows = surveyed
@@ -138,7 +152,7 @@ def small(monkeypatch):
         | {"verdict": (("set", "sightline"), code), "set": ["nominal"]},
         {"law": "wang2019", "data_kind": "simulated", "diagrams": "2mass"},
     )
-    content["bare"] = content["image"]
+    content["bare"], content["given"] = content["image"], ("diagram", [True])
     shown = []
 
     def predict(_, inputs):

@@ -59,8 +59,8 @@ def limit_ranges(settings: dict) -> dict[str, tuple[float, float]]:
 def limited_survey(measured: dict[str, float]):
     """The surveys of the training, but for limits: those that were measured, by band [mag].
 
-    A limit outside of the training, NaN or not measured, is replaced by the nearest of the training, or by the
-    assumed one.
+    A limit outside of the training is replaced by the nearest of the training; one that is NaN or
+    was not measured, by the assumed one.
     """
 
     def survey(settings: dict, examples: Tensor) -> Conditions:

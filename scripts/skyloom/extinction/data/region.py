@@ -45,8 +45,8 @@ def observed(
     those of the set whose survey is assumed; checks : settings of the sets by name, for each of
     which a sightline has a verdict; lists : lists of star tables by survey, None for a mock sky.
     `image`, `bare` (sightline, diagram, y, x); `given` (diagram), whether there are stars of it;
-    `verdict` (set, sightline); of a mock sky `extinction` (sightline, distance) A_V [mag]. Columns of the table: set, l, b, stars,
-    `limit_<band>` [mag], verdict, reason.
+    `verdict` (set, sightline); of a mock sky `extinction` (sightline, distance) A_V [mag]. Columns
+    of the table: set, l, b, stars, `limit_<band>` [mag], verdict, reason.
     Raises BadInput as `read_list`, and where no sightline has stars.
     """
     place = places(region)
