@@ -46,7 +46,7 @@ def test_profiles_rise_within_their_intervals_and_are_scored(finished, model):
 
 def test_wrong_survey_is_a_row_of_the_transfer(finished):
     table = pd.read_csv(finished / RUN / "transfer.csv")
-    assert table.tested_on.tolist() == ["nominal", "half_mag"]
+    assert table.tested_on.tolist() == ["nominal", "half_mag", "channels", "channels_gaia"]
     for name in ("profiles", "scatter", "scores"):
         assert (finished / RUN / f"figures/{name}_nominal.png").stat().st_size > 10_000
 

@@ -183,7 +183,8 @@ def _noted(note: Path, asked: dict) -> dict:
         content = json.loads(note.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
-    return content if asked.items() <= content.items() else {}
+    same = isinstance(content, dict) and asked.items() <= content.items()
+    return content if same else {}
 
 
 def _write(note: Path, content: dict) -> None:
