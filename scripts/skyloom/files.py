@@ -105,6 +105,21 @@ def read_csv(
     return table
 
 
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """A parquet file. It needs a large package, which no other part of the workflow uses."""
+    import pandas as pd
+
+    path = _existing(path, "a parquet file")
+    try:
+        return pd.read_parquet(path)
+    except ImportError:
+        raise BadInput(
+            f"{path}: parquet needs the package pyarrow: pip install pyarrow, or convert the file"
+        ) from None
+    except Exception as error:
+        raise BadInput(f"{path}: parquet cut short or damaged: {error}; {AGAIN}") from None
+
+
 def _existing(path: str | Path, expected: str) -> Path:
     path = Path(path)
     if not path.is_file():

@@ -156,8 +156,6 @@ def test_entry_points_read_by_these_readers_alone(repository):
         "files.py",
         "turbulence_score_panel.py",  # answers of a person, whose last line may have no end
         "finished.py",  # a record that is cut short is none
-        "tap.py",  # and so is the note of a download
-        "tables.py",  # names the file where its parquet is damaged
     }
     found = {
         path.name

@@ -30,11 +30,12 @@ def read_table(path: str | Path) -> Table:
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected a table of stars")
-    head = path.read_bytes()[:4096]
+    with open(path, "rb") as file:
+        head = file.read(4096)
     if not head.strip():
         raise BadInput(f"{path}: empty; expected a table of stars; {AGAIN}")
     if head.startswith(b"PAR1"):
-        return _parquet(path)
+        return Table.from_pandas(files.read_parquet(path))
     if head.lstrip().startswith(b"<"):
         return _votable(path, head)
     if head.startswith(images.FITS_BEGINS) or head.startswith(tuple(images.COMPRESSED)):
@@ -102,21 +103,6 @@ def _votable(path: Path, head: bytes) -> Table:
     if not tables:
         raise BadInput(f"{path}: VOTable without a table; expected a table of stars; {AGAIN}")
     return tables[0].to_table(use_names_over_ids=True)
-
-
-def _parquet(path: Path) -> Table:
-    # Parquet needs a large package, which no other part of the workflow uses.
-    try:
-        import pandas as pd
-
-        frame = pd.read_parquet(path)
-    except ImportError:
-        raise BadInput(
-            f"{path}: parquet needs the package pyarrow: pip install pyarrow; or expected {KNOWN}"
-        ) from None
-    except Exception as error:
-        raise BadInput(f"{path}: parquet cut short or damaged: {error}; {AGAIN}") from None
-    return Table.from_pandas(frame)
 
 
 def _csv(path: Path) -> Table:

@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 
 import requests
 
-from skyloom import download
+from skyloom import download, files
 from skyloom.cli import BadInput, atomic
 from skyloom.extinction.read.tables import plain_words
 
@@ -180,11 +180,10 @@ def _forget(job: str) -> None:
 def _noted(note: Path, asked: dict) -> dict:
     """The note of the same query, else nothing."""
     try:
-        content = json.loads(note.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        content = files.read_json(note)
+    except BadInput:
         return {}
-    same = isinstance(content, dict) and asked.items() <= content.items()
-    return content if same else {}
+    return content if asked.items() <= content.items() else {}
 
 
 def _write(note: Path, content: dict) -> None:
