@@ -23,6 +23,8 @@ SMOOTHING = 100.0  # pixels that the overlap of a batch begins with
 class Detector(Task):
     """A network that gives each pixel a probability of diffuse emission.
 
+    A subclass has `probability`: (n, 2, y, x) -> that of each class (n, class, y, x).
+
     entry : `beam_jitter`, least and most factor on the beam of a training image; `weight_decay`;
         `confused`, the most of the galaxies' pixels that the threshold may call diffuse, with their
         standard error
@@ -38,10 +40,6 @@ class Detector(Task):
     def forward(self, image: Tensor) -> Tensor:
         """(n, 2, y, x) -> (n, channel, y, x), in single precision."""
         return self.net(image).float()
-
-    def probability(self, image: Tensor) -> Tensor:
-        """(n, 2, y, x) -> probability of each class (n, class, y, x)."""
-        raise NotImplementedError
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate, decay = self.plan.learning_rate, self.entry["weight_decay"]
