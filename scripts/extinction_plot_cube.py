@@ -6,7 +6,6 @@ from skyloom import cli, plotting
 from skyloom.extinction.products import cube, figures, maps, outside, profiles
 
 FIGURES = "sky", "face", "reach", "profile"
-REACH = {"relative": 0.1, "absolute_mag": 0.3, "from_pc": 1000}
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
         listed = outside.regions(config["hii_regions"]) if config.get("hii_regions") else None
         figure = figures.face(found, truth, listed)
     elif args.figure == "reach":
-        bound = maps.Bound(**REACH | config.get("reach", {}))
+        bound = maps.Bound(**config.get("reach", {}))
         true = None if truth is None else maps.reach_true(found, truth, bound)
         figure = figures.reach(found, maps.reach_stated(found, bound), true, str(bound))
     else:

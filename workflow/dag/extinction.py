@@ -11,7 +11,12 @@ PIXELS = 64  # of a diagram
 CATALOGUES = {"2mass": "2mass", "2mass_h": "2mass", "gaia": "gaia"}
 # keys in which the set of a model agrees with that of a region
 ALIKE = "diagrams", "bins", "step", "law", "limits"
-SHOWN = "sky", "face", "reach", "profile"  # figures of a cube
+CUBE_FIGURES = {
+    "sky": "2 A_V of the cube on the sky",
+    "face": "3 The cube from above",
+    "reach": "4 Reliable distance of the cube",
+    "profile": "5 Mean profile of the cube",
+}
 KEPT_BYTES = 6e9  # of diagrams that a training keeps, two bytes a pixel
 
 
@@ -176,12 +181,17 @@ class Plan(Study):
         return [path for path in (dust.get("path"), shown.get("hii_regions")) if path]
 
     @property
+    def cube_titles(self) -> dict[str, str]:
+        """Figure of a cube -> its title in the report."""
+        return CUBE_FIGURES
+
+    @property
     def cube_figures(self) -> list[str]:
         """Figures of all cubes."""
         return [
             self.path(f"figures/cube_{figure}_{region}_{model}.png")
             for region, model in self.mapped
-            for figure in SHOWN
+            for figure in CUBE_FIGURES
         ]
 
     @functools.cached_property

@@ -1,12 +1,6 @@
 # Regions of the extinction study: star tables, predicted sightlines, their cube, what is measured.
 REGION = "|".join(map(re.escape, extinction["regions"])) or "none"
 MAPPED = "|".join(dict.fromkeys(model for _, model in extinction.mapped)) or "none"
-CUBE_FIGURES = {
-    "sky": "2 A_V of the cube on the sky",
-    "face": "3 The cube from above",
-    "reach": "4 Reliable distance of the cube",
-    "profile": "5 Mean profile of the cube",
-}
 
 
 # the nodes of a cluster have no way to the Internet
@@ -142,14 +136,14 @@ rule extinction_plot_cube:
             extinction.path("figures/cube_{figure}_{region}_{model}.png"),
             category=extinction.title,
             subcategory="2 Maps and images",
-            labels=extinction.titled(CUBE_FIGURES),
+            labels=extinction.titled(extinction.cube_titles),
             caption="../../report/extinction/cube.rst",
         ),
         pdf=extinction.path("figures/cube_{figure}_{region}_{model}.pdf"),
     log:
         extinction.log("extinction_plot_cube", "{figure}_{region}_{model}"),
     wildcard_constraints:
-        figure="|".join(CUBE_FIGURES),
+        figure="|".join(extinction.cube_titles),
         region=REGION,
         model=MAPPED,
     conda:

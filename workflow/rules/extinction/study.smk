@@ -95,14 +95,15 @@ rule extinction_plot_profiles:
     message:
         "extinction: plotting profiles of set {wildcards.set}"
     shell:
-        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
-        " --predictions {input.predictions:q} --output {output.png:q} > {log:q} 2>&1"
+        "python3 {input.code[0]:q} --figure profiles --config {params.config:q}"
+        " --patches {input.patches:q} --predictions {input.predictions:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule extinction_plot_scatter:
     """Predicted against true A_V of all test sightlines and distances."""
     input:
-        code=code("extinction_plot_scatter.py"),
+        code=code("extinction_plot_profiles.py"),
         patches=extinction.patches("{set}"),
         predictions=lambda w: extinction.tests(
             "predictions.nc", extinction.models(w.set), first=True
@@ -128,8 +129,9 @@ rule extinction_plot_scatter:
     message:
         "extinction: plotting predicted against true A_V of set {wildcards.set}"
     shell:
-        "python3 {input.code[0]:q} --config {params.config:q} --patches {input.patches:q}"
-        " --predictions {input.predictions:q} --output {output.png:q} > {log:q} 2>&1"
+        "python3 {input.code[0]:q} --figure scatter --config {params.config:q}"
+        " --patches {input.patches:q} --predictions {input.predictions:q}"
+        " --output {output.png:q} > {log:q} 2>&1"
 
 
 rule extinction_plot_scores:

@@ -79,9 +79,9 @@ class Bound:
     A field of a quarter of a square degree has few stars near the Sun.
     """
 
-    relative: float
-    absolute_mag: float
-    from_pc: float
+    relative: float = 0.1
+    absolute_mag: float = 0.3
+    from_pc: float = 1000.0
 
     def __str__(self) -> str:
         return f"{100 * self.relative:g} % of $A_V$ + {self.absolute_mag:g} mag"
