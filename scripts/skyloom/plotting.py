@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-from matplotlib.colors import to_hex, to_rgb  # noqa: E402
+from matplotlib.colors import LogNorm, to_hex, to_rgb  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Circle  # noqa: E402
 from matplotlib.patheffects import withStroke  # noqa: E402
@@ -253,8 +253,11 @@ def colour_bar(figure: Figure, image, label: str | None = None, bins: int = 4, *
     if label:
         bar.set_label(label)
     bar.ax.tick_params(labelsize=7, length=2, pad=1.5)
-    bar.locator = matplotlib.ticker.MaxNLocator(bins, steps=[1, 2, 5, 10])
-    bar.update_ticks()
+    if isinstance(image.norm, LogNorm):
+        plain_decades(bar.long_axis)
+    else:
+        bar.locator = matplotlib.ticker.MaxNLocator(bins, steps=[1, 2, 5, 10])
+        bar.update_ticks()
     bar.outline.set_visible(False)
     return bar
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import REPOSITORY, plan
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LogNorm, to_rgb
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -187,3 +187,11 @@ def test_sheet_of_a_page_is_saved_at_200_dots_an_inch_with_its_data_kind(tmp_pat
     assert figure.texts[-1].get_text() == "data: simulated"
     assert Image.open(tmp_path / "a.png").size == (1420, 600)
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_logarithmic_colour_bar_names_its_decades():
+    figure, ax = plt.subplots()
+    image = ax.imshow(np.array([[1.0, 5000.0]]), norm=LogNorm(1, 5000))
+    bar = plotting.colour_bar(figure, image)
+    assert [text.get_text() for text in bar.ax.get_yticklabels()] == ["1", "10", "100", "1000"]
+    plt.close(figure)

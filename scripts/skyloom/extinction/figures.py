@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from skyloom import plotting
@@ -89,11 +90,14 @@ def scatter(
             squeeze=False,
         )
         edges = np.linspace(0, top, 81)
-        for ax, (name, predicted) in zip(axes.flat, predictions.items(), strict=False):
-            values = predicted["prediction"].values.ravel()
-            number = np.histogram2d(values, true, [edges, edges])[0]
+        found = [predicted["prediction"].values.ravel() for predicted in predictions.values()]
+        numbers = [np.histogram2d(values, true, [edges, edges])[0] for values in found]
+        # one scale, which the colour bar is of
+        norm = LogNorm(1, max(2, *(number.max() for number in numbers)))
+        panels = zip(axes.flat, predictions, found, numbers, strict=False)
+        for ax, name, values, number in panels:
             shown = np.ma.masked_equal(number, 0)
-            drawn = ax.pcolormesh(edges, edges, shown, norm="log", rasterized=True, vmin=1)
+            drawn = ax.pcolormesh(edges, edges, shown, norm=norm, rasterized=True)
             ax.plot([0, top], [0, top], color="0.4", linewidth=0.7)
             error = np.abs(values - true)
             rmse = np.sqrt((error**2).mean())

@@ -119,8 +119,7 @@ def face(
             ax.set_xlabel("y, to l = 90° [kpc]")
         for ax in axes[:, 0]:
             ax.set_ylabel("x, to the Sun [kpc]")
-        bar = plotting.colour_bar(figure, image, "$A_V$ by length [mag/kpc]", ax=axes, aspect=30)
-        plotting.plain_decades(bar.ax.yaxis)
+        plotting.colour_bar(figure, image, "$A_V$ by length [mag/kpc]", ax=axes, aspect=30)
         handles = [plt.Line2D([], [], color="white", linewidth=0.9, path_effects=plotting.HALO)]
         labels = ["arms of Reid et al. 2019"]
         if regions is not None:
