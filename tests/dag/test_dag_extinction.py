@@ -128,7 +128,7 @@ def test_cube_of_a_mock_sky_is_drawn_and_measured_next_to_the_truth():
     study = plan("extinction")
     assert study.mapped == [("carina", "mlp")]
     assert study.truth("carina") == [f"{R}/raw/region_carina.nc"]
-    assert f"{R}/figures/cube_face_carina_mlp.png" in study.cube_figures
+    assert f"{R}/figures/cube_face_carina_mlp.png" in study.figures_of_cubes
     assert {"products/carina_mlp/artefacts", "products/sightlines_carina"} <= {*study.tables}
     # a sightline is checked for the set of each model that predicts it
     models = {"maps": {"models": ["mlp", "mlp_randomised"]}}

@@ -11,16 +11,21 @@ PIXELS = 64  # of a diagram
 CATALOGUES = {"2mass": "2mass", "2mass_h": "2mass", "gaia": "gaia"}
 # keys in which the set of a model agrees with that of a region
 ALIKE = "diagrams", "bins", "step", "law", "limits"
-CUBE_FIGURES = {
-    "sky": "2 A_V of the cube on the sky",
-    "face": "3 The cube from above",
-    "reach": "4 Reliable distance of the cube",
-    "profile": "5 Mean profile of the cube",
-}
 KEPT_BYTES = 6e9  # of diagrams that a training keeps, two bytes a pixel
 
 
 class Plan(Study):
+    profile_figures = {  # of extinction_plot_profiles
+        "profiles": "1 Predicted and true profiles",
+        "scatter": "2 Predicted against true A_V",
+    }
+    cube_figures = {  # of extinction_plot_cube
+        "sky": "3 A_V of the cube on the sky",
+        "face": "4 The cube from above",
+        "reach": "5 Reliable distance of the cube",
+        "profile": "6 Mean profile of the cube",
+    }
+
     def check(self) -> None:
         super().check()
         for name, entry in self["fields"].items():
@@ -181,18 +186,10 @@ class Plan(Study):
         return [path for path in (dust.get("path"), shown.get("hii_regions")) if path]
 
     @property
-    def cube_titles(self) -> dict[str, str]:
-        """Figure of a cube -> its title in the report."""
-        return CUBE_FIGURES
-
-    @property
-    def cube_figures(self) -> list[str]:
-        """Figures of all cubes."""
-        return [
-            self.path(f"figures/cube_{figure}_{region}_{model}.png")
-            for region, model in self.mapped
-            for figure in CUBE_FIGURES
-        ]
+    def figures_of_cubes(self) -> list[str]:
+        """Every figure of each cube."""
+        cubes = ["_".join(pair) for pair in self.mapped]
+        return [path for name in self.cube_figures for path in self.figures(f"cube_{name}", cubes)]
 
     @functools.cached_property
     def tables(self) -> dict[str, Table]:
@@ -200,16 +197,16 @@ class Plan(Study):
         maps = "2 Maps and images"
         for region in dict.fromkeys(region for region, _ in self.mapped):
             words = region.replace("_", " ")
-            table = Table("sightlines", maps, "8 Check of star counts", words)
+            table = Table("sightlines", maps, "9 Check of star counts", words)
             tables[f"products/sightlines_{region}"] = table
         for region, model in self.mapped:
             words = f"{region.replace('_', ' ')}, {self.labels([model])[model]}"
             folder = f"products/{region}_{model}"
             if not self.surveyed(region):
-                table = Table("artefacts", maps, "6 Artefacts of the cube", words)
+                table = Table("artefacts", maps, "7 Artefacts of the cube", words)
                 tables[f"{folder}/artefacts"] = table
             elif self["maps"]["published"]:
-                table = Table("published_maps", maps, "7 Published maps", words)
+                table = Table("published_maps", maps, "8 Published maps", words)
                 tables[f"{folder}/published"] = table
         return tables
 

@@ -136,14 +136,14 @@ rule extinction_plot_cube:
             extinction.path("figures/cube_{figure}_{region}_{model}.png"),
             category=extinction.title,
             subcategory="2 Maps and images",
-            labels=extinction.titled(extinction.cube_titles),
+            labels=extinction.titled(extinction.cube_figures),
             caption="../../report/extinction/cube.rst",
         ),
         pdf=extinction.path("figures/cube_{figure}_{region}_{model}.pdf"),
     log:
         extinction.log("extinction_plot_cube", "{figure}_{region}_{model}"),
     wildcard_constraints:
-        figure="|".join(extinction.cube_titles),
+        figure="|".join(extinction.cube_figures),
         region=REGION,
         model=MAPPED,
     conda:

@@ -10,11 +10,10 @@ rule extinction:
     """Everything of the study: tables, figures, the cube of each region."""
     input:
         extinction.results,
-        extinction.figures("profiles", extinction.sets),
-        extinction.figures("scatter", extinction.sets),
+        [extinction.figures(figure, extinction.sets) for figure in extinction.profile_figures],
         extinction.figures("scores", extinction.sets),
         [extinction.product(*pair, "cube.fits") for pair in extinction.mapped],
-        extinction.cube_figures,
+        extinction.figures_of_cubes,
 
 
 rule extinction_draw_stars:
@@ -67,7 +66,7 @@ rule extinction_draw_patches:
 
 
 rule extinction_plot_profiles:
-    """A_V(d) of test sightlines: truth, predictions, and intervals of the first model."""
+    """A_V of the test sightlines of a set: profiles with intervals, or predicted against true."""
     input:
         code=code("extinction_plot_profiles.py"),
         patches=extinction.patches("{set}"),
@@ -76,15 +75,17 @@ rule extinction_plot_profiles:
         ),
     output:
         png=report(
-            extinction.path("figures/profiles_{set}.png"),
+            extinction.path("figures/{figure}_{set}.png"),
             category=extinction.title,
             subcategory="2 Maps and images",
-            labels=extinction.titled("1 Predicted and true profiles"),
+            labels=extinction.titled(extinction.profile_figures),
             caption="../../report/extinction/profiles.rst",
         ),
-        pdf=extinction.path("figures/profiles_{set}.pdf"),
+        pdf=extinction.path("figures/{figure}_{set}.pdf"),
     log:
-        extinction.log("extinction_plot_profiles", "{set}"),
+        extinction.log("extinction_plot_profiles", "{figure}_{set}"),
+    wildcard_constraints:
+        figure="|".join(extinction.profile_figures),
     conda:
         ENV
     resources:
@@ -93,43 +94,9 @@ rule extinction_plot_profiles:
     params:
         config=lambda w: as_json(models=extinction.looks(extinction.models(w.set))),
     message:
-        "extinction: plotting profiles of set {wildcards.set}"
+        "extinction: plotting {wildcards.figure} of set {wildcards.set}"
     shell:
-        "python3 {input.code[0]:q} --figure profiles --config {params.config:q}"
-        " --patches {input.patches:q} --predictions {input.predictions:q}"
-        " --output {output.png:q} > {log:q} 2>&1"
-
-
-rule extinction_plot_scatter:
-    """Predicted against true A_V of all test sightlines and distances."""
-    input:
-        code=code("extinction_plot_profiles.py"),
-        patches=extinction.patches("{set}"),
-        predictions=lambda w: extinction.tests(
-            "predictions.nc", extinction.models(w.set), first=True
-        ),
-    output:
-        png=report(
-            extinction.path("figures/scatter_{set}.png"),
-            category=extinction.title,
-            subcategory="3 Scores",
-            labels=extinction.titled("2 Predicted against true A_V"),
-            caption="../../report/extinction/scatter.rst",
-        ),
-        pdf=extinction.path("figures/scatter_{set}.pdf"),
-    log:
-        extinction.log("extinction_plot_scatter", "{set}"),
-    conda:
-        ENV
-    resources:
-        runtime=growing(10),
-        mem_mb=growing(4000),
-    params:
-        config=lambda w: as_json(models=extinction.looks(extinction.models(w.set))),
-    message:
-        "extinction: plotting predicted against true A_V of set {wildcards.set}"
-    shell:
-        "python3 {input.code[0]:q} --figure scatter --config {params.config:q}"
+        "python3 {input.code[0]:q} --figure {wildcards.figure} --config {params.config:q}"
         " --patches {input.patches:q} --predictions {input.predictions:q}"
         " --output {output.png:q} > {log:q} 2>&1"
 
