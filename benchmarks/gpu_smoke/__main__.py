@@ -18,14 +18,17 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from checks import CHECKS, Failed, compiled_step, worker
@@ -33,6 +36,7 @@ from setting import Setting, survey_networks
 
 BEGIN = time.monotonic()
 START_SECONDS = 60  # of a child, before its first check
+STACK_SECONDS = 2  # of a child that hangs, to say where
 SLOWER_ON_CPU = 6  # times the limits of the checks
 COLUMNS = ("batch", "ms", "ms of a late step", "TFLOP/s", "of bf16 products", "GiB", "kernels")
 COLUMNS += ("busy", "waits")
@@ -75,6 +79,7 @@ def arguments() -> argparse.Namespace:
 
 def child(args: argparse.Namespace) -> None:
     """Run checks one after another, and tell the parent by lines that begin with @@."""
+    faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)  # from the parent, of a hung check
     setting = Setting(args.device, args.small, args.networks)
     for name in args.child:
         print(f"@@start {name}", flush=True)
@@ -118,7 +123,7 @@ def one_child(args: argparse.Namespace, todo: list[str]) -> dict[str, dict]:
     )
     lines: queue.Queue = queue.Queue()
     threading.Thread(target=read, args=(process.stdout, lines), daemon=True).start()
-    results, now, tail = {}, todo[0], collections.deque(maxlen=25)
+    results, now, tail = {}, todo[0], collections.deque(maxlen=60)
     found: dict[str, dict] = {name: {} for name in todo}
     deadline = time.monotonic() + START_SECONDS
     while len(results) < len(todo):
@@ -126,7 +131,8 @@ def one_child(args: argparse.Namespace, todo: list[str]) -> dict[str, dict]:
             line = lines.get(timeout=max(0.1, min(deadline - time.monotonic(), left(args))))
         except queue.Empty:
             line = None
-            tail.append("its time is up")
+            tail.append("its time is up\n")
+            tail.extend(stacks(process, lines))
         if line is None:
             break
         mark, _, rest = line.partition(" ")
@@ -149,6 +155,14 @@ def one_child(args: argparse.Namespace, todo: list[str]) -> dict[str, dict]:
         results[now] = {"s": None, "failed": "hung or died", "output": "".join(tail)}
         report(now, results[now])
     return {name: row | {"found": found[name]} for name, row in results.items()}
+
+
+def stacks(process: subprocess.Popen, lines: queue.Queue) -> Iterator[str]:
+    """Where the threads of a child stand that has not said a word for too long."""
+    process.send_signal(signal.SIGUSR1)
+    with contextlib.suppress(queue.Empty):
+        while line := lines.get(timeout=STACK_SECONDS):
+            yield line
 
 
 def read(stream, lines: queue.Queue) -> None:

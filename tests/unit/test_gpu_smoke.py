@@ -33,6 +33,15 @@ print("@@start second", flush=True)
 print("a last word", flush=True)
 os._exit(1)
 """
+# A child that hangs in its first check.
+HANGING = """
+import faulthandler, signal, sys, time
+faulthandler.register(signal.SIGUSR1)
+def wait_for_ever():
+    print("@@start first", flush=True)
+    time.sleep(1e6)
+wait_for_ever()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +104,16 @@ def test_check_in_which_a_child_dies_has_failed_and_the_next_one_gets_another_ch
     assert results["first"] == {"s": 0.1, "failed": None, "found": {"number": 1.0}}
     assert results["second"]["failed"] == "hung or died"
     assert "a last word" in results["second"]["output"] and "third" not in results
+
+
+def test_check_that_hangs_says_where(smoke, tmp_path, monkeypatch):
+    (tmp_path / "hanging.py").write_text(HANGING)
+    monkeypatch.setattr(smoke.program, "__file__", str(tmp_path / "hanging.py"))
+    monkeypatch.setattr(smoke.program, "CHECKS", {"first": (None, 0.1)})
+    args = SimpleNamespace(device="cpu", small=True, networks=None, seconds=1e9)
+    (row,) = smoke.program.one_child(args, ["first"]).values()
+    assert row["failed"] == "hung or died"
+    assert "its time is up\n" in row["output"] and "in wait_for_ever" in row["output"]
 
 
 @ON_GPU
