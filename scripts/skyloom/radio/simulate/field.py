@@ -1,7 +1,9 @@
 """A simulated field: diffuse emission, radio galaxies and points, seen by an interferometer.
 
-Brightness is in units of the noise of an image. Peaks of diffuse emission span a factor of a
-thousand, and sizes and fluxes overlap those of galaxies: brightness is not the cue.
+The sky is drawn in units of the receivers' noise. Peaks of diffuse emission span a factor of a
+thousand, and sizes and fluxes overlap those of galaxies: brightness is not the cue. What is called
+diffuse is stated in units of the noise that is measured in the image: faint points and sidelobes
+raise it to up to three times that of the receivers, and a real image tells no other.
 """
 
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft
 
+from skyloom.radio.data import noise
 from skyloom.radio.simulate import components, counts, instrument, maps
 from skyloom.radio.simulate.components import Box
 from skyloom.radio.simulate.instrument import Response
@@ -40,14 +43,15 @@ GALAXIES = {
 DECILE = 1.2816  # of a normal distribution
 BRIGHT = 100.0  # [noise/beam] from which on a source has artefacts
 ARTEFACT_CAP = 8.0  # [noise] of what remains of a bright source's beam
-ARTEFACT_LEAST = 2.0  # [noise] of that, from which on a pixel is an artefact
+ARTEFACT_LEAST = 2.0  # [measured noise] of that, from which on a pixel is an artefact
 
 
 @dataclass(frozen=True)
 class Field:
-    """image [noise], diffuse [noise/beam] without noise, label (CLASSES or INVALID), (y, x).
+    """image [noise of the receivers], diffuse [measured noise/beam] without noise, label (CLASSES
+    or INVALID), (y, x).
 
-    beam : FWHM [pixel]; beam_arcsec : FWHM ["]; noise_ujy : deviation of the noise [uJy/beam];
+    beam : FWHM [pixel]; beam_arcsec : FWHM ["]; noise_ujy : of the receivers [uJy/beam];
     places : (y, x) of the middle of each diffuse source, and its kind
     """
 
@@ -67,8 +71,8 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
         most pixels in a beam; `diffuse`, `galaxies` and `bright`, their mean numbers in 128^2
         pixels; `peak`, least and most peak of diffuse emission [noise]; `noise_ujy`, least and
         most noise; `mask_sigma`, brightness from which on a pixel is diffuse or of a galaxy
-        [noise/beam]; `borders`, share of fields with unobserved pixels; `bank`, seed of the
-        instruments; `maps`, radio power of simulations, each the arguments of `maps.read_map`;
+        [measured noise/beam]; `borders`, share of fields with unobserved pixels; `bank`, seed of
+        the instruments; `maps`, radio power of simulations, each the arguments of `maps.read_map`;
         `map_share`, share of the diffuse sources that are of maps where there are such;
         `redshift`, least and most, and `spectral_index` of these; `peak_share`, share of the radio
         galaxies on a map with a density that sit on its peaks
@@ -92,10 +96,13 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
     artefacts = _artefacts(sky[1:].sum(0), seen, rng)
     image = instrument.observe(diffuse + galaxies + points, seen, rng) + artefacts
     image, artefacts, sky = (_inner(a) for a in (image, artefacts, sky))
-    label = labels(sky[0], sky[1], artefacts, settings["mask_sigma"])
     if rng.random() < settings["borders"]:
-        unseen = _border(settings["pixels"], rng)
-        image[unseen], label[unseen] = np.nan, INVALID
+        image[_border(settings["pixels"], rng)] = np.nan
+    whole = slice(0, settings["pixels"])
+    _, measured = noise.levels(image, seen.beam).on(whole, whole)
+    sky, artefacts = sky / measured, artefacts / measured
+    label = labels(sky[0], sky[1], artefacts, settings["mask_sigma"])
+    label[np.isnan(image)] = INVALID
     places = [(y - MARGIN, x - MARGIN, kind) for y, x, kind in places]
     return Field(image, sky[0], label, seen.beam, beam_arcsec, float(noise_ujy), places)
 
@@ -103,7 +110,7 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
 def labels(
     diffuse: np.ndarray, galaxies: np.ndarray, artefacts: np.ndarray, least: float
 ) -> np.ndarray:
-    """Class of each pixel from brightness without noise [noise/beam], uint8.
+    """Class of each pixel from brightness without noise [measured noise/beam], uint8.
 
     least : from which on a pixel is diffuse or of a galaxy
     """
