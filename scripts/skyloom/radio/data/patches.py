@@ -7,11 +7,8 @@ import numpy as np
 import xarray as xr
 
 from skyloom.patchset import SPLITS, flags
-from skyloom.radio.data import noise
 from skyloom.radio.simulate import field
 from skyloom.radio.simulate.field import CLASSES, DIFFUSE, INVALID
-
-UJY = 1e-6
 
 
 def shard(settings: dict, number: int, of: int) -> xr.Dataset:
@@ -25,14 +22,13 @@ def shard(settings: dict, number: int, of: int) -> xr.Dataset:
         field.draw(settings, generator(settings, *row), has_galaxies(settings, row[0]))
         for row in rows
     ]
-    image = np.stack([f.image * f.noise_ujy * UJY for f in drawn]).astype(np.float32)
-    levels = [noise.levels(i, f.beam).grid.mean((1, 2)) for i, f in zip(image, drawn, strict=True)]
+    levels = [f.levels.grid.mean((1, 2)) for f in drawn]
     dims = "example", "y", "x"
     attributes = flags(CLASSES, np.uint8)
     numbers = [list(SPLITS).index(split) * 10**7 + k for split, k in rows]
     return xr.Dataset(
         {
-            "image": (dims, image, {"units": "Jy/beam"}),
+            "image": (dims, np.stack([f.image for f in drawn]), {"units": "Jy/beam"}),
             "diffuse": (
                 dims,
                 np.stack([f.diffuse for f in drawn]),

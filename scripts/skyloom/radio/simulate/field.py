@@ -21,6 +21,7 @@ from skyloom.radio.simulate.maps import Placement
 CLASSES = ("none", "diffuse", "galaxy", "artefact")
 NONE, DIFFUSE, GALAXY, ARTEFACT = range(4)
 INVALID = 255
+UJY = 1e-6  # [Jy]
 MARGIN = 16  # sky beyond an edge, whose emission reaches into the image [pixel]
 PAD = 48  # empty sky beyond it, for the sidelobes of the dirty beam [pixel]
 BANK = 16  # instruments of a set
@@ -48,19 +49,19 @@ ARTEFACT_LEAST = 2.0  # [measured noise] of that, from which on a pixel is an ar
 
 @dataclass(frozen=True)
 class Field:
-    """image [noise of the receivers], diffuse [measured noise/beam] without noise, label (CLASSES
-    or INVALID), (y, x).
+    """image [Jy/beam], diffuse [measured noise/beam] without noise, label (CLASSES or INVALID),
+    (y, x).
 
-    beam : FWHM [pixel]; beam_arcsec : FWHM ["]; noise_ujy : of the receivers [uJy/beam];
+    levels : background and noise of the image; beam : FWHM [pixel]; beam_arcsec : FWHM ["];
     places : (y, x) of the middle of each diffuse source, and its kind
     """
 
     image: np.ndarray
     diffuse: np.ndarray
     label: np.ndarray
+    levels: noise.Levels
     beam: float
     beam_arcsec: float
-    noise_ujy: float
     places: list[tuple[float, float, str]]
 
 
@@ -98,13 +99,14 @@ def draw(settings: dict, rng: np.random.Generator, confusers: bool = True) -> Fi
     image, artefacts, sky = (_inner(a) for a in (image, artefacts, sky))
     if rng.random() < settings["borders"]:
         image[_border(settings["pixels"], rng)] = np.nan
-    whole = slice(0, settings["pixels"])
-    _, measured = noise.levels(image, seen.beam).on(whole, whole)
+    image = (image * float(noise_ujy) * UJY).astype(np.float32)
+    levels, whole = noise.levels(image, seen.beam), slice(0, settings["pixels"])
+    measured = levels.on(whole, whole)[1] / float(noise_ujy * UJY)  # over that of the receivers
     sky, artefacts = sky / measured, artefacts / measured
     label = labels(sky[0], sky[1], artefacts, settings["mask_sigma"])
     label[np.isnan(image)] = INVALID
     places = [(y - MARGIN, x - MARGIN, kind) for y, x, kind in places]
-    return Field(image, sky[0], label, seen.beam, beam_arcsec, float(noise_ujy), places)
+    return Field(image, sky[0], label, levels, seen.beam, beam_arcsec, places)
 
 
 def labels(

@@ -29,9 +29,8 @@ def write(found: Field, clusters: int, seed: int, image: Path, truth: Path, tabl
     header = sky(found).to_header()
     header["BMAJ"] = header["BMIN"] = found.beam_arcsec / 3600
     header["BPA"], header["BUNIT"], header["SKYKIND"] = 0.0, "Jy/beam", "simulated"
-    data = (found.image * found.noise_ujy * 1e-6).astype(np.float32)
     with cli.atomic(image) as part:
-        fits.PrimaryHDU(data, header).writeto(part)
+        fits.PrimaryHDU(found.image, header).writeto(part)
     names = fits.Header({f"CLASS{k}": name for k, name in enumerate(CLASSES)})
     header.update(names)
     header["BUNIT"] = "1"
