@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from skyloom.radio.data import patches
+from skyloom.radio.data import noise, patches
 from skyloom.radio.simulate import components, counts, field, instrument
 from skyloom.radio.simulate.field import ARTEFACT, DIFFUSE, GALAXY, INVALID, NONE
 
@@ -130,6 +130,17 @@ def test_field_depends_on_its_generator_alone_and_marks_what_is_unobserved():
         np.testing.assert_array_equal(np.isnan(found.image), found.label == INVALID)
         true = (found.diffuse > 1) & (found.label == DIFFUSE)
         assert (true == (found.label == DIFFUSE)).all()
+
+
+def test_noise_of_a_field_is_that_of_its_image_and_not_of_the_receivers_alone():
+    """Faint points and sidelobes raise it, and the mask is in its units."""
+    ratios = []
+    for k in range(12):
+        found = drawn(k, noise_ujy=[100, 100])
+        again = noise.levels(found.image, found.beam)
+        np.testing.assert_array_equal(found.levels.grid, again.grid)
+        ratios.append(found.levels.grid[1].mean() / 100e-6)
+    assert 1 < np.median(ratios) < 3 and min(ratios) > 0.9
 
 
 def test_sets_share_their_test_fields_and_differ_in_training():
