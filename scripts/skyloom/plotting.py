@@ -229,16 +229,17 @@ def beam_circle(ax, place: tuple[float, float], fwhm_arcmin: float, colour="whit
         ax.text(*where, f"{fwhm_arcmin:.0f}\N{PRIME}", ha="left", **text)
 
 
-def scale_bar(ax, place: tuple[float, float], length: float, colour: str = "white") -> None:
-    """A bar of `length` degrees with its label above; `place` is its centre in the axes'
-    degrees.
-    """
+def scale_bar(
+    ax, place: tuple[float, float], length: float, text: str, colour: str = "white"
+) -> None:
+    """A bar with `text` above; `place`, its centre, and `length` are in the axes' own unit."""
     x, y = place
     halo = HALO if colour == "white" else None
     ends = [x - length / 2, x + length / 2]
-    ax.plot(ends, [y, y], color=colour, linewidth=1.5, path_effects=halo, solid_capstyle="butt")
-    text = {"color": colour, "ha": "center", "va": "bottom", "fontsize": 7, "path_effects": halo}
-    ax.annotate(degrees(length), (x, y), (0, 1.5), textcoords="offset points", **text)
+    edge = [withStroke(linewidth=2.7, foreground="0.15")] if halo else None  # wider than the bar
+    ax.plot(ends, [y, y], color=colour, linewidth=1.5, path_effects=edge, solid_capstyle="butt")
+    look = {"color": colour, "ha": "center", "va": "bottom", "fontsize": 7, "path_effects": halo}
+    ax.annotate(text, (x, y), (0, 1.5), textcoords="offset points", **look)
 
 
 def axes_at(figure: Figure, x: float, top: float, width: float, height: float):

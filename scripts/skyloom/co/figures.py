@@ -287,7 +287,7 @@ def _scales(ax, tiles: Tiles) -> None:
     """The beam and a bar of a degree."""
     half, beam = tiles.half, float(tiles.patches.attrs.get("beam_arcmin", 15))
     plotting.beam_circle(ax, (0.8 * half, -0.8 * half), beam, label=True)
-    plotting.scale_bar(ax, (-0.5 * half, -0.85 * half), 1.0)
+    plotting.scale_bar(ax, (-0.5 * half, -0.85 * half), 1.0, plotting.degrees(1))
 
 
 def _wrapped(label: str, width: int = 13) -> str:

@@ -101,7 +101,8 @@ def _palette() -> ListedColormap:
 def _beam(ax, major: float, minor: float, angle: float = 0.0) -> None:
     """The beam's FWHM [pixel] in the lower left; angle : from north to east [deg]."""
     place = 1.2 * major, 1.2 * major
-    ax.add_patch(Ellipse(place, minor, major, angle=angle, color="white", fill=False))
+    look = {"color": "white", "fill": False, "path_effects": plotting.HALO}
+    ax.add_patch(Ellipse(place, minor, major, angle=angle, **look))
 
 
 def _scale_bar(ax, pixel: float, width: int) -> None:
@@ -109,10 +110,8 @@ def _scale_bar(ax, pixel: float, width: int) -> None:
     lengths = [length for length in SCALE_BARS if length <= 0.4 * width * pixel]
     arcsec = max(lengths, default=SCALE_BARS[0])
     text = f"{arcsec / 60:g}\N{PRIME}" if arcsec >= 60 else f"{arcsec:g}\N{DOUBLE PRIME}"
-    end, low = 0.94 * width, 0.06 * width
-    ax.plot([end - arcsec / pixel, end], [low, low], color="white", lw=1.2)
-    place = end - arcsec / pixel / 2, low + 0.02 * width
-    ax.text(*place, text, color="white", ha="center", va="bottom", fontsize=7)
+    length = arcsec / pixel
+    plotting.scale_bar(ax, (0.94 * width - length / 2, 0.06 * width), length, text)
 
 
 def _bars(figure: Figure, axes, drawn, classes, stated) -> None:

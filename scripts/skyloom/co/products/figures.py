@@ -100,7 +100,8 @@ def _marks(ax, radius_deg: float, beam_arcmin: float) -> None:
     """Beam and a bar of 5 degrees, in the corners outside the disc."""
     corner = 0.93 * radius_deg
     plotting.beam_circle(ax, (corner, -corner), beam_arcmin, "black", label=True)
-    plotting.scale_bar(ax, (-corner + 2, -corner - 0.02 * radius_deg), 5.0, "black")
+    place = -corner + 2, -corner - 0.02 * radius_deg
+    plotting.scale_bar(ax, place, 5.0, plotting.degrees(5), "black")
 
 
 def _scale(intensity: np.ndarray) -> tuple[Normalize, list[float]]:
