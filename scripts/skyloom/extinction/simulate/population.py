@@ -5,13 +5,15 @@ a Poisson number.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from skyloom.extinction.simulate.galaxy import POPULATIONS, density, place
-from skyloom.extinction.simulate.stars import BANDS, Content, contents
+from skyloom.extinction.simulate.stars import BANDS, contents
 
 FARTHEST, SHELLS = 14000.0, 700  # [pc]
+EDGES = np.linspace(0, FARTHEST, SHELLS + 1)
 SR_PER_DEG2 = (np.pi / 180) ** 2
 SATURATED = 2.0  # K of stars that are left out
 
@@ -54,21 +56,20 @@ def sightline(
     richness : fields to draw together, a pool to draw single fields from
     draws : weighted stars that stand for each population
     """
-    edges = np.linspace(0, FARTHEST, SHELLS + 1)
-    masses = shell_masses(longitude, latitude, area * richness, edges)
+    masses = shell_masses(longitude, latitude, area * richness, EDGES)
     nothing = np.zeros(0)
     parts = [(nothing, np.zeros((len(BANDS), 0)), nothing.astype(np.int8), nothing.astype(np.int8))]
     for index, (mass, content) in enumerate(zip(masses, contents(draws), strict=True)):
-        number, order, total = _visible(content, limits, edges[:-1])
+        order, cumulated, number = _visible(draws, index, tuple(limits.items()))
+        total = cumulated[number]
         count = rng.poisson(mass * total)
         if not count.sum():
             continue
         shell = np.repeat(np.arange(SHELLS), count)
-        cumulated = np.append(0, content.weight[order].cumsum())
         wanted = rng.random(shell.size) * total[shell]
         chosen = np.searchsorted(cumulated, wanted, side="right") - 1
         chosen = order[chosen.clip(0, number[shell] - 1)]
-        inner, outer = edges[shell] ** 3, edges[shell + 1] ** 3
+        inner, outer = EDGES[shell] ** 3, EDGES[shell + 1] ** 3
         distance = np.cbrt(inner + rng.random(shell.size) * (outer - inner))
         magnitudes = content.magnitudes[:, chosen] + modulus(distance)
         population = np.full(shell.size, index, np.int8)
@@ -97,16 +98,17 @@ def modulus(distance: np.ndarray) -> np.ndarray:
     return 5 * np.log10(np.maximum(distance, 1e-3)) - 5
 
 
+@cache
 def _visible(
-    content: Content, limits: dict[str, float], nearest: np.ndarray
+    draws: int, population: int, limits: tuple[tuple[str, float], ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number of stars and their weight, by shell, that are seen at its near edge; their order.
+    """The order of a population's stars, their weight before each, and how many a shell shows.
 
-    A star is seen up to the largest modulus that some limit leaves: the stars in the order of that
-    modulus, and those of a shell are its first.
+    A star is seen up to the largest modulus that some limit leaves. In the order of that modulus,
+    those of a shell are its first, by its near edge.
     """
-    reach = np.max([m - content.magnitudes[BANDS.index(b)] for b, m in limits.items()], 0)
+    content = contents(draws)[population]
+    reach = np.max([m - content.magnitudes[BANDS.index(b)] for b, m in limits], 0)
     order = np.argsort(-reach, kind="stable")
-    number = np.searchsorted(-reach[order], -modulus(nearest))
-    total = np.append(0, content.weight[order].cumsum())[number]
-    return number, order, total
+    number = np.searchsorted(-reach[order], -modulus(EDGES[:-1]))
+    return order, np.append(0, content.weight[order].cumsum()), number
