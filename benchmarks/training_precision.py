@@ -2,8 +2,8 @@
 
     PYTHONPATH=scripts python benchmarks/training_precision.py results/demo co/res_unet
 
-Prints the best first validation score of each training. The two precisions are level where their
-difference is within the scatter of the seeds.
+Prints the best first validation score of each training, and the processor time of a precision. The
+two are level where their difference is within the scatter of the seeds.
 """
 
 import argparse
@@ -13,15 +13,16 @@ import io
 import json
 import statistics
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from skyloom import gpus
 from skyloom.training import Plan, fit
-from skyloom.training.team import Team
 
-PRECISIONS = {"fp32": False, "bf16": True}
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 
 
 def main() -> None:
@@ -36,18 +37,22 @@ def main() -> None:
         study, model = name.split("/")
         (path, *_) = sorted((args.results / study / "models" / model).glob("seed*/run.json"))
         run = json.loads(path.read_text())
-        means = {}
-        for precision, half in PRECISIONS.items():
-            scores = [best(study, run, seed, half) for seed in args.seeds]
+        means, seconds = {}, {}
+        for precision, full_name in PRECISIONS.items():
+            begin = time.process_time()
+            scores = [best(study, run, seed, full_name) for seed in args.seeds]
+            seconds[precision] = time.process_time() - begin
             found = [value for _, value in scores]
             means[precision] = statistics.mean(found)
             text = ", ".join(f"{value:.4g}" for value in found)
             scatter = f"mean {means[precision]:.4g}, scatter {statistics.stdev(found):.2g}"
             print(f"{name} {precision}: {scores[0][0]} {text}; {scatter}", flush=True)
         print(f"{name}: bf16 less fp32 {means['bf16'] - means['fp32']:+.2g}")
+        single, half = seconds["fp32"], seconds["bf16"]
+        print(f"{name}: {single:.0f} and {half:.0f} s of CPU, ratio {single / half:.2f}")
 
 
-def best(study: str, run: dict, seed: int, half: bool) -> tuple[str, float]:
+def best(study: str, run: dict, seed: int, precision: str) -> tuple[str, float]:
     """Name and value of the first validation score of the weights that are kept."""
     entry, results = run["entry"], []
     module = importlib.import_module(f"skyloom.{study}.models.{entry['module']}")
@@ -59,14 +64,9 @@ def best(study: str, run: dict, seed: int, half: bool) -> tuple[str, float]:
         task.prepare(examples.train)
         return task
 
-    def autocast(team: Team):
-        return torch.autocast(team.device.type, torch.bfloat16, enabled=half)
-
-    ordinary, Team.autocast = Team.autocast, autocast
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        plan = Plan.from_entry(entry, seed)
+        plan = replace(Plan.from_entry(entry, seed), precision=precision)
         fit(make_task, examples.train, examples.valid, plan, Path(folder), results.append)
-    Team.autocast = ordinary
     ((score, value),) = results[0].summary["best"].items()
     return score, value
 

@@ -54,6 +54,37 @@ def test_plain_descent_is_the_loop_that_one_would_write(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("stated", "units", "expected"),
+    [
+        (None, True, "float32"),
+        ("float32", True, "float32"),
+        ("bfloat16", True, "bfloat16"),
+        ("bfloat16", False, "float32"),
+    ],
+)
+def test_products_of_a_training_have_the_stated_precision_where_the_cpu_has_units_for_it(
+    tmp_path, monkeypatch, capsys, stated, units, expected
+):
+    monkeypatch.setattr("skyloom.training.team.has_bfloat16", lambda: units)
+    found = set()
+
+    class Seen(Plain):
+        def losses(self, batch, step):
+            found.add(self.net(batch["x"]).dtype)
+            yield from super().losses(batch, step)
+
+        def score(self, batch):
+            found.add(self.net(batch["x"]).dtype)
+            return super().score(batch)
+
+    train(Seen, tmp_path, dataclasses.replace(PLAN, steps=4, precision=stated))
+    assert found == {getattr(torch, expected)}
+    assert f"each, {expected})" in capsys.readouterr().err
+    weights = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
 def test_history_has_one_full_row_at_each_validation_and_at_the_end(tmp_path):
     train(Adversarial, tmp_path)
     result = history(tmp_path)

@@ -200,7 +200,7 @@ def _step(
         torch.compiler.cudagraph_mark_step_begin()  # what earlier steps gave may be overwritten
     losses = task.losses(batch, run.step)
     while True:
-        with run.team.autocast():
+        with run.team.autocast(run.plan.precision):
             name, loss = next(losses, (None, None))
         if name is None:
             return
@@ -286,7 +286,7 @@ def _scores(task: Task, feed: Feed, index: np.ndarray, run: Run) -> dict[str, fl
     for batch in feed.batches(
         _chunks(index[team.rank :: team.world], run.plan.batch // team.world)
     ):
-        with team.autocast():
+        with team.autocast(run.plan.precision):
             scores = task.score(batch)
         for name, values in scores.items():
             sums[name] = sums.get(name, 0) + values.double().sum()
@@ -313,7 +313,7 @@ def _chunks(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
 def _opening(run: Run) -> str:
     plan, team = run.plan, run.team
     where = f"{team.world} process(es), {team.device.type}"
-    where += f", {torch.get_num_threads()} thread(s) each"
+    where += f", {torch.get_num_threads()} thread(s) each, {team.precision(plan.precision)}"
     if run.resumes:
         text = f"going on from step {run.step} of {plan.steps} ({where})"
         if run.device != team.device.type:
@@ -345,4 +345,5 @@ def _summary(run: Run, task: Task, account: Account) -> dict:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "processes": run.team.world,
         "threads": torch.get_num_threads(),
+        "precision": run.team.precision(run.plan.precision),
     }

@@ -44,6 +44,7 @@ class Plan:
     save_minutes: float = 10  # a kill loses at most this much
     readers: int = 0  # worker processes that draw or read batches ahead
     compile: str | None = None  # mode of torch.compile; None: not compiled
+    precision: str | None = None  # of products and convolutions; None: as `Team.autocast`
     seed: int = 0
 
     @classmethod

@@ -7,12 +7,19 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from skyloom.cli import BadInput
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether this CPU has units for bfloat16."""
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 class Team:
@@ -50,13 +57,19 @@ class Team:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
-    def autocast(self) -> contextlib.AbstractContextManager:
-        """bf16 on CUDA; fp32 on the CPU, for the same results on every CPU."""
-        return (
-            torch.autocast("cuda", torch.bfloat16)
-            if self.device.type == "cuda"
-            else contextlib.nullcontext()
-        )
+    def precision(self, stated: str | None) -> str:
+        """Of products and convolutions: `float32` or `bfloat16`, as stated where the device can.
+
+        None: bfloat16 on a GPU, float32 on the CPU. A CPU without units for bfloat16 takes float32,
+        as it would have to emulate the other.
+        """
+        if self.device.type == "cuda":
+            return stated or "bfloat16"
+        return "bfloat16" if stated == "bfloat16" and has_bfloat16() else "float32"
+
+    def autocast(self, stated: str | None) -> contextlib.AbstractContextManager:
+        half = self.precision(stated) == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def sum_(self, tensors: Iterable[Tensor], scale: float = 1.0) -> None:
         """Replace the tensors by their sum over all processes times `scale`, in one flat
