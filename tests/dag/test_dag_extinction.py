@@ -65,6 +65,14 @@ def test_training_set_has_the_stars_of_which_diagrams_are_drawn():
             ".beyond: 300 diagrams of no direction; expected 0",
         ),
         (
+            {"fields": {"carina": {"faintest": {"k": 15}}}},
+            "extinction.fields.carina.faintest: unknown band 'k'; known: J, H, K",
+        ),
+        (
+            {"sets": {"nominal": {"limits": {"Ks": 15}}}},
+            "extinction.sets.nominal.limits: unknown band 'Ks'",
+        ),
+        (
             {"fields": {"carina": {"trained": {"latitude": []}}}},
             "extinction.fields.carina.trained: no direction",
         ),

@@ -226,4 +226,7 @@ def test_command_downloads_fields_and_lists_them(site, tmp_path):
     assert table["reason"][0] == "" and "no star" in table["reason"][1]
     assert (tmp_path / table["table"][0]).is_file() and table["table"][1] == ""
     done = command(site, tmp_path, survey="1mass")
-    assert done.returncode == 2 and "survey is '1mass'; expected one of 2mass, gaia" in done.stderr
+    assert (
+        done.returncode == 2
+        and "survey is '1mass'; expected one of 2mass, gaia, panstarrs" in done.stderr
+    )

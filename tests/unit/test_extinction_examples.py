@@ -18,7 +18,7 @@ FIELDS = {
     "unseen": {"longitude": [280.0], "latitude": [3.0]},
     "beyond": {"longitude": [], "latitude": []},
     "area": 0.02,
-    "faintest": 15.9,
+    "faintest": {"K": 15.9},
     "richness": 2,
     "bands": ["J", "K"],
     "seed": 0,

@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
+import yaml
+from conftest import REPOSITORY
 from scipy import integrate, stats
 
-from skyloom.extinction.simulate import galaxy, population
+from skyloom.extinction.simulate import galaxy, population, survey
 from skyloom.extinction.simulate.galaxy import POPULATIONS, density, place
-from skyloom.extinction.simulate.stars import BANDS, CLUMP, GIANT, content, contents, lifetime
+from skyloom.extinction.simulate.stars import (
+    BANDS,
+    CLUMP,
+    G_I,
+    G_R,
+    GIANT,
+    content,
+    contents,
+    lifetime,
+)
 
 DRAWS = 40_000  # of each population, enough for counts within 2 %
 K = BANDS.index("K")
@@ -127,6 +138,44 @@ def test_red_clump_is_where_gaia_found_it():
     colour = old.magnitudes[0] - old.magnitudes[K]
     # the branch is redder the brighter it is
     assert np.corrcoef(colour[giants], old.magnitudes[K][giants])[0, 1] < -0.8
+
+
+def test_pan_starrs_colours_are_those_of_isochrones(realdata):
+    """V, R and I of MIST by the colour terms of Tonry et al. 2012, table 6, which hold for g - r
+    below some 1.0.
+    """
+    path = realdata / "extinction" / "mist" / "pop4.cmd"
+    with path.open() as file:
+        names = next(line for line in file if line.startswith("# EEP")).split()[1:]
+    columns = dict(zip(names, np.loadtxt(path).T, strict=True))
+    v, r, i = (columns[f"Bessell_{band}"] for band in "VRI")
+    g, bp, rp = (columns[f"Gaia_{band}_EDR3"] for band in ("G", "BP", "RP"))
+    g_r = (v - r - 0.144) / 0.605
+    inside = (bp - rp > 0.5) & (bp - rp < 1.5)
+    for table, other in ((G_R, r + 0.138 + 0.131 * g_r), (G_I, i + 0.367 + 0.149 * g_r)):
+        found = np.interp(bp - rp, *table)[inside]
+        np.testing.assert_allclose(found, (g - other)[inside], atol=0.06)
+
+
+def test_pan_starrs_magnitudes_follow_the_relations_of_gaia():
+    """SDSS by BP - RP: Gaia DR3 documentation, table 5.9."""
+    for population_ in contents(DRAWS):
+        bands = dict(zip(BANDS, population_.magnitudes, strict=True))
+        inside = (bands["BP"] - bands["RP"] > 0.5) & (bands["BP"] - bands["RP"] < 2.0)
+        x = (bands["BP"] - bands["RP"])[inside]
+        r = -0.09837 + 0.08592 * x + 0.1907 * x**2 - 0.1701 * x**3 + 0.02263 * x**4
+        i = -0.293 + 0.6404 * x - 0.09609 * x**2 - 0.002104 * x**3
+        np.testing.assert_allclose((bands["G"] - bands["r"])[inside], r, atol=0.03)
+        np.testing.assert_allclose((bands["G"] - bands["i"])[inside], i, atol=0.03)
+
+
+def test_stars_of_a_field_reach_the_faint_end_of_each_survey():
+    """A reddened star is bluer and brighter before: all that a diagram can show are in the pool."""
+    config = yaml.safe_load((REPOSITORY / "config/extinction/demo.yaml").read_text())
+    limits = config["fields"]["surveys"]["faintest"]
+    for name in config["sets"]["channels"]["diagrams"]:
+        shape = survey.DIAGRAMS[name]
+        assert limits[shape.magnitude] >= shape.y[1]
 
 
 @pytest.mark.parametrize(("name", "slopes"), [("pop4", (1.6, 3.0)), ("pop5", (0.5, 0.5))])

@@ -16,7 +16,7 @@ from skyloom.extinction.simulate import population, survey
 from skyloom.extinction.verdicts import VERDICTS
 
 AREA = 0.1
-FIELDS = {"area": AREA, "faintest": 15.9, "richness": 4, "bands": ["J", "K"], "seed": 0}
+FIELDS = {"area": AREA, "faintest": {"K": 15.9}, "richness": 4, "bands": ["J", "K"], "seed": 0}
 RANGE = {"count": 0.25, "limit": 1.2, "zero": 0.03, "law": 1, "other": "ccm1989"}
 PROFILES = {"slope": [1.6, 3.2], "spread": [0.4, 2], "median": 8, "scatter": 0.75, "largest": 40}
 NOMINAL = {"diagrams": ["2mass"], "law": "wang2019", "bins": 50, "step": 200, "limits": {}}

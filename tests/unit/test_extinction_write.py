@@ -17,7 +17,7 @@ def tables():
     return stars, write.catalogue(stars, np.full(len(stars), 1.5), "wang2019", AT, AREA, rng)
 
 
-@pytest.mark.parametrize("survey", ["2mass", "gaia"])
+@pytest.mark.parametrize("survey", write.COLUMNS)
 def test_written_tables_are_read_without_loss(tables, tmp_path, survey):
     table = tables[1][survey]
     path = tmp_path / "field.fits"

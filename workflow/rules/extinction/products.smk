@@ -20,7 +20,7 @@ rule extinction_download_stars:
         extinction.log("extinction_download_stars", "{region}_{survey}"),
     wildcard_constraints:
         region=REGION,
-        survey="2mass|gaia",
+        survey="2mass|gaia|panstarrs",
     conda:
         ENV
     params:

@@ -30,7 +30,7 @@ def draw(settings: dict, splits: Iterable[str] = SPLITS) -> xr.Dataset:
     """The pools of all sightlines by the embedded model, in the order of `ROWS`, of these splits.
 
     settings : for each group `longitude` and `latitude` [deg], whose grid are its directions;
-    `area` [deg2], `faintest` K, `richness`, `seed`; `bands` that are kept.
+    `area` [deg2], `faintest` magnitudes by band, `richness`, `seed`; `bands` that are kept.
     Returns `distance` [pc] and `magnitude` of all stars one pool after the other; (pool) `first`,
     `number`, `longitude`, `latitude`, `group`, `split`.
     """
@@ -44,7 +44,7 @@ def draw(settings: dict, splits: Iterable[str] = SPLITS) -> xr.Dataset:
                 longitude,
                 latitude,
                 settings["area"],
-                {"K": settings["faintest"]},
+                settings["faintest"],
                 rng,
                 settings["richness"],
             )

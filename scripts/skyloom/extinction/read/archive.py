@@ -1,4 +1,4 @@
-"""Stars of 2MASS and Gaia from public archives, one table a sightline.
+"""Stars of surveys from public archives, one table a sightline.
 
 Addresses and names of tables are those that the archives documented in 2026; the user's config may
 state another address. The columns are those that `read.catalogue` reads.
@@ -47,6 +47,7 @@ ARCHIVES = {
             "https://gea.esac.esa.int/tap-server/tap", "gaiadr3.gaia_source", "Gaia archive"
         ),
     },
+    "panstarrs": {"vizier": Archive(VIZIER, '"II/349/ps1"', "VizieR II/349", quoted=True)},
 }
 
 

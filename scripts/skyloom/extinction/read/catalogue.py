@@ -1,6 +1,7 @@
-"""Stars of 2MASS and of Gaia as archives give them, with cuts on quality that are counted.
+"""Stars of surveys as archives give them, with cuts on quality that are counted.
 
 2MASS: VizieR II/246 and IRSA fp_psc. Gaia DR3: the archive's gaia_source and VizieR I/355.
+Pan-STARRS1: VizieR II/349.
 """
 
 from dataclasses import dataclass
@@ -67,6 +68,14 @@ FORMS = {
             {},
         ),
     },
+    "panstarrs": {
+        "VizieR II/349": Form(
+            {band: (f"{band}mag", f"e_{band}mag") for band in "ri"},
+            ("GLON", "GLAT"),
+            ("RAJ2000", "DEJ2000"),
+            {},
+        ),
+    },
 }
 
 
@@ -99,7 +108,7 @@ class Catalogue:
 
 
 def read_catalogue(path: str | Path, survey: str) -> Catalogue:
-    """The stars of one table. survey : `2mass` or `gaia`
+    """The stars of one table. survey : of `FORMS`
 
     An extended or confused source is left out. A band is not usable without an error (an upper
     limit), with a quality below C, or with a magnitude that stands for none.

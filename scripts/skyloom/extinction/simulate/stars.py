@@ -1,7 +1,8 @@
 """Which stars a population has: masses, ages and metallicities, and their absolute magnitudes.
 
 A star formation rate that is constant over the ages of a population, an IMF of two power laws, and
-an analytic sketch of stellar evolution. Magnitudes are 2MASS J, H, Ks and Gaia G, BP, RP (Vega).
+an analytic sketch of stellar evolution. Magnitudes are 2MASS J, H, Ks and Gaia G, BP, RP (Vega),
+and Pan-STARRS1 r, i (AB).
 
 Three parts were adjusted on data, all counts else were not. Colours of the giant branch follow
 three MIST v1.2 isochrones (log age 9.63, 9.96, 10.00). H - K follows a real field of 2MASS at l =
@@ -18,7 +19,7 @@ from skyloom.extinction.simulate.galaxy import POPULATIONS, Population
 
 MASSES = 0.09, 30.0  # [Msun]
 FAINTEST = 8.5  # M_K; fainter stars are seen within 300 pc alone
-BANDS = "J", "H", "K", "G", "BP", "RP"
+BANDS = "J", "H", "K", "G", "BP", "RP", "r", "i"
 DWARF, SUBGIANT, GIANT, CLUMP, AGB = range(5)  # phases
 
 # The main sequence in the middle of its life, after the table of Pecaut & Mamajek 2013 (ApJS 208,
@@ -72,6 +73,13 @@ H_GIANT = np.vstack([H_GIANT, [(0.85, 0.15), (1.05, 0.20), (1.25, 0.265), (1.5, 
 # the zero of the system.
 G_RP = np.array([(-0.5, -0.28), (0.0, 0.0), (0.4, 0.25), (0.8, 0.483), (1.2, 0.677), (1.6, 0.848)])
 G_RP = np.vstack([G_RP, [(2.0, 0.987), (2.4, 1.109), (2.8, 1.202), (3.4, 1.323), (4.2, 1.437)]]).T
+# G - r and G - i of Pan-STARRS1 by BP - RP: the relations of Gaia DR3 to SDSS (documentation, table
+# 5.9), within 0.02 of Pan-STARRS1. Below 0.4 a line through Vega; i beyond 2.0 as MIST's I by Tonry
+# et al. 2012 (ApJ 750, 99), table 6; beyond 3.0 the last slope.
+G_R = np.array([(-0.5, -0.16), (0.0, -0.10), (0.4, -0.044), (0.8, 0.015), (1.2, 0.032)])
+G_R = np.vstack([G_R, [(1.6, -0.021), (2.0, -0.162), (2.4, -0.394), (2.8, -0.706), (4.8, -2.49)]]).T
+G_I = np.array([(-0.5, -0.75), (0.0, -0.37), (0.4, -0.06), (0.8, 0.157), (1.2, 0.333)])
+G_I = np.vstack([G_I, [(1.6, 0.477), (2.0, 0.587), (2.4, 0.75), (2.8, 0.86), (4.8, 1.30)]]).T
 BRANCH_GROWTH = 0.28 * np.log(10)  # dN/dM_K ~ 10^(0.28 M_K) along the giant branch (MIST)
 LOW_MASS = 2.0  # [Msun] below which helium ignites in a flash
 COLOUR_SCATTER = 0.02  # [mag]
@@ -218,4 +226,5 @@ def _in_bands(k, jk, gk_dwarf, colour_dwarf, share) -> np.ndarray:
     colour = colour_dwarf + share * (1.22 + 2.2 * redder + square - colour_dwarf)
     g = k + gk
     rp = g - np.interp(colour, *G_RP)
-    return np.stack([k + jk, k + hk, k, g, rp + colour, rp])
+    r, i = (g - np.interp(colour, *table) for table in (G_R, G_I))
+    return np.stack([k + jk, k + hk, k, g, rp + colour, rp, r, i])

@@ -50,6 +50,8 @@ class Band:
 
 # Gaia EDR3: the errors at G = 17 and 20 of Brown et
 # al. 2021 (A&A 649, A1), table 4, for a star of BP - RP = 1; limits are nominal.
+# Pan-STARRS1, mean magnitudes of 12 visits: 5 sigma in one visit at r 21.8, i 21.5 (Chambers et al.
+# 2016, arXiv:1612.05560), which are nominal limits, too; the floor is nominal.
 SURVEYS = {
     "J": Band("2mass", 0.024, 0.072, 16.00, 0.37, 16.7, 0.20),
     "H": Band("2mass", 0.024, 0.080, 15.23, 0.37, 15.9, 0.22),
@@ -57,6 +59,8 @@ SURVEYS = {
     "G": Band("gaia", 0.0005, 0.006, 20.0, 0.26, 20.7, 0.20),
     "BP": Band("gaia", 0.001, 0.108, 20.4, 0.318, 20.9, 0.20),
     "RP": Band("gaia", 0.001, 0.052, 19.4, 0.313, 20.2, 0.20),
+    "r": Band("panstarrs", 0.01, 0.063, 21.8, 0.33, 21.8, 0.25),
+    "i": Band("panstarrs", 0.01, 0.063, 21.5, 0.33, 21.5, 0.25),
 }
 
 
@@ -80,7 +84,9 @@ class Diagram:
 DIAGRAMS = {
     "2mass": Diagram(("J", "K"), "K", (-0.5, 6.0), (7.5, 15.5)),
     "2mass_h": Diagram(("H", "K"), "K", (-0.5, 3.5), (7.5, 15.5)),
-    "gaia": Diagram(("BP", "RP"), "G", (-0.5, 6.0), (8.0, 19.0)),
+    "gaia": Diagram(("BP", "RP"), "G", (-0.5, 6.0), (8.0, 18.0)),
+    # brighter stars are saturated
+    "panstarrs": Diagram(("r", "i"), "i", (-0.5, 3.5), (14.0, 18.0)),
     # a star must be in both catalogues
     "2mass_gaia": Diagram(("G", "K"), "K", (-1.0, 15.0), (7.5, 15.5)),
 }

@@ -1,6 +1,7 @@
 """Tables of simulated stars in the columns of VizieR, as if a survey had seen them.
 
-2MASS is II/246, Gaia DR3 is I/355. `read.catalogue` reads them as it reads the real ones.
+2MASS is II/246, Gaia DR3 I/355, Pan-STARRS1 II/349. `read.catalogue` reads them as it reads the
+real ones.
 """
 
 from pathlib import Path
@@ -13,7 +14,11 @@ from skyloom.extinction.read.catalogue import FORMS
 from skyloom.extinction.simulate.population import Stars
 from skyloom.extinction.simulate.survey import observe
 
-COLUMNS = {"2mass": FORMS["2mass"]["VizieR II/246"], "gaia": FORMS["gaia"]["VizieR I/355"]}
+COLUMNS = {
+    "2mass": FORMS["2mass"]["VizieR II/246"],
+    "gaia": FORMS["gaia"]["VizieR I/355"],
+    "panstarrs": FORMS["panstarrs"]["VizieR II/349"],
+}
 # largest errors of the qualities of 2MASS: S/N of 10, 7 and 5 (Explanatory Supplement, II.2.a)
 QUALITIES = {"A": 0.10857, "B": 0.15510, "C": 0.21714, "D": np.inf}
 
