@@ -152,9 +152,11 @@ def test_pan_starrs_colours_are_those_of_isochrones(realdata):
     g, bp, rp = (columns[f"Gaia_{band}_EDR3"] for band in ("G", "BP", "RP"))
     g_r = (v - r - 0.144) / 0.605
     inside = (bp - rp > 0.5) & (bp - rp < 1.5)
-    for table, other in ((G_R, r + 0.138 + 0.131 * g_r), (G_I, i + 0.367 + 0.149 * g_r)):
+    r, i = r + 0.138 + 0.131 * g_r, i + 0.367 + 0.149 * g_r
+    # the relations of Gaia and the colours of isochrones differ by as much
+    for table, other, allowed in ((G_R, r, 0.08), (G_I, i, 0.03)):
         found = np.interp(bp - rp, *table)[inside]
-        np.testing.assert_allclose(found, (g - other)[inside], atol=0.06)
+        np.testing.assert_allclose(found, (g - other)[inside], atol=allowed)
 
 
 def test_pan_starrs_magnitudes_follow_the_relations_of_gaia():
