@@ -7,6 +7,7 @@ number of processes.
 
 import functools
 import hashlib
+import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,8 @@ class Feed:
                 yield read(self.data, *where) | computed
 
     def _by_workers(self, places: Iterable[Place], readers: int) -> Iterator[Batch]:
+        # what the readers import is in memory that they share
+        multiprocessing.set_forkserver_preload([type(self.data).__module__])
         loader = DataLoader(
             Reader(self.data),
             batch_size=None,

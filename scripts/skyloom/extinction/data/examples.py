@@ -137,8 +137,8 @@ def load(paths: list[Path], entry: dict, meta: dict | None = None) -> Examples:
     train: Split | Stream = Held({"target": torch.zeros(0, own["bins"])})
     if len(paths) > 1:
         found = pools.load(paths[1])
-        fields = mocks.Fields(found, settings)
         numbers = found.of("train")
+        fields = mocks.Fields(found, settings).without_stars(numbers)
         train = Drawn(fields, numbers, bare, settings["train"], settings["shown"])
     return Examples(train, valid, test, own if meta is None else meta)
 

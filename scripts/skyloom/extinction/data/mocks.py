@@ -1,5 +1,6 @@
 """Mock fields: a survey's conditions, and diagrams of many examples of several pools."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -123,6 +124,15 @@ class Fields:
             names = self.settings["diagrams"]
             self.made[pool] = self.pools.field(pool, names, self.grid), mean
         return self.made[pool]
+
+    def without_stars(self, numbers: np.ndarray) -> "Fields":
+        """The fields of these pools, ready to draw from, without the stars that they are made of.
+
+        Processes share the memory of their tensors.
+        """
+        fields = copy.copy(self)
+        fields.pools, fields.made = None, {int(number): self[int(number)] for number in numbers}
+        return fields
 
     def bare(self, pool: int) -> Tensor:
         """The mean diagrams without extinction in the assumed survey (diagram, y, x)."""
