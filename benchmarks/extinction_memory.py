@@ -54,7 +54,8 @@ def main() -> None:
             command += [f"--{option}", folder / file]
         command += ["--threads", str(entry["threads"]), "--readers", str(entry["readers"])]
         most, reached = watched(list(map(str, command)), args.minutes)
-    print(f"{args.model}: {most / 2**30:.2f} GiB after {reached}, {entry['readers']} readers")
+    print(reached)
+    print(f"{args.model}: {most / 1e9:.2f} GB, {entry['readers']} readers")
     if not most < 6e9:
         raise SystemExit(f"{most / 1e9:.1f} GB; expected less than 6")
 
