@@ -73,6 +73,10 @@ def test_training_set_has_the_stars_of_which_diagrams_are_drawn():
             "extinction.sets.nominal.limits: unknown band 'Ks'",
         ),
         (
+            {"regions": {"carina": {"stars": {"2mass": {"brighter": {"Kmag": 15}}}}}},
+            "extinction.regions.carina.stars.2mass.brighter: unknown band 'Kmag'",
+        ),
+        (
             {"fields": {"carina": {"trained": {"latitude": []}}}},
             "extinction.fields.carina.trained: no direction",
         ),

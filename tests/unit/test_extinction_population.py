@@ -161,8 +161,8 @@ def test_pan_starrs_colours_are_those_of_isochrones(realdata):
 
 def test_pan_starrs_magnitudes_follow_the_relations_of_gaia():
     """SDSS by BP - RP: Gaia DR3 documentation, table 5.9."""
-    for population_ in contents(DRAWS):
-        bands = dict(zip(BANDS, population_.magnitudes, strict=True))
+    for stars in contents(DRAWS):
+        bands = dict(zip(BANDS, stars.magnitudes, strict=True))
         inside = (bands["BP"] - bands["RP"] > 0.5) & (bands["BP"] - bands["RP"] < 2.0)
         x = (bands["BP"] - bands["RP"])[inside]
         r = -0.09837 + 0.08592 * x + 0.1907 * x**2 - 0.1701 * x**3 + 0.02263 * x**4
@@ -171,8 +171,13 @@ def test_pan_starrs_magnitudes_follow_the_relations_of_gaia():
         np.testing.assert_allclose((bands["G"] - bands["i"])[inside], i, atol=0.03)
 
 
+def test_bands_of_the_config_are_those_of_the_model_stars():
+    schema = REPOSITORY / "workflow" / "schemas" / "extinction.schema.yaml"
+    assert yaml.safe_load(schema.read_text())["groups"]["band"]["enum"] == list(BANDS)
+
+
 def test_stars_of_a_field_reach_the_faint_end_of_each_survey():
-    """A reddened star is bluer and brighter before: all that a diagram can show are in the pool."""
+    """Dust only dims a star: what a diagram can show is as bright without it."""
     config = yaml.safe_load((REPOSITORY / "config/extinction/demo.yaml").read_text())
     limits = config["fields"]["surveys"]["faintest"]
     for name in config["sets"]["channels"]["diagrams"]:

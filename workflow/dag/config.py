@@ -152,6 +152,9 @@ def complete(value, schema: Mapping, key: str, root: Mapping, stated: bool = Tru
         return expand_path(key, value) if value and schema.get("format") == "path" else value
     known, extra = schema.get("properties", {}), schema.get("additionalProperties", {})
     prefix = f"{key}." * bool(key)
+    if "propertyNames" in schema:
+        names = schema["propertyNames"]
+        refuse_unknown(key, names["title"], value, names["enum"])
     for name in value:
         if name not in known and extra is False:
             refuse_unknown(f"{prefix}{name}", "key", [name], known)

@@ -7,7 +7,6 @@ from .study import Study, Table
 
 GROUPS = "trained", "unseen", "beyond"
 PIXELS = 64  # of a diagram
-BANDS = "J", "H", "K", "G", "BP", "RP", "r", "i"
 # survey of the bands of a diagram; one of two catalogues needs a cross-match, which nothing does
 CATALOGUES = {"2mass": "2mass", "2mass_h": "2mass", "gaia": "gaia", "panstarrs": "panstarrs"}
 # keys in which the set of a model agrees with that of a region
@@ -30,10 +29,8 @@ class Plan(Study):
     def check(self) -> None:
         super().check()
         for name, entry in self["fields"].items():
-            refuse_unknown(f"extinction.fields.{name}.faintest", "band", entry["faintest"], BANDS)
             self.check_fields(name, entry)
         for name, entry in self["sets"].items():
-            refuse_unknown(f"extinction.sets.{name}.limits", "band", entry["limits"], BANDS)
             self.check_set(name, entry)
         maps = self["maps"]
         refuse_unknown("extinction.maps.regions", "region", maps["regions"], self["regions"])
