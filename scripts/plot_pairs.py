@@ -110,7 +110,9 @@ def _panel(ax, item: dict, rows: pd.DataFrame, place: dict, first: str) -> None:
             ax.plot(ends, [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
         ax.plot(row.difference, y, "o", color=colour, markerfacecolor=fill, markersize=4.5)
     if np.isfinite(limit):
-        low, high = min(rows[["difference", "lo"]].min()), max(rows[["difference", "hi"]].max())
+        # zero is always shown: it is what an interval is read against
+        low = min(0, *rows[["difference", "lo"]].min())
+        high = max(0, *rows[["difference", "hi"]].max())
         ax.set_xlim(max(-limit, low * 1.1 - 0.05 * limit), min(limit, high * 1.1 + 0.05 * limit))
     one = rows.iloc[0]
     unit = f" [{one.unit}]" if isinstance(one.unit, str) else ""

@@ -57,6 +57,18 @@ def test_line_at_zero_and_intervals_are_those_of_the_table(figure):
     assert (0.07, 0.09) in ends and (-0.008, 0.012) in ends
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_axis_holds_zero_and_whole_intervals_of_one_sign(sign):
+    rows = [
+        pair("net", "excess", "rho", 0.20 * sign, 0.05, "better"),
+        pair("net", "isotonic", "rho", 0.46 * sign, 0.05, "better"),
+    ]
+    (axes,) = plot_pairs.forest(pd.DataFrame(rows), HEADLINE[:1], ["net"], LABELS).axes
+    low, high = sorted(sign * end for end in axes.get_xlim())
+    assert low < 0 and high > 0.51
+    plt.close("all")
+
+
 def test_filled_points_are_better_or_worse_and_open_ones_level(figure):
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     filled = {round(float(p.get_xdata()[0]), 3): p.get_markerfacecolor() != "white" for p in points}
